@@ -1,0 +1,34 @@
+//! `POST /api/auth/signout`: ends the session of a refresh token, from the body or the cookie.
+
+use shared::auth::sessions::{IDLE_MAX, Sessions};
+use shared::contract::{Nothing, auth::SignOut};
+use shared::endpoint::{Call, Endpoint};
+use shared::environment::{Environment, StartError};
+use shared::http::{Problem, Reply, refresh_cookie};
+use shared::serve::{self, Function};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), serve::Error> {
+    Function::new().answers::<EndSession>().serve().await
+}
+
+struct EndSession {
+    sessions: Sessions,
+}
+
+impl Endpoint for EndSession {
+    type Answers = SignOut;
+
+    async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self { sessions: environment.sessions().await? })
+    }
+
+    /// Answers 204 whatever the token is worth: the caller is signed out either way.
+    async fn handle(&self, call: Call<SignOut>) -> Result<Reply<Nothing>, Problem> {
+        let sent = call.body.refresh_token.as_ref().map(|token| token.expose());
+        if let Some(token) = sent.or(call.refresh_cookie()) {
+            self.sessions.end(token).await?;
+        }
+        Ok(Reply::from(Nothing {}).cookie(&refresh_cookie(None, IDLE_MAX)))
+    }
+}

@@ -1,0 +1,34 @@
+//! `POST /api/auth/signup`: opens an account, and tells nobody whether the address was known.
+
+use shared::auth::accounts::{Accounts, NewAccount};
+use shared::contract::auth::{SignUp, SignUpReply, SignUpStatus};
+use shared::endpoint::{Call, Endpoint};
+use shared::environment::{Environment, StartError};
+use shared::http::{Problem, Reply};
+use shared::serve::{self, Function};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), serve::Error> {
+    Function::new().answers::<OpenAccount>().serve().await
+}
+
+struct OpenAccount {
+    accounts: Accounts,
+}
+
+impl Endpoint for OpenAccount {
+    type Answers = SignUp;
+
+    async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self { accounts: environment.accounts().await? })
+    }
+
+    async fn handle(&self, call: Call<SignUp>) -> Result<Reply<SignUpReply>, Problem> {
+        let wish = call.body;
+        let name = String::from(wish.name);
+        let tenant_name = wish.tenant_name.map_or_else(|| name.clone(), String::from);
+        let new = NewAccount { email: &wish.email, password: wish.password.expose(), name, tenant_name };
+        self.accounts.open(new).await?;
+        Ok(SignUpReply { status: SignUpStatus::VerificationSent }.into())
+    }
+}

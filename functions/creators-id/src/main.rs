@@ -1,0 +1,59 @@
+//! `GET`, `PUT` and `DELETE /api/creators/{id}`: one creator.
+
+use shared::contract::Nothing;
+use shared::contract::creators::{Creator, DeleteCreator, GetCreator, ReplaceCreator};
+use shared::endpoint::{Call, Endpoint};
+use shared::environment::{Environment, StartError};
+use shared::http::{Problem, Reply};
+use shared::serve::{self, Function};
+use shared::tenants::creators::Creators;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), serve::Error> {
+    Function::new().answers::<Show>().answers::<Replace>().answers::<Delete>().serve().await
+}
+
+struct Show(Creators);
+
+impl Endpoint for Show {
+    type Answers = GetCreator;
+
+    async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self(Creators::new(environment.dynamo().await?)))
+    }
+
+    async fn handle(&self, call: Call<GetCreator>) -> Result<Reply<Creator>, Problem> {
+        Ok(self.0.get(call.caller()?.tenant, call.path.id).await?.into())
+    }
+}
+
+struct Replace(Creators);
+
+impl Endpoint for Replace {
+    type Answers = ReplaceCreator;
+
+    async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self(Creators::new(environment.dynamo().await?)))
+    }
+
+    async fn handle(&self, call: Call<ReplaceCreator>) -> Result<Reply<Creator>, Problem> {
+        let tenant = call.caller()?.tenant;
+        Ok(self.0.replace(tenant, call.path.id, call.body, call.query.version).await?.into())
+    }
+}
+
+struct Delete(Creators);
+
+impl Endpoint for Delete {
+    type Answers = DeleteCreator;
+
+    async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self(Creators::new(environment.dynamo().await?)))
+    }
+
+    async fn handle(&self, call: Call<DeleteCreator>) -> Result<Reply<Nothing>, Problem> {
+        let caller = call.caller()?;
+        self.0.delete(caller.tenant, call.path.id, &caller.actor()).await?;
+        Ok(Nothing {}.into())
+    }
+}

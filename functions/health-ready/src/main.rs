@@ -1,0 +1,67 @@
+//! `GET /api/health/ready`: whether requests can be served. 503 only when none could be.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use shared::clock::Deadline;
+use shared::contract::health::{Check, Health, Ready, Status};
+use shared::dynamo::{Dynamo, Table};
+use shared::endpoint::{Call, Endpoint};
+use shared::environment::{Environment, StartError};
+use shared::http::{Problem, Reply};
+use shared::redis::Redis;
+use shared::serve::{self, Function};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), serve::Error> {
+    Function::new().answers::<Readiness>().serve().await
+}
+
+/// A part that takes longer is as good as away.
+const CHECK_TIME: Duration = Duration::from_millis(1_500);
+
+struct Readiness {
+    dynamo: Dynamo,
+    redis: Arc<Redis>,
+}
+
+impl Endpoint for Readiness {
+    type Answers = Ready;
+
+    async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self { dynamo: environment.dynamo().await?, redis: environment.redis().await? })
+    }
+
+    async fn handle(&self, call: Call<Ready>) -> Result<Reply<Health>, Problem> {
+        let deadline = Deadline::after(call.deadline.at_most(CHECK_TIME));
+        // Without a table nothing can be served; without Redis, local limits serve most routes.
+        let (identity, tenant, redis) = tokio::join!(
+            check("dynamodb.identity", Status::Fail, deadline, self.dynamo.ping(Table::Identity)),
+            check("dynamodb.tenant", Status::Fail, deadline, self.dynamo.ping(Table::Tenant)),
+            check("redis", Status::Warn, deadline, self.redis.ping(deadline)),
+        );
+        // The secrets were read before this could be called.
+        let secrets = Check { component: "secrets", status: Status::Pass, latency_ms: 0, detail: None };
+        let checks = vec![identity, tenant, redis, secrets];
+        let status = checks.iter().map(|check| check.status).max().unwrap_or(Status::Pass);
+        let http = if status == Status::Fail { 503 } else { 200 };
+        Ok(Reply::from(Health { status, version: env!("CARGO_PKG_VERSION"), checks }).status(http))
+    }
+}
+
+async fn check<E: std::error::Error>(
+    component: &'static str,
+    when_away: Status,
+    deadline: Deadline,
+    look: impl Future<Output = Result<(), E>>,
+) -> Check {
+    let started = Instant::now();
+    let outcome = tokio::time::timeout(deadline.left(), look).await;
+    let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let (status, detail) = match outcome {
+        Ok(Ok(())) => (Status::Pass, None),
+        Ok(Err(_)) => (when_away, Some("does not answer as it should; the log says how")),
+        Err(_) => (when_away, Some("does not answer in time")),
+    };
+    Check { component, status, latency_ms, detail }
+}

@@ -1,0 +1,26 @@
+//! `GET /api/health`: that functions run. Looks at nothing but itself.
+
+use shared::contract::health::{Health, Live, Status};
+use shared::endpoint::{Call, Endpoint};
+use shared::environment::{Environment, StartError};
+use shared::http::{Problem, Reply};
+use shared::serve::{self, Function};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), serve::Error> {
+    Function::new().answers::<Alive>().serve().await
+}
+
+struct Alive;
+
+impl Endpoint for Alive {
+    type Answers = Live;
+
+    async fn connect(_: &Environment) -> Result<Self, StartError> {
+        Ok(Self)
+    }
+
+    async fn handle(&self, _: Call<Live>) -> Result<Reply<Health>, Problem> {
+        Ok(Health { status: Status::Pass, version: env!("CARGO_PKG_VERSION"), checks: Vec::new() }.into())
+    }
+}

@@ -1,0 +1,61 @@
+//! `GET`, `PATCH` and `DELETE /api/keys/{id}`: one API key.
+
+use std::sync::Arc;
+
+use shared::auth::key_store::Keys;
+use shared::contract::Nothing;
+use shared::contract::keys::{GetKey, Key, RevokeKey, UpdateKey};
+use shared::endpoint::{Call, Endpoint};
+use shared::environment::{Environment, StartError};
+use shared::http::{Problem, Reply};
+use shared::serve::{self, Function};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), serve::Error> {
+    Function::new().answers::<Show>().answers::<Rename>().answers::<Revoke>().serve().await
+}
+
+struct Show(Arc<Keys>);
+
+impl Endpoint for Show {
+    type Answers = GetKey;
+
+    async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self(environment.keys().await?))
+    }
+
+    async fn handle(&self, call: Call<GetKey>) -> Result<Reply<Key>, Problem> {
+        Ok(self.0.get(call.caller()?.tenant, call.path.id).await?.into())
+    }
+}
+
+struct Rename(Arc<Keys>);
+
+impl Endpoint for Rename {
+    type Answers = UpdateKey;
+
+    async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self(environment.keys().await?))
+    }
+
+    async fn handle(&self, call: Call<UpdateKey>) -> Result<Reply<Key>, Problem> {
+        let name = call.body.name.to_string();
+        Ok(self.0.rename(call.caller()?.tenant, call.path.id, name).await?.into())
+    }
+}
+
+struct Revoke(Arc<Keys>);
+
+impl Endpoint for Revoke {
+    type Answers = RevokeKey;
+
+    async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self(environment.keys().await?))
+    }
+
+    async fn handle(&self, call: Call<RevokeKey>) -> Result<Reply<Nothing>, Problem> {
+        let caller = call.caller()?;
+        self.0.revoke(caller.tenant, call.path.id, &caller.actor()).await?;
+        Ok(Nothing {}.into())
+    }
+}

@@ -1,0 +1,40 @@
+//! `POST /api/keys/{id}/rotate`: a successor for a key, which works on until the grace ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::auth::key_store::{Keys, Rotator};
+use shared::contract::keys::{CreatedKey, RotateKey};
+use shared::endpoint::{Call, Endpoint};
+use shared::environment::{Environment, StartError};
+use shared::http::{Problem, Reply};
+use shared::serve::{self, Function};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), serve::Error> {
+    Function::new().answers::<Rotate>().serve().await
+}
+
+struct Rotate(Arc<Keys>);
+
+impl Endpoint for Rotate {
+    type Answers = RotateKey;
+
+    async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self(environment.keys().await?))
+    }
+
+    async fn handle(&self, call: Call<RotateKey>) -> Result<Reply<CreatedKey>, Problem> {
+        let caller = call.caller()?;
+        let grace = Duration::from_secs(call.body.grace_seconds.get().into());
+        let actor = caller.actor();
+        let by = Rotator {
+            user: caller.user,
+            actor: &actor,
+            scopes: &caller.scopes,
+            environment: caller.environment,
+        };
+        let (key, listed) = self.0.rotate(caller.tenant, call.path.id, grace, by).await?;
+        Ok(CreatedKey { key: key.expose().to_owned(), listed }.into())
+    }
+}

@@ -1,0 +1,119 @@
+//! The gateway to language models: one enum of providers, errors by what they mean.
+//!
+//! Invariant: nothing here knows what the text is for. Untrusted text goes into the user turn, JSON-encoded.
+
+mod openai;
+
+pub use openai::OpenAi;
+
+use std::time::Duration;
+
+use crate::contract::meta::TokenUsage;
+
+/// Who writes.
+pub enum Provider {
+    /// A model behind an OpenAI-compatible API.
+    OpenAi(OpenAi),
+    /// No model: the product's own grammar.
+    Builtin,
+}
+
+/// A call for an object of a given JSON Schema.
+pub struct StructuredCall<'a> {
+    /// The standing instructions. Ours alone.
+    pub system: &'a str,
+    /// The task, with untrusted text JSON-encoded.
+    pub user: String,
+    /// A name for the schema.
+    pub schema_name: &'static str,
+    /// A strict JSON Schema: every property required, none additional.
+    pub schema: serde_json::Value,
+    /// The longest answer.
+    pub max_output_tokens: u32,
+    /// For a repeatable answer, as far as the model offers it.
+    pub seed: Option<u64>,
+}
+
+/// What a model wrote.
+#[derive(Debug)]
+pub struct Completion {
+    /// The object as text. Not validated yet.
+    pub json: String,
+    /// The model that answered.
+    pub model: String,
+    /// What it cost.
+    pub usage: TokenUsage,
+}
+
+/// Why a model wrote nothing of use.
+#[derive(Debug, thiserror::Error)]
+pub enum AiError {
+    /// A wrong key or model name: a person has to mend it.
+    #[error("the provider refuses this configuration (HTTP {status})")]
+    Misconfigured {
+        /// 401, 403 or 404.
+        status: u16,
+    },
+    /// The account has no money left: asking again does not help.
+    #[error("the provider's quota is used up")]
+    QuotaExhausted,
+    /// Too many calls just now.
+    #[error("the provider limits the rate of calls")]
+    RateLimited {
+        /// When it wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// It fails.
+    #[error("the provider fails ({cause})")]
+    Unavailable {
+        /// What was seen, without text of ours or theirs.
+        cause: String,
+    },
+    /// No answer in time.
+    #[error("the provider did not answer in time")]
+    Timeout,
+    /// The request itself was refused as malformed.
+    #[error("the provider calls the request invalid (HTTP {status})")]
+    Rejected {
+        /// 400 or 422.
+        status: u16,
+    },
+    /// The model declined.
+    #[error("the model declined to answer")]
+    Refused,
+    /// The answer was cut off; what is there must not be parsed.
+    #[error("the answer was cut off at the output limit")]
+    Truncated,
+    /// Not what was asked for.
+    #[error("the answer is not what was asked for: {0}")]
+    Malformed(String),
+}
+
+impl AiError {
+    /// Whether this tells that the provider is unwell, rather than the request or the configuration.
+    pub const fn counts_against_breaker(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } | Self::Timeout => true,
+            Self::Misconfigured { .. }
+            | Self::QuotaExhausted
+            | Self::RateLimited { .. }
+            | Self::Rejected { .. }
+            | Self::Refused
+            | Self::Truncated
+            | Self::Malformed(_) => false,
+        }
+    }
+
+    /// Whether asking the same provider once more at once may help.
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } | Self::Truncated | Self::Malformed(_) => true,
+            Self::Timeout
+            | Self::Misconfigured { .. }
+            | Self::QuotaExhausted
+            | Self::RateLimited { .. }
+            | Self::Rejected { .. }
+            | Self::Refused => false,
+        }
+    }
+}

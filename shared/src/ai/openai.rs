@@ -1,0 +1,213 @@
+//! Chat completions of the OpenAI API, which many servers speak.
+
+use std::time::Duration;
+
+use reqwest::{Client, Response, StatusCode};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{AiError, Completion, StructuredCall};
+use crate::clock::Deadline;
+use crate::contract::meta::TokenUsage;
+use crate::outbound::{self, OutboundError};
+use crate::settings::AiSettings;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+
+/// A model behind an OpenAI-compatible API.
+pub struct OpenAi {
+    http: Client,
+    url: String,
+    key: String,
+    model: String,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    model: Option<String>,
+    choices: Vec<Choice>,
+    usage: Option<Usage>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    message: Message,
+    finish_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    content: Option<String>,
+    refusal: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Usage {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+}
+
+#[derive(Deserialize)]
+struct ErrorAnswer {
+    error: ErrorMember,
+}
+
+#[derive(Deserialize)]
+struct ErrorMember {
+    code: Option<String>,
+    r#type: Option<String>,
+}
+
+impl OpenAi {
+    /// Connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`OutboundError`]
+    pub fn new(settings: &AiSettings, key: &str) -> Result<Self, OutboundError> {
+        let base = settings.base_url.trim_end_matches('/');
+        Ok(Self {
+            http: outbound::client(base, CONNECT_TIMEOUT)?,
+            url: format!("{base}/chat/completions"),
+            key: key.to_owned(),
+            model: settings.model.clone(),
+        })
+    }
+
+    /// The model's name in the settings.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// One call, one attempt.
+    ///
+    /// # Errors
+    /// [`AiError`], at the latest when the deadline has passed.
+    pub async fn structured(
+        &self,
+        call: &StructuredCall<'_>,
+        deadline: Deadline,
+    ) -> Result<Completion, AiError> {
+        let body = json!({
+            "model": self.model,
+            "messages": [{"role": "system", "content": call.system}, {"role": "user", "content": call.user}],
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": call.schema_name, "strict": true, "schema": call.schema},
+            },
+            "max_completion_tokens": call.max_output_tokens,
+            "seed": call.seed,
+        });
+        let attempt = async {
+            let request = self.http.post(&self.url).bearer_auth(&self.key);
+            let request = request.header("content-type", "application/json").body(body.to_string());
+            let mut response = request.send().await.map_err(broken)?;
+            let status = response.status();
+            let retry_after = retry_after(&response);
+            let bytes = read(&mut response).await?;
+            if status.is_success() { completion(&bytes) } else { Err(classify(status, retry_after, &bytes)) }
+        };
+        tokio::time::timeout(deadline.left(), attempt).await.unwrap_or(Err(AiError::Timeout))
+    }
+}
+
+fn broken(error: reqwest::Error) -> AiError {
+    let cause = if error.is_connect() { "no connection" } else { "the connection broke" };
+    AiError::Unavailable { cause: cause.to_owned() }
+}
+
+async fn read(response: &mut Response) -> Result<Vec<u8>, AiError> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(broken)? {
+        if bytes.len() + chunk.len() > ANSWER_BYTES_MAX {
+            return Err(AiError::Malformed("longer than 1 MiB".to_owned()));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// `retry-after-ms`, or `Retry-After` in seconds.
+fn retry_after(response: &Response) -> Option<Duration> {
+    let header = |name: &str| response.headers().get(name)?.to_str().ok()?.parse::<u64>().ok();
+    header("retry-after-ms")
+        .map(Duration::from_millis)
+        .or_else(|| header("retry-after").map(Duration::from_secs))
+}
+
+fn classify(status: StatusCode, retry_after: Option<Duration>, bytes: &[u8]) -> AiError {
+    let said = serde_json::from_slice::<ErrorAnswer>(bytes).ok();
+    let names_quota = |text: &Option<String>| text.as_deref() == Some("insufficient_quota");
+    match status.as_u16() {
+        status @ (401 | 403 | 404) => AiError::Misconfigured { status },
+        429 if said.is_some_and(|said| names_quota(&said.error.code) || names_quota(&said.error.r#type)) => {
+            AiError::QuotaExhausted
+        }
+        429 => AiError::RateLimited { retry_after },
+        408 => AiError::Timeout,
+        status @ 400..=499 => AiError::Rejected { status },
+        status => AiError::Unavailable { cause: format!("HTTP {status}") },
+    }
+}
+
+fn completion(bytes: &[u8]) -> Result<Completion, AiError> {
+    let answer: Answer = serde_json::from_slice(bytes).map_err(|error| {
+        AiError::Malformed(format!("not a chat completion, at column {}", error.column()))
+    })?;
+    let choice =
+        answer.choices.into_iter().next().ok_or_else(|| AiError::Malformed("no choices".to_owned()))?;
+    match choice.finish_reason.as_deref() {
+        Some("length") => return Err(AiError::Truncated),
+        Some("content_filter") => return Err(AiError::Refused),
+        _ if choice.message.refusal.is_some() => return Err(AiError::Refused),
+        _ => {}
+    }
+    let usage = answer.usage.map_or_else(TokenUsage::default, |usage| TokenUsage {
+        input_tokens: usage.prompt_tokens,
+        output_tokens: usage.completion_tokens,
+    });
+    let json = choice.message.content.ok_or_else(|| AiError::Malformed("no content".to_owned()))?;
+    Ok(Completion { json, model: answer.model.unwrap_or_default(), usage })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_account_is_told_from_too_many_calls() {
+        let quota = br#"{"error":{"code":"insufficient_quota","type":"insufficient_quota"}}"#;
+        let rate = br#"{"error":{"code":"rate_limit_exceeded","type":"requests"}}"#;
+        let after = Some(Duration::from_secs(3));
+        assert!(matches!(classify(StatusCode::TOO_MANY_REQUESTS, after, quota), AiError::QuotaExhausted));
+        assert!(matches!(
+            classify(StatusCode::TOO_MANY_REQUESTS, after, rate),
+            AiError::RateLimited { retry_after } if retry_after == after
+        ));
+    }
+
+    #[test]
+    fn only_an_unwell_provider_counts_against_the_breaker() {
+        let classified = |status: u16| classify(StatusCode::from_u16(status).unwrap(), None, b"<html>");
+        for status in [500, 502, 503, 529, 408] {
+            assert!(classified(status).counts_against_breaker(), "{status}");
+        }
+        for status in [400, 401, 403, 404, 422, 429] {
+            assert!(!classified(status).counts_against_breaker(), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_cut_off_answer_is_never_parsed() {
+        let answer = br#"{"choices":[{"message":{"content":"{\"ideas\":[]}"},"finish_reason":"length"}]}"#;
+        assert!(matches!(completion(answer), Err(AiError::Truncated)));
+    }
+
+    #[test]
+    fn a_refusal_is_a_refusal_in_both_forms() {
+        let said = br#"{"choices":[{"message":{"content":null,"refusal":"no"},"finish_reason":"stop"}]}"#;
+        let filtered = br#"{"choices":[{"message":{"content":""},"finish_reason":"content_filter"}]}"#;
+        assert!(matches!(completion(said), Err(AiError::Refused)));
+        assert!(matches!(completion(filtered), Err(AiError::Refused)));
+    }
+}

@@ -1,0 +1,32 @@
+//! Who somebody is: passwords, sessions, API keys.
+//!
+//! Invariant: nothing here knows HTTP; a secret is compared in constant time and never stored as it came.
+
+pub mod access_token;
+pub mod accounts;
+pub mod api_key;
+pub mod derived;
+pub mod email;
+pub mod key_store;
+pub mod password;
+pub mod refresh_token;
+pub mod sessions;
+pub mod signin;
+pub mod throttle;
+
+use ring::rand::{SecureRandom, SystemRandom};
+
+/// Bytes nobody can guess.
+///
+/// # Errors
+/// When the operating system has none to give.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
+    let mut bytes = [0; N];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| NoRandomness)?;
+    Ok(bytes)
+}
+
+/// The operating system has no randomness to give.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the system gives no random bytes")]
+pub struct NoRandomness;

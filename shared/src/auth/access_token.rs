@@ -1,0 +1,256 @@
+//! Session tokens: EdDSA JWTs (RFC 8037, RFC 9068) on the same cryptography as TLS.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use serde::{Deserialize, Serialize};
+use signature::{Signer, Verifier};
+
+use crate::clock::Millis;
+use crate::contract::Role;
+use crate::contract::ids::{SessionId, TenantId, UserId};
+use crate::secrets::TokenKey;
+
+/// How long a token is good for.
+pub const LIFETIME: Duration = Duration::from_secs(600);
+const LEEWAY_SECS: u64 = 5;
+const AUDIENCE: &str = "huntaze-api";
+const TOKEN_TYPE: &str = "at+jwt";
+
+/// What a token says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Claims {
+    /// Who.
+    pub sub: UserId,
+    /// In which session.
+    pub sid: SessionId,
+    /// The tenants the user belongs to, and as what.
+    pub tenants: Vec<(TenantId, Role)>,
+    iss: String,
+    aud: String,
+    iat: u64,
+    nbf: u64,
+    exp: u64,
+}
+
+/// Why a token is not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// It was good once.
+    #[error("the access token has expired")]
+    Expired,
+    /// Not ours, not for us, or changed.
+    #[error("the access token is not valid")]
+    Invalid,
+}
+
+/// The keys cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("token key {kid} cannot be used: {cause}")]
+pub struct TokenKeyError {
+    kid: String,
+    cause: String,
+}
+
+/// Signs with the first key, accepts all of them: the next and the previous one overlap.
+pub struct AccessTokens {
+    issuer: String,
+    signer: (String, EncodingKey),
+    verifiers: BTreeMap<String, DecodingKey>,
+}
+
+impl AccessTokens {
+    /// For a stage, whose tokens are good nowhere else.
+    ///
+    /// # Errors
+    /// [`TokenKeyError`]
+    pub fn new(stage: &str, keys: &[TokenKey]) -> Result<Self, TokenKeyError> {
+        // A second installation in one process is refused, and the first is the same.
+        let _ = PROVIDER.install_default();
+        let error = |kid: &str, cause: &str| TokenKeyError { kid: kid.to_owned(), cause: cause.to_owned() };
+        let first = keys.first().ok_or_else(|| error("(none)", "the list is empty"))?;
+        let mut verifiers = BTreeMap::new();
+        for key in keys {
+            let pair = Ed25519KeyPair::from_seed_unchecked(key.seed.expose())
+                .map_err(|cause| error(&key.kid, &cause.to_string()))?;
+            let public = DecodingKey::from_ed_der(pair.public_key().as_ref());
+            if verifiers.insert(key.kid.clone(), public).is_some() {
+                return Err(error(&key.kid, "the name stands twice"));
+            }
+        }
+        Ok(Self {
+            issuer: format!("https://huntaze.dev/{stage}"),
+            signer: (first.kid.clone(), EncodingKey::from_ed_der(first.seed.expose())),
+            verifiers,
+        })
+    }
+
+    /// A token for a session.
+    ///
+    /// # Errors
+    /// [`TokenError::Invalid`] if signing fails, which it does not.
+    pub fn issue(
+        &self,
+        user: UserId,
+        session: SessionId,
+        tenants: Vec<(TenantId, Role)>,
+        now: Millis,
+    ) -> Result<String, TokenError> {
+        let (kid, key) = &self.signer;
+        let claims = Claims {
+            sub: user,
+            sid: session,
+            tenants,
+            iss: self.issuer.clone(),
+            aud: AUDIENCE.to_owned(),
+            iat: now.secs(),
+            nbf: now.secs(),
+            exp: now.plus(LIFETIME).secs(),
+        };
+        let header = Header {
+            typ: Some(TOKEN_TYPE.to_owned()),
+            kid: Some(kid.clone()),
+            ..Header::new(Algorithm::EdDSA)
+        };
+        jsonwebtoken::encode(&header, &claims, key).map_err(|_| TokenError::Invalid)
+    }
+
+    /// The claims of a token, if it is good now.
+    ///
+    /// # Errors
+    /// [`TokenError`]
+    pub fn verify(&self, token: &str) -> Result<Claims, TokenError> {
+        let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
+        if header.typ.as_deref() != Some(TOKEN_TYPE) {
+            return Err(TokenError::Invalid);
+        }
+        let key = header.kid.and_then(|kid| self.verifiers.get(&kid)).ok_or(TokenError::Invalid)?;
+        let mut rules = Validation::new(Algorithm::EdDSA);
+        rules.set_audience(&[AUDIENCE]);
+        rules.set_issuer(&[&self.issuer]);
+        rules.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
+        rules.validate_nbf = true;
+        rules.leeway = LEEWAY_SECS;
+        match jsonwebtoken::decode::<Claims>(token, key, &rules) {
+            Ok(data) => Ok(data.claims),
+            Err(error) if matches!(error.kind(), ErrorKind::ExpiredSignature) => Err(TokenError::Expired),
+            Err(_) => Err(TokenError::Invalid),
+        }
+    }
+}
+
+/// Ed25519 by ring; every other algorithm is refused.
+static PROVIDER: CryptoProvider = CryptoProvider {
+    signer_factory: |algorithm, key| {
+        require_ed25519(*algorithm)?;
+        let pair =
+            Ed25519KeyPair::from_seed_unchecked(key.as_bytes()).map_err(|_| ErrorKind::InvalidEddsaKey)?;
+        Ok(Box::new(RingSigner(pair)))
+    },
+    verifier_factory: |algorithm, key| {
+        require_ed25519(*algorithm)?;
+        Ok(Box::new(RingVerifier(UnparsedPublicKey::new(&ED25519, key.try_get_as_bytes()?.to_vec()))))
+    },
+    key_utils: KeyUtils::new_unimplemented(),
+};
+
+fn require_ed25519(algorithm: Algorithm) -> Result<(), jsonwebtoken::errors::Error> {
+    match algorithm {
+        Algorithm::EdDSA => Ok(()),
+        _ => Err(ErrorKind::InvalidAlgorithm.into()),
+    }
+}
+
+struct RingSigner(Ed25519KeyPair);
+
+impl Signer<Vec<u8>> for RingSigner {
+    fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, signature::Error> {
+        Ok(self.0.sign(message).as_ref().to_vec())
+    }
+}
+
+impl JwtSigner for RingSigner {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::EdDSA
+    }
+}
+
+struct RingVerifier(UnparsedPublicKey<Vec<u8>>);
+
+impl Verifier<Vec<u8>> for RingVerifier {
+    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
+        self.0.verify(message, signature).map_err(|_| signature::Error::new())
+    }
+}
+
+impl JwtVerifier for RingVerifier {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::EdDSA
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secrets::Key32;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    fn key(kid: &str, byte: u8) -> TokenKey {
+        TokenKey { kid: kid.to_owned(), seed: Key32::new([byte; 32]) }
+    }
+
+    fn tokens(stage: &str, keys: &[TokenKey]) -> AccessTokens {
+        AccessTokens::new(stage, keys).unwrap()
+    }
+
+    fn issue(tokens: &AccessTokens, now: Millis) -> String {
+        let tenants = vec![(TenantId::generate(), Role::Owner)];
+        tokens.issue(UserId::generate(), SessionId::generate(), tenants, now).unwrap()
+    }
+
+    #[test]
+    fn a_token_is_good_for_its_lifetime() {
+        let tokens = tokens("test", &[key("a", 1)]);
+        let now = Millis::now();
+        assert_eq!(tokens.verify(&issue(&tokens, now)).unwrap().tenants.len(), 1);
+        let long_ago = Millis(now.0 - 700_000);
+        assert_eq!(tokens.verify(&issue(&tokens, long_ago)).unwrap_err(), TokenError::Expired);
+        let tomorrow = Millis(now.0 + 86_400_000);
+        assert_eq!(tokens.verify(&issue(&tokens, tomorrow)).unwrap_err(), TokenError::Invalid);
+    }
+
+    #[test]
+    fn a_token_of_the_previous_key_is_accepted_and_a_foreign_one_is_not() {
+        let before = tokens("test", &[key("a", 1)]);
+        let token = issue(&before, Millis::now());
+        assert!(tokens("test", &[key("b", 2), key("a", 1)]).verify(&token).is_ok());
+        assert!(tokens("test", &[key("b", 2)]).verify(&token).is_err());
+        assert!(tokens("test", &[key("a", 3)]).verify(&token).is_err());
+        assert!(tokens("prod", &[key("a", 1)]).verify(&token).is_err(), "another stage");
+    }
+
+    #[test]
+    fn a_token_that_names_another_algorithm_or_type_is_refused() {
+        let tokens = tokens("test", &[key("a", 1)]);
+        let token = issue(&tokens, Millis::now());
+        let rest = token.split_once('.').unwrap().1;
+        for header in [
+            r#"{"alg":"none","typ":"at+jwt","kid":"a"}"#,
+            r#"{"alg":"HS256","typ":"at+jwt","kid":"a"}"#,
+            r#"{"alg":"EdDSA","typ":"JWT","kid":"a"}"#,
+            r#"{"alg":"EdDSA","typ":"at+jwt"}"#,
+            r#"{"alg":"EdDSA","typ":"at+jwt","kid":"z"}"#,
+        ] {
+            let forged = format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header));
+            assert_eq!(tokens.verify(&forged).unwrap_err(), TokenError::Invalid, "{header}");
+        }
+        for junk in ["", ".", "..", "a.b.c", &token[..token.len() - 8]] {
+            assert_eq!(tokens.verify(junk).unwrap_err(), TokenError::Invalid, "{junk}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Passwords: what is accepted (NIST SP 800-63B-4) and how they are kept (Argon2id with a pepper).
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::NoRandomness;
+
+const CHARS_MIN: usize = 15;
+const CHARS_MAX: usize = 128;
+/// OWASP's first choice: 19 MiB, two passes, one lane.
+const MEMORY_KIB: u32 = 19_456;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+
+/// What a hash costs is spent for an account that does not exist, too. The hash of nothing anyone may set.
+const DUMMY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$aHVudGF6ZS1kdW1teS1zYWx0$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// Why a password is not accepted, in words for the one who chose it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WeakPassword {
+    /// Too few characters.
+    #[error("must have at least {CHARS_MIN} characters, has {0}; a sentence is a good password")]
+    Short(usize),
+    /// Too many characters.
+    #[error("must have at most {CHARS_MAX} characters, has {0}")]
+    Long(usize),
+    /// Easily guessed, for example because it is common or is made of the account's own words.
+    #[error("is too easy to guess; choose words that have nothing to do with you or each other")]
+    Guessable,
+}
+
+/// Why a password could not be hashed or compared.
+#[derive(Debug, thiserror::Error)]
+pub enum HashError {
+    /// No salt.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+    /// Argon2 refused its parameters.
+    #[error("argon2 failed: {0}")]
+    Argon2(argon2::password_hash::Error),
+}
+
+/// A password in its one form.
+pub struct Password(String);
+
+impl Password {
+    /// For comparing: normalised, not judged.
+    pub fn presented(text: &str) -> Self {
+        // Longer ones were never accepted; hashing only their beginning bounds the work.
+        Self(text.nfkc().take(CHARS_MAX + 1).collect())
+    }
+
+    /// For setting: normalised and judged. `context` holds words that an attacker would try first.
+    ///
+    /// # Errors
+    /// [`WeakPassword`]
+    pub fn chosen(text: &str, context: &[&str]) -> Result<Self, WeakPassword> {
+        let password: String = text.nfkc().collect();
+        match password.chars().count() {
+            count if count < CHARS_MIN => return Err(WeakPassword::Short(count)),
+            count if count > CHARS_MAX => return Err(WeakPassword::Long(count)),
+            _ => {}
+        }
+        let mut words: Vec<&str> = context.iter().flat_map(|text| text.split_whitespace()).collect();
+        words.push("huntaze");
+        if zxcvbn::zxcvbn(&password, &words).score() < zxcvbn::Score::Three {
+            return Err(WeakPassword::Guessable);
+        }
+        Ok(Self(password))
+    }
+}
+
+/// Hashes and compares.
+#[derive(Clone)]
+pub struct Passwords {
+    pepper: [u8; 32],
+}
+
+impl Passwords {
+    /// With the pepper, without which a stolen table cannot be searched.
+    pub const fn new(pepper: [u8; 32]) -> Self {
+        Self { pepper }
+    }
+
+    fn argon2(&self) -> Result<Argon2<'_>, argon2::Error> {
+        let params = Params::new(MEMORY_KIB, PASSES, LANES, None)?;
+        Argon2::new_with_secret(&self.pepper, Algorithm::Argon2id, Version::V0x13, params)
+    }
+
+    /// A PHC string.
+    ///
+    /// # Errors
+    /// [`HashError`]
+    pub fn hash(&self, password: &Password) -> Result<String, HashError> {
+        let salt = super::random::<16>()?;
+        let argon2 = self.argon2().map_err(|error| HashError::Argon2(error.into()))?;
+        let hash = argon2.hash_password_with_salt(password.0.as_bytes(), &salt).map_err(HashError::Argon2)?;
+        Ok(hash.to_string())
+    }
+
+    /// Whether `password` is the one behind `hash`. Without a hash: no, after as much work.
+    pub fn verify(&self, password: &Password, hash: Option<&str>) -> bool {
+        let Ok(argon2) = self.argon2() else { return false };
+        let matches = argon2.verify_password(password.0.as_bytes(), hash.unwrap_or(DUMMY)).is_ok();
+        matches && hash.is_some()
+    }
+
+    /// Whether `hash` was made with other parameters than those of today.
+    pub fn is_outdated(hash: &str) -> bool {
+        let today = [("m", MEMORY_KIB), ("t", PASSES), ("p", LANES)];
+        PasswordHash::new(hash).map_or(true, |hash| {
+            today
+                .iter()
+                .any(|(name, value)| hash.params.get(*name).and_then(|p| p.decimal().ok()) != Some(*value))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "violet tractor sings at noon";
+
+    #[test]
+    fn a_password_matches_its_own_hash_under_its_own_pepper_only() {
+        let passwords = Passwords::new([1; 32]);
+        let hash = passwords.hash(&Password::chosen(GOOD, &[]).unwrap()).unwrap();
+        assert!(passwords.verify(&Password::presented(GOOD), Some(&hash)));
+        assert!(!passwords.verify(&Password::presented("violet tractor sings at dawn"), Some(&hash)));
+        assert!(!Passwords::new([2; 32]).verify(&Password::presented(GOOD), Some(&hash)));
+        assert!(!Passwords::is_outdated(&hash));
+        assert!(Passwords::is_outdated(&hash.replace("m=19456", "m=4096")));
+    }
+
+    #[test]
+    fn an_unknown_account_costs_a_whole_hash_and_is_refused() {
+        PasswordHash::new(DUMMY).expect("the dummy is a hash, so comparing with it does the work");
+        assert!(!Passwords::is_outdated(DUMMY));
+        assert!(!Passwords::new([1; 32]).verify(&Password::presented(GOOD), None));
+    }
+
+    #[test]
+    fn two_ways_to_type_a_character_are_one_password() {
+        let passwords = Passwords::new([1; 32]);
+        let hash = passwords.hash(&Password::chosen("café crème à la folie", &[]).unwrap()).unwrap();
+        let decomposed: String = "café crème à la folie".nfd().collect();
+        assert!(passwords.verify(&Password::presented(&decomposed), Some(&hash)));
+    }
+
+    #[test]
+    fn refuses_short_long_common_and_personal_passwords() {
+        let refused = |text: &str, context: &[&str]| Password::chosen(text, context).err();
+        assert_eq!(refused("violet tractor", &[]), Some(WeakPassword::Short(14)));
+        assert_eq!(refused(&"x".repeat(129), &[]), Some(WeakPassword::Long(129)));
+        assert_eq!(refused("passwordpassword", &[]), Some(WeakPassword::Guessable));
+        assert_eq!(refused("aaaaaaaaaaaaaaaaaaaa", &[]), Some(WeakPassword::Guessable));
+        assert_eq!(refused("anastudio-anastudio", &["anastudio"]), Some(WeakPassword::Guessable));
+        assert_eq!(refused(GOOD, &["ana"]), None);
+    }
+}

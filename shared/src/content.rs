@@ -1,0 +1,93 @@
+//! Content for creators: ideas with captions and hashtags.
+
+pub mod builtin;
+mod ideas;
+mod platform;
+mod prompt;
+
+pub use ideas::{Asker, IdeaError, Ideas};
+
+use crate::contract::content_ideas::{IdeaOptions, ProfileRef};
+use crate::contract::creators::{Creator, Goal, Platform};
+
+/// A profile, complete: what ideas are made from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Subject {
+    /// What the creator is about.
+    pub niche: String,
+    /// For this platform.
+    pub platform: Platform,
+    /// What the content is for.
+    pub goals: Vec<Goal>,
+    /// How it sounds.
+    pub tone: String,
+    /// A BCP 47 language tag.
+    pub language: String,
+    /// Who it is for.
+    pub audience: Option<String>,
+}
+
+/// A member is missing, or stands beside one that excludes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ProfileError {
+    /// Where, as a JSON pointer into the body.
+    pub pointer: &'static str,
+    /// What is expected.
+    pub message: &'static str,
+}
+
+impl Subject {
+    /// From a profile given in place.
+    ///
+    /// # Errors
+    /// [`ProfileError`] without a niche.
+    pub fn in_place(profile: &ProfileRef, options: &IdeaOptions) -> Result<Self, ProfileError> {
+        let niche = profile.niche.as_deref().ok_or(ProfileError {
+            pointer: "/profile/niche",
+            message: "is required where the profile has no `id`",
+        })?;
+        let first = profile.platforms.as_ref().map_or(Platform::Instagram, |platforms| platforms[0]);
+        Ok(Self {
+            niche: niche.to_owned(),
+            platform: options.platform.unwrap_or(first),
+            goals: profile.goals.as_ref().map_or_else(|| vec![Goal::Grow], |goals| goals.to_vec()),
+            tone: profile.tone.as_deref().unwrap_or("warm").to_owned(),
+            language: profile.language.as_deref().unwrap_or("en").to_owned(),
+            audience: profile.audience.as_deref().map(str::to_owned),
+        })
+    }
+
+    /// From a stored creator, with nothing else in the profile.
+    ///
+    /// # Errors
+    /// [`ProfileError`] when the profile says more than the `id`.
+    pub fn stored(
+        creator: &Creator,
+        profile: &ProfileRef,
+        options: &IdeaOptions,
+    ) -> Result<Self, ProfileError> {
+        let says_more = profile.niche.is_some()
+            || profile.platforms.is_some()
+            || profile.goals.is_some()
+            || profile.tone.is_some()
+            || profile.language.is_some()
+            || profile.audience.is_some();
+        if says_more {
+            return Err(ProfileError {
+                pointer: "/profile",
+                message: "must hold either `id` or a profile, not both",
+            });
+        }
+        let stored = &creator.profile;
+        Ok(Self {
+            niche: stored.niche.to_string(),
+            platform: options.platform.unwrap_or(stored.platforms[0]),
+            goals: stored.goals.to_vec(),
+            tone: stored.tone.to_string(),
+            language: stored.language.to_string(),
+            audience: stored.audience.as_deref().map(str::to_owned),
+        })
+    }
+}

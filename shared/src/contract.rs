@@ -1,0 +1,74 @@
+//! The API in words: every route with its policy, and every body with its limits.
+//!
+//! Invariant: nothing here does anything. `docs/openapi.json` is generated from this module alone, and a
+//! test compares it with `template.yaml` and the folders under `functions/`.
+
+pub mod auth;
+pub mod bounded;
+pub mod content_ideas;
+pub mod creators;
+pub mod health;
+pub mod ids;
+pub mod keys;
+pub mod meta;
+pub mod openapi;
+pub mod page;
+pub mod problem;
+pub mod route;
+pub mod schedule;
+pub mod usage;
+pub mod users;
+
+pub use route::{Access, Budget, MINUTE, Media, Method, OnOutage, Role, Route, Scope};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// One operation of the API: its policy and the types that travel.
+pub trait Contract: Send + Sync + 'static {
+    /// Path, method and policy.
+    const ROUTE: Route;
+    /// What the path's `{parameters}` become.
+    type Path: DeserializeOwned + JsonSchema + Send;
+    /// What the query string becomes.
+    type Query: DeserializeOwned + JsonSchema + Send;
+    /// What the body becomes; [`Nothing`] where there is none.
+    type Body: DeserializeOwned + JsonSchema + Send;
+    /// What is answered; [`Nothing`] for 204.
+    type Reply: Serialize + JsonSchema + Send;
+}
+
+/// No parameters, no query, no body.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
+/// Every operation that the API offers, in the order of the documentation.
+pub fn operations() -> Vec<openapi::Operation> {
+    use openapi::Operation as Op;
+    vec![
+        Op::of::<auth::SignUp>(),
+        Op::of::<auth::SignIn>(),
+        Op::of::<auth::Refresh>(),
+        Op::of::<auth::SignOut>(),
+        Op::of::<users::GetMe>(),
+        Op::of::<users::UpdateMe>(),
+        Op::of::<keys::ListKeys>(),
+        Op::of::<keys::CreateKey>(),
+        Op::of::<keys::GetKey>(),
+        Op::of::<keys::UpdateKey>(),
+        Op::of::<keys::RevokeKey>(),
+        Op::of::<keys::RotateKey>(),
+        Op::of::<creators::ListCreators>(),
+        Op::of::<creators::CreateCreator>(),
+        Op::of::<creators::GetCreator>(),
+        Op::of::<creators::ReplaceCreator>(),
+        Op::of::<creators::DeleteCreator>(),
+        Op::of::<content_ideas::Generate>(),
+        Op::of::<usage::GetUsage>(),
+        Op::of::<health::Live>(),
+        Op::of::<health::Ready>(),
+        Op::of::<openapi::GetDocument>(),
+        Op::of::<openapi::GetDocs>(),
+    ]
+}

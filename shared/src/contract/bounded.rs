@@ -1,0 +1,191 @@
+//! Texts, numbers and lists with their limits in the type, so that the limit which is documented is the one
+//! that is checked.
+
+use std::borrow::Cow;
+use std::ops::Deref;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+
+/// A text of `MIN` to `MAX` characters, without control characters other than line breaks and tabs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct Text<const MIN: usize, const MAX: usize>(String);
+
+impl<const MIN: usize, const MAX: usize> Text<MIN, MAX> {
+    /// Accepts the text, or says which limit it breaks.
+    ///
+    /// # Errors
+    /// A sentence for the caller.
+    pub fn parse(text: String) -> Result<Self, String> {
+        let chars = text.chars().count();
+        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+            Err("must not contain control characters".to_owned())
+        } else if chars < MIN || (MIN > 0 && text.trim().is_empty()) {
+            Err(format!("must have at least {MIN} character{}", if MIN == 1 { "" } else { "s" }))
+        } else if chars > MAX {
+            Err(format!("must have at most {MAX} characters, has {chars}"))
+        } else {
+            Ok(Self(text))
+        }
+    }
+}
+
+impl<const MIN: usize, const MAX: usize> Deref for Text<MIN, MAX> {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const MIN: usize, const MAX: usize> From<Text<MIN, MAX>> for String {
+    fn from(text: Text<MIN, MAX>) -> Self {
+        text.0
+    }
+}
+
+impl<'de, const MIN: usize, const MAX: usize> Deserialize<'de> for Text<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+impl<const MIN: usize, const MAX: usize> JsonSchema for Text<MIN, MAX> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        format!("Text{MIN}To{MAX}").into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "minLength": MIN, "maxLength": MAX})
+    }
+}
+
+/// An integer from `MIN` to `MAX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct Whole<const MIN: u32, const MAX: u32>(u32);
+
+impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
+    /// The number, pulled into the range; for defaults.
+    pub const fn clamped(number: u32) -> Self {
+        Self(if number < MIN {
+            MIN
+        } else if number > MAX {
+            MAX
+        } else {
+            number
+        })
+    }
+
+    /// The number.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Whole<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u32::deserialize(deserializer)? {
+            number if (MIN..=MAX).contains(&number) => Ok(Self(number)),
+            number => Err(D::Error::custom(format!("must be from {MIN} to {MAX}, is {number}"))),
+        }
+    }
+}
+
+impl<const MIN: u32, const MAX: u32> JsonSchema for Whole<MIN, MAX> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        format!("Whole{MIN}To{MAX}").into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "integer", "minimum": MIN, "maximum": MAX})
+    }
+}
+
+/// A list of `MIN` to `MAX` items.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct List<T, const MIN: usize, const MAX: usize>(Vec<T>);
+
+impl<T, const MAX: usize> Default for List<T, 0, MAX> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T, const MIN: usize, const MAX: usize> List<T, MIN, MAX> {
+    /// The items.
+    pub fn into_vec(self) -> Vec<T> {
+        self.0
+    }
+}
+
+impl<T, const MIN: usize, const MAX: usize> Deref for List<T, MIN, MAX> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<'de, T: Deserialize<'de>, const MIN: usize, const MAX: usize> Deserialize<'de> for List<T, MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let items = Vec::deserialize(deserializer)?;
+        match items.len() {
+            len if len < MIN => Err(D::Error::custom(format!("must have at least {MIN} items, has {len}"))),
+            len if len > MAX => Err(D::Error::custom(format!("must have at most {MAX} items, has {len}"))),
+            _ => Ok(Self(items)),
+        }
+    }
+}
+
+impl<T: JsonSchema, const MIN: usize, const MAX: usize> JsonSchema for List<T, MIN, MAX> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        format!("List{MIN}To{MAX}Of{}", T::schema_name()).into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let items = generator.subschema_for::<T>();
+        json_schema!({"type": "array", "items": items, "minItems": MIN, "maxItems": MAX})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_counts_characters_and_not_bytes() {
+        assert!(serde_json::from_str::<Text<1, 4>>("\"éèêë\"").is_ok());
+        let error = serde_json::from_str::<Text<1, 4>>("\"abcde\"").unwrap_err();
+        assert!(error.to_string().starts_with("must have at most 4 characters, has 5"), "{error}");
+    }
+
+    #[test]
+    fn a_required_text_is_not_blank_and_holds_no_control_characters() {
+        assert!(serde_json::from_str::<Text<1, 4>>("\"   \"").is_err());
+        assert!(serde_json::from_str::<Text<0, 4>>("\"\"").is_ok());
+        assert!(serde_json::from_str::<Text<1, 9>>(r#""a\u0000b""#).is_err());
+        assert!(serde_json::from_str::<Text<1, 9>>(r#""a\nb""#).is_ok());
+    }
+
+    #[test]
+    fn a_number_outside_its_range_is_refused_with_the_range() {
+        let error = serde_json::from_str::<Whole<1, 20>>("21").unwrap_err();
+        assert!(error.to_string().starts_with("must be from 1 to 20, is 21"), "{error}");
+        assert!(serde_json::from_str::<Whole<1, 20>>("-1").is_err());
+        assert!(serde_json::from_str::<Whole<1, 20>>("1.5").is_err());
+    }
+
+    #[test]
+    fn a_list_knows_its_length() {
+        assert!(serde_json::from_str::<List<u8, 1, 2>>("[]").is_err());
+        assert!(serde_json::from_str::<List<u8, 1, 2>>("[1,2,3]").is_err());
+        assert_eq!(&*serde_json::from_str::<List<u8, 1, 2>>("[1,2]").unwrap(), &[1, 2]);
+    }
+}

@@ -1,0 +1,198 @@
+//! `POST /api/content-ideas/generate`: ideas for a creator, with captions and hashtags.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::bounded::{List, Text, Whole};
+use super::creators::{Goal, Platform};
+use super::ids::{CreatorId, IdeaId};
+use super::meta::Meta;
+use super::route::BODY_BYTES_MAX;
+use super::{Access, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Route, Scope};
+
+/// `POST /api/content-ideas/generate`
+pub struct Generate;
+
+impl Contract for Generate {
+    const ROUTE: Route = Route {
+        function: "content-ideas-generate",
+        method: Method::Post,
+        path: "/api/content-ideas/generate",
+        operation: "generateContentIdeas",
+        summary: "Ideas for a creator, each with hook, outline, caption and hashtags. Drafts: a person posts.",
+        access: Access::Scoped(Scope::ContentWrite),
+        budget: Budget::PerCaller { calls: 60, per: MINUTE, on_outage: OnOutage::LocalLimit },
+        deadline_ms: 24_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        success: 200,
+        media: Media::Json,
+        metered: true,
+    };
+    type Path = Nothing;
+    type Query = Nothing;
+    type Body = IdeaRequest;
+    type Reply = IdeaBatch;
+}
+
+/// For whom, and what.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IdeaRequest {
+    /// A creator of the tenant, or a profile in place.
+    pub profile: ProfileRef,
+    /// What is wanted.
+    #[serde(default)]
+    pub options: IdeaOptions,
+}
+
+/// `id` alone names a stored creator; otherwise the profile stands here.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProfileRef {
+    /// A creator of the tenant; then no other member may be given.
+    pub id: Option<CreatorId>,
+    /// What the creator is about. Required without `id`.
+    pub niche: Option<Text<1, 80>>,
+    /// Where content is published. Instagram where nothing is said.
+    pub platforms: Option<List<Platform, 1, 8>>,
+    /// What it is for. `grow` where nothing is said.
+    pub goals: Option<List<Goal, 1, 4>>,
+    /// How it sounds. `warm` where nothing is said.
+    pub tone: Option<Text<1, 60>>,
+    /// A BCP 47 language tag. `en` where nothing is said.
+    pub language: Option<Text<2, 35>>,
+    /// Who it is for.
+    pub audience: Option<Text<1, 160>>,
+}
+
+/// What kind of post an idea is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub enum Format {
+    Reel,
+    Carousel,
+    Story,
+    Post,
+    Video,
+    Live,
+    Thread,
+}
+
+/// What is wanted.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct IdeaOptions {
+    /// How many ideas.
+    pub count: Whole<1, 20>,
+    /// Only these formats; any where nothing is said.
+    pub formats: List<Format, 0, 7>,
+    /// For this platform; the profile's first where nothing is said.
+    pub platform: Option<Platform>,
+    /// Words and topics that must not appear.
+    pub avoid: List<Text<1, 60>, 0, 20>,
+    /// Whether each idea has a caption.
+    pub include_captions: bool,
+    /// Whether each idea has hashtags.
+    pub include_hashtags: bool,
+    /// How many hashtags at most; the platform may allow fewer.
+    pub max_hashtags: Whole<0, 30>,
+    /// The same seed and input give the same ideas on the builtin provider.
+    pub seed: Option<u64>,
+    /// Whether the builtin provider may answer where a model cannot. Otherwise: 503.
+    pub allow_degraded: bool,
+}
+
+impl Default for IdeaOptions {
+    fn default() -> Self {
+        Self {
+            count: Whole::clamped(5),
+            formats: List::default(),
+            platform: None,
+            avoid: List::default(),
+            include_captions: true,
+            include_hashtags: true,
+            max_hashtags: Whole::clamped(5),
+            seed: None,
+            allow_degraded: true,
+        }
+    }
+}
+
+/// The answer.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct IdeaBatch {
+    /// The ideas.
+    pub data: IdeaData,
+    /// How they came about.
+    pub meta: Meta,
+}
+
+/// The ideas.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct IdeaData {
+    /// As many as asked for, or fewer with a warning in `meta`.
+    pub ideas: Vec<Idea>,
+}
+
+/// How much work an idea is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub enum Effort {
+    Low,
+    Medium,
+    High,
+}
+
+/// One idea.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Idea {
+    /// The idea.
+    pub id: IdeaId,
+    /// What it is about, in one line.
+    pub title: String,
+    /// How it comes at its subject, such as `myth` or `tutorial`.
+    pub angle: String,
+    /// What kind of post it is for.
+    pub format: Format,
+    /// The first words or seconds.
+    pub hook: String,
+    /// The steps.
+    pub outline: Vec<String>,
+    /// The text of the post; null where none was asked for.
+    pub caption: Option<Caption>,
+    /// The tags; empty where none were asked for.
+    pub hashtags: Vec<Hashtag>,
+    /// How much work it is.
+    pub effort: Effort,
+}
+
+/// The text of a post.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Caption {
+    /// The text.
+    pub text: String,
+    /// Its length in characters.
+    pub chars: usize,
+}
+
+/// Where a hashtag comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum HashtagSource {
+    /// The vocabulary of the niche.
+    Niche,
+    /// The model that wrote the idea.
+    Model,
+}
+
+/// A hashtag.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Hashtag {
+    /// With `#`.
+    pub tag: String,
+    /// Where it comes from.
+    pub source: HashtagSource,
+}

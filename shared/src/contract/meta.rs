@@ -1,0 +1,70 @@
+//! What every AI answer says about itself.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::ids::RequestId;
+
+/// How an answer came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Generation {
+    /// A language model wrote it.
+    Llm,
+    /// A grammar composed it.
+    Template,
+}
+
+/// Why an answer is not what a configured model would have given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DegradedReason {
+    /// No model is configured.
+    NoProvider,
+    /// The model did not answer within the deadline.
+    Timeout,
+    /// The model failed.
+    ProviderError,
+    /// The call came with a test key.
+    Sandbox,
+}
+
+/// What the call used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenUsage {
+    /// Tokens read by the model.
+    pub input_tokens: u64,
+    /// Tokens written by the model.
+    pub output_tokens: u64,
+}
+
+/// What an AI answer says about itself.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Meta {
+    /// The request, as in `x-request-id`.
+    pub request_id: RequestId,
+    /// `openai` or `builtin`.
+    pub provider: &'static str,
+    /// The model that answered.
+    pub model: String,
+    /// The prompt or grammar and its version.
+    pub prompt_version: &'static str,
+    /// How the answer came about.
+    pub generation: Generation,
+    /// Whether a language model wrote any of it.
+    pub ai_generated: bool,
+    /// Whether this is less than a configured model would have given.
+    pub degraded: bool,
+    /// Why it is degraded.
+    pub degraded_reason: Option<DegradedReason>,
+    /// How often a model was asked.
+    pub attempts: u32,
+    /// What the model used.
+    pub usage: TokenUsage,
+    /// From the arrival of the request, in milliseconds.
+    pub latency_ms: u64,
+    /// What the reader should know.
+    pub warnings: Vec<String>,
+}

@@ -1,0 +1,192 @@
+//! What is fixed about a route before anyone calls it.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One minute, the window of most budgets.
+pub const MINUTE: Duration = Duration::from_secs(60);
+
+/// Body limits by kind of route, in bytes.
+pub const AUTH_BODY_BYTES_MAX: usize = 8 * 1024;
+/// The limit wherever nothing else is said.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// The budget that all calls of one tenant share, whatever the route.
+pub const TENANT_CALLS: u32 = 600;
+
+/// An HTTP method that routes use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub enum Method {
+    Get,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+impl Method {
+    /// In capitals, as on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// What a key or a session may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Scope {
+    /// Generate content.
+    #[serde(rename = "content:write")]
+    ContentWrite,
+    /// Read creators.
+    #[serde(rename = "creators:read")]
+    CreatorsRead,
+    /// Create, change and delete creators.
+    #[serde(rename = "creators:write")]
+    CreatorsWrite,
+    /// Create, change and revoke API keys.
+    #[serde(rename = "keys:admin")]
+    KeysAdmin,
+    /// Read usage and limits.
+    #[serde(rename = "usage:read")]
+    UsageRead,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 5] =
+        [Self::ContentWrite, Self::CreatorsRead, Self::CreatorsWrite, Self::KeysAdmin, Self::UsageRead];
+
+    /// As written in requests and answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ContentWrite => "content:write",
+            Self::CreatorsRead => "creators:read",
+            Self::CreatorsWrite => "creators:write",
+            Self::KeysAdmin => "keys:admin",
+            Self::UsageRead => "usage:read",
+        }
+    }
+}
+
+/// What a user is in a tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Role {
+    /// May do everything, also give the tenant away.
+    Owner,
+    /// May do everything else.
+    Admin,
+    /// Works with creators and content.
+    Member,
+    /// Looks.
+    Viewer,
+}
+
+impl Role {
+    /// The scopes of a session with this role.
+    pub const fn scopes(self) -> &'static [Scope] {
+        match self {
+            Self::Owner | Self::Admin => &Scope::ALL,
+            Self::Member => {
+                &[Scope::ContentWrite, Scope::CreatorsRead, Scope::CreatorsWrite, Scope::UsageRead]
+            }
+            Self::Viewer => &[Scope::CreatorsRead, Scope::UsageRead],
+        }
+    }
+}
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anyone.
+    Public,
+    /// A signed-in user; no API key.
+    Session,
+    /// A session or a key, whatever its scopes.
+    Caller,
+    /// A session or a key with this scope.
+    Scoped(Scope),
+}
+
+/// What happens to a request when the limits cannot be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnOutage {
+    /// A tenth of the limit, counted by each execution environment alone.
+    LocalLimit,
+    /// 503: where guessing is worse than waiting.
+    Refuse,
+}
+
+/// How often a route may be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Budget {
+    /// Not counted; the route costs less than counting it.
+    Unlimited,
+    /// By the address of the client.
+    PerIp {
+        /// Calls per window, also the burst.
+        calls: u32,
+        /// The window.
+        per: Duration,
+        /// When Redis is away.
+        on_outage: OnOutage,
+    },
+    /// By the key or user; [`TENANT_CALLS`] a minute applies as well.
+    PerCaller {
+        /// Calls per window, also the burst.
+        calls: u32,
+        /// The window.
+        per: Duration,
+        /// When Redis is away.
+        on_outage: OnOutage,
+    },
+}
+
+/// The form of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Media {
+    /// `application/json`
+    Json,
+    /// `text/html`
+    Html,
+    /// 204
+    None,
+}
+
+/// A route and its policy. No member has a default, so none can be forgotten.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    /// The folder, package, binary and Lambda function that answers.
+    pub function: &'static str,
+    /// The HTTP method.
+    pub method: Method,
+    /// The path template as in `template.yaml`.
+    pub path: &'static str,
+    /// The OpenAPI `operationId`.
+    pub operation: &'static str,
+    /// One line for the documentation.
+    pub summary: &'static str,
+    /// Who may call.
+    pub access: Access,
+    /// How often.
+    pub budget: Budget,
+    /// The time from the arrival of the event to the answer, in milliseconds.
+    pub deadline_ms: u64,
+    /// The longest body read.
+    pub body_bytes_max: usize,
+    /// The status of a success.
+    pub success: u16,
+    /// The form of a success.
+    pub media: Media,
+    /// Whether calls count in `GET /api/usage`.
+    pub metered: bool,
+}

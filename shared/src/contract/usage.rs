@@ -1,0 +1,84 @@
+//! What a tenant used, and what it may use.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::bounded::Text;
+use super::route::BODY_BYTES_MAX;
+use super::{Access, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Route, Scope};
+
+/// `GET /api/usage`
+pub struct GetUsage;
+
+impl Contract for GetUsage {
+    const ROUTE: Route = Route {
+        function: "usage",
+        method: Method::Get,
+        path: "/api/usage",
+        operation: "getUsage",
+        summary: "Calls of the metered routes in a month, and the limits that apply.",
+        access: Access::Scoped(Scope::UsageRead),
+        budget: Budget::PerCaller { calls: 60, per: MINUTE, on_outage: OnOutage::LocalLimit },
+        deadline_ms: 5_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        success: 200,
+        media: Media::Json,
+        metered: false,
+    };
+    type Path = Nothing;
+    type Query = UsageQuery;
+    type Body = Nothing;
+    type Reply = Usage;
+}
+
+/// Which month.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UsageQuery {
+    /// `2026-11`; the current month (UTC) where nothing is said.
+    pub month: Option<Text<7, 7>>,
+}
+
+/// A month.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Usage {
+    /// `2026-11`
+    pub month: String,
+    /// Calls by route.
+    pub requests: Vec<RouteUsage>,
+    /// Calls of all routes, as last added up by the hourly roll-up; null before the first.
+    pub rolled_up: Option<RolledUp>,
+    /// The limits of the caller.
+    pub limits: Vec<LimitInfo>,
+}
+
+/// Calls of one route.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RouteUsage {
+    /// The route's `operationId`.
+    pub route: String,
+    /// Admitted calls.
+    pub count: u64,
+}
+
+/// A total and its time.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolledUp {
+    /// Calls of all routes.
+    pub requests: u64,
+    /// When they were added up.
+    pub at: String,
+}
+
+/// A limit.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct LimitInfo {
+    /// As in `RateLimit-Policy`, after the route's `operationId` where it is the route's own.
+    pub name: String,
+    /// Calls per window.
+    pub quota: u32,
+    /// The window in seconds.
+    pub window: u64,
+}

@@ -1,0 +1,330 @@
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Dynamo, DynamoError, Key, attribute, text};
+
+type Item = HashMap<String, AttributeValue>;
+
+/// What must hold of the item that is there for a write to happen. All of several must.
+#[derive(Debug, Clone)]
+pub enum Condition {
+    /// There is no item.
+    Absent,
+    /// There is an item.
+    Present,
+    /// An attribute has this value.
+    Equals(&'static str, AttributeValueOf),
+    /// There is no such attribute.
+    Without(&'static str),
+    /// An attribute is a number greater than this.
+    Above(&'static str, u64),
+    /// There is no such attribute, or it is a number less than this.
+    WithoutOrBelow(&'static str, u64),
+}
+
+/// A value of an attribute, opaque to the rest of the crate.
+#[derive(Debug, Clone)]
+pub struct AttributeValueOf(AttributeValue);
+
+impl Condition {
+    /// An attribute has this value.
+    pub fn equals(name: &'static str, value: impl Serialize) -> Self {
+        Self::Equals(name, AttributeValueOf(attribute(value)))
+    }
+}
+
+/// One change of one item.
+#[derive(Debug, Clone)]
+pub struct Write {
+    key: Key,
+    change: Change,
+    conditions: Vec<Condition>,
+}
+
+#[derive(Debug, Clone)]
+enum Change {
+    Put(Item),
+    Delete,
+    Update { set: Vec<(&'static str, AttributeValue)>, add: Vec<(&'static str, i64)> },
+}
+
+/// Why a write did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// A condition did not hold. Nothing was written.
+    #[error("the condition of write {index} did not hold")]
+    Conflict {
+        /// Which write, in the order given.
+        index: usize,
+        /// The item that is there.
+        current: Option<CurrentItem>,
+    },
+    /// DynamoDB did not do it.
+    #[error(transparent)]
+    Dynamo(#[from] DynamoError),
+}
+
+/// The item that stood against a condition.
+#[derive(Debug)]
+pub struct CurrentItem(Item);
+
+impl CurrentItem {
+    /// As a type of ours.
+    ///
+    /// # Errors
+    /// [`DynamoError::Malformed`]
+    pub fn read<T: DeserializeOwned>(self) -> Result<T, DynamoError> {
+        Ok(serde_dynamo::from_item(self.0)?)
+    }
+}
+
+impl Write {
+    /// The whole item. `entity` gives the attributes beside the keys.
+    ///
+    /// # Errors
+    /// [`DynamoError::Malformed`] when `entity` is no object.
+    pub fn put(key: Key, entity: &impl Serialize) -> Result<Self, DynamoError> {
+        let mut item: Item = serde_dynamo::to_item(entity)?;
+        item.retain(|_, value| !matches!(value, AttributeValue::Null(_)));
+        item.insert("PK".to_owned(), text(&key.pk));
+        item.insert("SK".to_owned(), text(&key.sk));
+        Ok(Self { key, change: Change::Put(item), conditions: Vec::new() })
+    }
+
+    /// Some attributes of an item, which is made if it is not there.
+    pub fn update(key: Key) -> Self {
+        Self { key, change: Change::Update { set: Vec::new(), add: Vec::new() }, conditions: Vec::new() }
+    }
+
+    /// The item's end.
+    pub fn delete(key: Key) -> Self {
+        Self { key, change: Change::Delete, conditions: Vec::new() }
+    }
+
+    /// Adds the keys of the index `GSI1` to a put or an update.
+    #[must_use]
+    pub fn indexed(self, pk: &str, sk: &str) -> Self {
+        self.set("GSI1PK", pk).set("GSI1SK", sk)
+    }
+
+    /// Sets an attribute. Has no meaning for a delete.
+    #[must_use]
+    pub fn set(mut self, name: &'static str, value: impl Serialize) -> Self {
+        match &mut self.change {
+            Change::Put(item) => {
+                item.insert(name.to_owned(), attribute(value));
+            }
+            Change::Update { set, .. } => set.push((name, attribute(value))),
+            Change::Delete => {}
+        }
+        self
+    }
+
+    /// Adds to a number, which counts as 0 if it is not there. For updates.
+    #[must_use]
+    pub fn add(mut self, name: &'static str, amount: i64) -> Self {
+        if let Change::Update { add, .. } = &mut self.change {
+            add.push((name, amount));
+        }
+        self
+    }
+
+    /// Only if this holds.
+    #[must_use]
+    pub fn when(mut self, condition: Condition) -> Self {
+        self.conditions.push(condition);
+        self
+    }
+}
+
+/// The expressions of a write, with every name and value behind a placeholder.
+#[derive(Default)]
+struct Expressions {
+    names: HashMap<String, String>,
+    values: Item,
+}
+
+impl Expressions {
+    fn name(&mut self, name: &str) -> String {
+        let placeholder = format!("#{name}");
+        self.names.insert(placeholder.clone(), name.to_owned());
+        placeholder
+    }
+
+    fn value(&mut self, value: AttributeValue) -> String {
+        let placeholder = format!(":v{}", self.values.len());
+        self.values.insert(placeholder.clone(), value);
+        placeholder
+    }
+
+    fn condition(&mut self, conditions: Vec<Condition>) -> Option<String> {
+        let mut terms = Vec::new();
+        for condition in conditions {
+            terms.push(match condition {
+                Condition::Absent => format!("attribute_not_exists({})", self.name("PK")),
+                Condition::Present => format!("attribute_exists({})", self.name("PK")),
+                Condition::Equals(name, AttributeValueOf(value)) => {
+                    format!("{} = {}", self.name(name), self.value(value))
+                }
+                Condition::Without(name) => format!("attribute_not_exists({})", self.name(name)),
+                Condition::Above(name, number) => {
+                    format!("{} > {}", self.name(name), self.value(attribute(number)))
+                }
+                Condition::WithoutOrBelow(name, number) => {
+                    let name = self.name(name);
+                    format!("(attribute_not_exists({name}) OR {name} < {})", self.value(attribute(number)))
+                }
+            });
+        }
+        (!terms.is_empty()).then(|| terms.join(" AND "))
+    }
+
+    fn update(&mut self, set: Vec<(&'static str, AttributeValue)>, add: Vec<(&'static str, i64)>) -> String {
+        let set: Vec<_> = set
+            .into_iter()
+            .map(|(name, value)| format!("{} = {}", self.name(name), self.value(value)))
+            .collect();
+        let add: Vec<_> = add
+            .into_iter()
+            .map(|(name, amount)| format!("{} {}", self.name(name), self.value(attribute(amount))))
+            .collect();
+        let clause = |word: &str, terms: Vec<String>| {
+            (!terms.is_empty()).then(|| format!("{word} {}", terms.join(", ")))
+        };
+        [clause("SET", set), clause("ADD", add)].into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+
+    fn names(&self) -> Option<HashMap<String, String>> {
+        (!self.names.is_empty()).then(|| self.names.clone())
+    }
+
+    fn values(self) -> Option<Item> {
+        (!self.values.is_empty()).then_some(self.values)
+    }
+}
+
+impl Dynamo {
+    /// One write. Travels as a transaction only when there are several.
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub async fn write(&self, write: Write) -> Result<(), WriteError> {
+        self.transact(vec![write]).await
+    }
+
+    /// All of these writes or none.
+    ///
+    /// # Errors
+    /// [`WriteError`]; the index of a conflict is the position in `writes`.
+    pub async fn transact(&self, writes: Vec<Write>) -> Result<(), WriteError> {
+        if let [write] = writes.as_slice() {
+            return self.single(write.clone()).await;
+        }
+        let items =
+            writes.into_iter().map(|write| self.transact_item(write)).collect::<Result<Vec<_>, _>>()?;
+        let request = self.client.transact_write_items().set_transact_items(Some(items));
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(SdkError::ServiceError(error)) => {
+                if let TransactWriteItemsError::TransactionCanceledException(canceled) = error.err() {
+                    let reasons = canceled.cancellation_reasons();
+                    let failed = |reason: &aws_sdk_dynamodb::types::CancellationReason| {
+                        reason.code() == Some("ConditionalCheckFailed")
+                    };
+                    if let Some(index) = reasons.iter().position(failed) {
+                        let current = reasons[index].item().cloned().map(CurrentItem);
+                        return Err(WriteError::Conflict { index, current });
+                    }
+                    let code = reasons.iter().filter_map(|reason| reason.code()).find(|code| *code != "None");
+                    let code = code.unwrap_or("TransactionCanceled").to_owned();
+                    return Err(DynamoError::Unavailable { code }.into());
+                }
+                Err(DynamoError::from(SdkError::ServiceError(error)).into())
+            }
+            Err(error) => Err(DynamoError::from(error).into()),
+        }
+    }
+
+    async fn single(&self, write: Write) -> Result<(), WriteError> {
+        let table = self.name(write.key.table);
+        let mut expressions = Expressions::default();
+        let condition = expressions.condition(write.conditions);
+        let all_old = condition.is_some().then_some(ReturnValuesOnConditionCheckFailure::AllOld);
+        macro_rules! send {
+            ($request:expr) => {
+                $request
+                    .table_name(table)
+                    .set_condition_expression(condition)
+                    .set_return_values_on_condition_check_failure(all_old)
+                    .set_expression_attribute_names(expressions.names())
+                    .set_expression_attribute_values(expressions.values())
+                    .send()
+                    .await
+                    .map(|_| ())
+                    .map_err(|error| match error.as_service_error() {
+                        Some(service) if service.is_conditional_check_failed_exception() => {
+                            WriteError::Conflict { index: 0, current: current_of(error.into_service_error()) }
+                        }
+                        _ => DynamoError::from(error).into(),
+                    })
+            };
+        }
+        let (pk, sk) = (text(&write.key.pk), text(&write.key.sk));
+        match write.change {
+            Change::Put(item) => send!(self.client.put_item().set_item(Some(item))),
+            Change::Delete => send!(self.client.delete_item().key("PK", pk).key("SK", sk)),
+            Change::Update { set, add } => {
+                let update = expressions.update(set, add);
+                send!(self.client.update_item().key("PK", pk).key("SK", sk).update_expression(update))
+            }
+        }
+    }
+
+    fn transact_item(&self, write: Write) -> Result<TransactWriteItem, DynamoError> {
+        let table = self.name(write.key.table);
+        let mut expressions = Expressions::default();
+        let condition = expressions.condition(write.conditions);
+        let all_old = condition.is_some().then_some(ReturnValuesOnConditionCheckFailure::AllOld);
+        macro_rules! part {
+            ($builder:expr) => {
+                $builder
+                    .table_name(table)
+                    .set_condition_expression(condition)
+                    .set_return_values_on_condition_check_failure(all_old)
+                    .set_expression_attribute_names(expressions.names())
+                    .set_expression_attribute_values(expressions.values())
+                    .build()
+                    .map_err(|error| DynamoError::Refused {
+                        code: "build".to_owned(),
+                        message: error.to_string(),
+                    })
+            };
+        }
+        let (pk, sk) = (text(&write.key.pk), text(&write.key.sk));
+        let item = TransactWriteItem::builder();
+        Ok(match write.change {
+            Change::Put(attributes) => item.put(part!(Put::builder().set_item(Some(attributes)))?),
+            Change::Delete => item.delete(part!(Delete::builder().key("PK", pk).key("SK", sk))?),
+            Change::Update { set, add } => {
+                let update = expressions.update(set, add);
+                item.update(part!(Update::builder().key("PK", pk).key("SK", sk).update_expression(update))?)
+            }
+        }
+        .build())
+    }
+}
+
+/// The item that an error of a single write carries.
+fn current_of(error: impl Into<aws_sdk_dynamodb::Error>) -> Option<CurrentItem> {
+    match error.into() {
+        aws_sdk_dynamodb::Error::ConditionalCheckFailedException(failed) => failed.item.map(CurrentItem),
+        _ => None,
+    }
+}

@@ -1,0 +1,192 @@
+//! What an execution environment has, connected once and shared by all its endpoints.
+
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+
+use crate::ai::{OpenAi, Provider};
+use crate::auth::access_token::{AccessTokens, TokenKeyError};
+use crate::auth::accounts::Accounts;
+use crate::auth::derived::DerivedKeys;
+use crate::auth::key_store::Keys;
+use crate::auth::sessions::Sessions;
+use crate::auth::signin::SignIn;
+use crate::dynamo::Dynamo;
+use crate::outbound::OutboundError;
+use crate::redis::{Redis, RedisError};
+use crate::secrets::{self, Secrets, SecretsError};
+use crate::settings::{Settings, SettingsError};
+use crate::tenants::cursor::Cursors;
+
+/// Why an environment cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting is missing or malformed.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The secret cannot be used.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// A signing key cannot be used.
+    #[error(transparent)]
+    TokenKeys(#[from] TokenKeyError),
+    /// URL or token of Redis cannot be used.
+    #[error("Redis cannot be used")]
+    Redis(#[from] RedisError),
+    /// No client for the world outside.
+    #[error(transparent)]
+    Outbound(#[from] OutboundError),
+    /// A model is configured, but the secret holds no key for it.
+    #[error("setting HUNTAZE_AI_BASE_URL: the secret has no `aiKey` for it")]
+    NoAiKey,
+}
+
+/// What an execution environment has. Nothing is connected before somebody asks for it.
+#[derive(Default)]
+pub struct Environment {
+    settings: OnceCell<Settings>,
+    aws: OnceCell<aws_config::SdkConfig>,
+    held: OnceCell<Held>,
+    redis: OnceCell<Arc<Redis>>,
+    tokens: OnceCell<Arc<AccessTokens>>,
+    keys: OnceCell<Arc<Keys>>,
+}
+
+/// The secrets and what is derived from them.
+struct Held {
+    secrets: Secrets,
+    derived: DerivedKeys,
+}
+
+impl Environment {
+    /// The settings.
+    ///
+    /// # Errors
+    /// [`StartError::Settings`]
+    pub async fn settings(&self) -> Result<&Settings, StartError> {
+        self.settings.get_or_try_init(async || Ok(Settings::from_environment()?)).await
+    }
+
+    async fn aws(&self) -> &aws_config::SdkConfig {
+        self.aws.get_or_init(load_aws).await
+    }
+
+    async fn held(&self) -> Result<&Held, StartError> {
+        let fetch = async || {
+            let secrets = secrets::fetch(self.aws().await, &self.settings().await?.secret_id).await?;
+            let derived = DerivedKeys::new(&secrets.root_key);
+            Ok::<_, StartError>(Held { secrets, derived })
+        };
+        self.held.get_or_try_init(fetch).await
+    }
+
+    /// Both tables.
+    ///
+    /// # Errors
+    /// [`StartError::Settings`]
+    pub async fn dynamo(&self) -> Result<Dynamo, StartError> {
+        Ok(Dynamo::new(self.aws().await, self.settings().await?))
+    }
+
+    /// The database of the fleet.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn redis(&self) -> Result<Arc<Redis>, StartError> {
+        let connect = async || {
+            let url = &self.settings().await?.upstash_url;
+            Ok::<_, StartError>(Arc::new(Redis::new(url, &self.held().await?.secrets.upstash_token)?))
+        };
+        self.redis.get_or_try_init(connect).await.cloned()
+    }
+
+    /// The keys derived from the secret.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn derived(&self) -> Result<DerivedKeys, StartError> {
+        Ok(self.held().await?.derived.clone())
+    }
+
+    /// The session tokens.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn tokens(&self) -> Result<Arc<AccessTokens>, StartError> {
+        let make = async || {
+            let keys = &self.held().await?.secrets.token_keys;
+            Ok::<_, StartError>(Arc::new(AccessTokens::new(&self.settings().await?.stage, keys)?))
+        };
+        self.tokens.get_or_try_init(make).await.cloned()
+    }
+
+    /// The API keys, with one cache for the whole environment.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn keys(&self) -> Result<Arc<Keys>, StartError> {
+        let make =
+            async || Ok::<_, StartError>(Arc::new(Keys::new(self.dynamo().await?, self.derived().await?)));
+        self.keys.get_or_try_init(make).await.cloned()
+    }
+
+    /// The accounts.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn accounts(&self) -> Result<Accounts, StartError> {
+        Ok(Accounts::new(self.dynamo().await?, self.derived().await?, self.settings().await?.sign_up))
+    }
+
+    /// The sessions.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn sessions(&self) -> Result<Sessions, StartError> {
+        Ok(Sessions::new(self.dynamo().await?, self.derived().await?))
+    }
+
+    /// Signing in.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn sign_in(&self) -> Result<SignIn, StartError> {
+        Ok(SignIn {
+            accounts: self.accounts().await?,
+            sessions: self.sessions().await?,
+            tokens: self.tokens().await?,
+            redis: self.redis().await?,
+            keys: self.derived().await?,
+        })
+    }
+
+    /// The cursors of lists.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn cursors(&self) -> Result<Cursors, StartError> {
+        Ok(Cursors::new(self.derived().await?.cursor))
+    }
+
+    /// The provider that writes.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn provider(&self) -> Result<Provider, StartError> {
+        match &self.settings().await?.ai {
+            None => Ok(Provider::Builtin),
+            Some(ai) => {
+                let key = self.held().await?.secrets.ai_key.as_deref().ok_or(StartError::NoAiKey)?;
+                Ok(Provider::OpenAi(OpenAi::new(ai, key)?))
+            }
+        }
+    }
+}
+
+/// The configuration of the AWS clients: Lambda's own credentials, TLS on ring.
+async fn load_aws() -> aws_config::SdkConfig {
+    use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+    let http =
+        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12()).http_client(http).load().await
+}

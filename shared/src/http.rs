@@ -1,0 +1,14 @@
+//! HTTP: requests as they come, replies and problems as they leave.
+//!
+//! Invariant: nothing below this module knows a status, a header or a media type.
+
+mod causes;
+mod incoming;
+mod problem;
+mod reply;
+
+pub use incoming::Incoming;
+pub(crate) use incoming::{is_method, parameters_of};
+pub use problem::{Kind, Problem};
+pub(crate) use reply::REFRESH_COOKIE;
+pub use reply::{Rendered, Reply, refresh_cookie};

@@ -1,0 +1,166 @@
+//! Which problem each error of the floors below becomes. The only place that decides it.
+
+use std::time::Duration;
+
+use super::{Kind, Problem};
+use crate::auth::accounts::SignUpError;
+use crate::auth::key_store::KeyError;
+use crate::auth::sessions::RefreshError;
+use crate::auth::signin::{ResumeError, SignInError};
+use crate::content::IdeaError;
+use crate::contract::meta::DegradedReason;
+use crate::dynamo::{DynamoError, WriteError};
+use crate::redis::RedisError;
+use crate::tenants::creators::CreatorError;
+use crate::tenants::cursor::ForeignCursor;
+
+impl From<DynamoError> for Problem {
+    fn from(error: DynamoError) -> Self {
+        match error {
+            DynamoError::Unavailable { .. } => {
+                Self::unavailable("The database is busy or away. Nothing was changed. Try again.")
+                    .because(error)
+            }
+            DynamoError::Refused { .. } | DynamoError::Malformed(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<WriteError> for Problem {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Dynamo(error) => error.into(),
+            WriteError::Conflict { .. } => {
+                Self::new(Kind::Conflict, "Somebody changed this at the same time. Read it again.")
+                    .because(error)
+            }
+        }
+    }
+}
+
+impl From<RedisError> for Problem {
+    fn from(error: RedisError) -> Self {
+        Self::unavailable("Limits cannot be checked at the moment. Try again.").because(error)
+    }
+}
+
+impl From<SignUpError> for Problem {
+    fn from(error: SignUpError) -> Self {
+        match error {
+            SignUpError::Email(error) => Self::invalid("/email", error.to_string()),
+            SignUpError::Password(error) => Self::invalid("/password", error.to_string()),
+            SignUpError::Hash(error) => Self::internal(error),
+            SignUpError::Dynamo(error) => error.into(),
+        }
+    }
+}
+
+impl From<RefreshError> for Problem {
+    fn from(error: RefreshError) -> Self {
+        match error {
+            RefreshError::Invalid | RefreshError::Ended | RefreshError::Reused => {
+                let detail = format!("{error}. Sign in again.");
+                Self::unauthorized(detail[..1].to_uppercase() + &detail[1..])
+            }
+            RefreshError::Dynamo(error) => error.into(),
+        }
+    }
+}
+
+impl From<ResumeError> for Problem {
+    fn from(error: ResumeError) -> Self {
+        match error {
+            ResumeError::Refresh(error) => error.into(),
+            ResumeError::Dynamo(error) => error.into(),
+            ResumeError::Token(error) => Self::internal(error),
+        }
+    }
+}
+
+impl From<SignInError> for Problem {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::WrongCredentials => Self::unauthorized("The address or the password is wrong."),
+            SignInError::Throttled { wait } => {
+                let detail = "Too many attempts to sign in. Wait as `Retry-After` says; the password was not looked at.";
+                let mut problem = Self::new(Kind::RateLimited, detail).retry_after(wait);
+                problem.violated_policies = vec!["signin"];
+                problem
+            }
+            SignInError::Pending => Self::new(
+                Kind::Forbidden,
+                "The address is not verified yet. Follow the link in the mail first.",
+            ),
+            SignInError::Redis(error) => error.into(),
+            SignInError::Dynamo(error) => error.into(),
+            SignInError::Token(error) => Self::internal(error),
+            SignInError::Rehash(error) => error.into(),
+        }
+    }
+}
+
+impl From<KeyError> for Problem {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::NotFound => Self::not_found("key"),
+            KeyError::Rotated => Self::new(
+                Kind::Conflict,
+                "This key was rotated before. Rotate its successor, or create a new key.",
+            ),
+            KeyError::Exceeds => Self::new(
+                Kind::Forbidden,
+                "This key can do more than you. Only somebody with all of its scopes can rotate it.",
+            ),
+            KeyError::NoRandomness(error) => Self::internal(error),
+            KeyError::Dynamo(error) => error.into(),
+        }
+    }
+}
+
+impl From<CreatorError> for Problem {
+    fn from(error: CreatorError) -> Self {
+        match error {
+            CreatorError::NotFound => Self::not_found("creator"),
+            CreatorError::Changed { current } => Self::new(
+                Kind::Conflict,
+                format!("The creator is at version {current} by now. Read it again and repeat the change."),
+            ),
+            CreatorError::Dynamo(error) => error.into(),
+        }
+    }
+}
+
+impl From<ForeignCursor> for Problem {
+    fn from(error: ForeignCursor) -> Self {
+        Self::invalid("?cursor", error.to_string())
+    }
+}
+
+impl From<IdeaError> for Problem {
+    fn from(error: IdeaError) -> Self {
+        match error {
+            IdeaError::Profile(error) => Self::invalid(error.pointer, error.message),
+            IdeaError::Creator(error) => error.into(),
+            IdeaError::Refused => Self::new(
+                Kind::Refused,
+                "The model declined this request. Change the profile or the options.",
+            ),
+            IdeaError::OnlyDegraded(reason) => {
+                let (why, retry) = match reason {
+                    DegradedReason::NoProvider => ("no model is configured", None),
+                    DegradedReason::Sandbox => ("test keys have no model", None),
+                    DegradedReason::Timeout => ("the model did not answer in time", Some(5)),
+                    DegradedReason::ProviderError => ("the model fails at the moment", Some(30)),
+                };
+                let detail = format!(
+                    "Only the builtin provider could answer, because {why}. Set `allowDegraded` to accept that."
+                );
+                let problem = Self::new(Kind::AiUnavailable, detail).because(error);
+                match retry {
+                    Some(secs) => problem.retry_after(Duration::from_secs(secs)),
+                    None => problem,
+                }
+            }
+        }
+    }
+}

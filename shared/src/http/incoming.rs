@@ -1,0 +1,209 @@
+//! A request as it came, and how its parts become types.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use lambda_http::aws_lambda_events::encodings::Body;
+use lambda_http::http::{HeaderMap, Method as HttpMethod};
+use lambda_http::request::RequestContext;
+use lambda_http::{Request, RequestExt as _};
+use serde::de::DeserializeOwned;
+use serde::de::value::MapDeserializer;
+
+use super::{Kind, Problem};
+use crate::clock::Deadline;
+use crate::contract::ids::RequestId;
+use crate::contract::{Method, Route};
+
+/// A request whose route is known.
+pub struct Incoming {
+    /// The request, as in `x-request-id`.
+    pub request_id: RequestId,
+    /// When the answer must be on its way.
+    pub deadline: Deadline,
+    headers: HeaderMap,
+    query: String,
+    parameters: BTreeMap<&'static str, String>,
+    body: Body,
+    ip: String,
+}
+
+impl Incoming {
+    /// Takes a request apart.
+    pub fn new(
+        request: Request,
+        parameters: BTreeMap<&'static str, String>,
+        request_id: RequestId,
+        deadline: Deadline,
+    ) -> Self {
+        let ip = match request.request_context_ref() {
+            Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone().unwrap_or_default(),
+            _ => String::new(),
+        };
+        let (parts, body) = request.into_parts();
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        Self { request_id, deadline, headers: parts.headers, query, parameters, body, ip }
+    }
+
+    /// The address of the client, as the gateway saw it.
+    pub fn ip(&self) -> &str {
+        &self.ip
+    }
+
+    /// What counts as one client: an IPv4 address, or the /64 that one IPv6 subscriber has.
+    pub fn ip_block(&self) -> String {
+        match self.ip.parse::<IpAddr>() {
+            Ok(IpAddr::V6(ip)) => {
+                let s = ip.segments();
+                format!("{:x}:{:x}:{:x}:{:x}::/64", s[0], s[1], s[2], s[3])
+            }
+            _ => self.ip.clone(),
+        }
+    }
+
+    /// A header that is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// A cookie.
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        let pairs = self.headers.get_all("cookie").iter().filter_map(|value| value.to_str().ok());
+        let mut pairs =
+            pairs.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        pairs.find(|(found, _)| *found == name).map(|(_, value)| value)
+    }
+
+    /// The length of the body.
+    pub fn body_bytes(&self) -> usize {
+        self.body.as_ref().len()
+    }
+
+    /// The path's parameters. One that has not the form of its type names nothing.
+    pub(crate) fn path<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        let pairs = self.parameters.iter().map(|(name, value)| (*name, value.as_str()));
+        T::deserialize(MapDeserializer::<_, serde::de::value::Error>::new(pairs))
+            .map_err(|error| Problem::not_found("resource").because(error))
+    }
+
+    /// The query.
+    pub(crate) fn query<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        let parser = serde_html_form::Deserializer::from_bytes(self.query.as_bytes());
+        serde_path_to_error::deserialize(parser).map_err(|error| {
+            let path = error.path().to_string();
+            Problem::invalid(
+                if path == "." { "?".to_owned() } else { format!("?{path}") },
+                error.inner().to_string(),
+            )
+        })
+    }
+
+    /// The body. An empty one counts as `{}`, so that what has only optional members may be left out.
+    pub(crate) fn body<T: DeserializeOwned>(&self, method: Method) -> Result<T, Problem> {
+        let bytes: &[u8] = match (method, self.body.as_ref()) {
+            (Method::Get | Method::Delete, _) | (_, []) => b"{}",
+            (_, bytes) => {
+                self.require_json()?;
+                bytes
+            }
+        };
+        let mut parser = serde_json::Deserializer::from_slice(bytes);
+        let value = serde_path_to_error::deserialize(&mut parser).map_err(|error| {
+            let pointer = pointer(error.path());
+            Problem::invalid(pointer, explain(error.inner()))
+        })?;
+        parser.end().map_err(|error| Problem::invalid("", explain(&error)))?;
+        Ok(value)
+    }
+
+    fn require_json(&self) -> Result<(), Problem> {
+        let media = self.header("content-type").unwrap_or_default();
+        let essence = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let is_json = essence == "application/json"
+            || (essence.starts_with("application/") && essence.ends_with("+json"));
+        if is_json {
+            return Ok(());
+        }
+        let got = if media.is_empty() { "none was sent".to_owned() } else { format!("`{media}` was sent") };
+        Err(Problem::new(
+            Kind::UnsupportedMediaType,
+            format!("This route reads JSON: send `content-type: application/json` ({got})."),
+        ))
+    }
+}
+
+/// RFC 6901.
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter().fold(String::new(), |pointer, segment| match segment {
+        Segment::Seq { index } => format!("{pointer}/{index}"),
+        Segment::Map { key } => format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Enum { variant } => format!("{pointer}/{variant}"),
+        Segment::Unknown => pointer,
+    })
+}
+
+/// The parser's words, without "at line 1 column 0" where it read no text.
+fn explain(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let (message, place) = text.rsplit_once(" at line ").unwrap_or((&text, ""));
+    match (error.classify(), place) {
+        (serde_json::error::Category::Data, _) | (_, "") => message.to_owned(),
+        (_, place) => format!("is not valid JSON: {message} at line {place}"),
+    }
+}
+
+/// The routes that a path could mean, with its parameters. Several where methods share a path.
+pub(crate) fn parameters_of(template: &'static str, path: &str) -> Option<BTreeMap<&'static str, String>> {
+    let mut parameters = BTreeMap::new();
+    let (mut expected, mut found) = (template.split('/'), path.trim_end_matches('/').split('/'));
+    loop {
+        match (expected.next(), found.next()) {
+            (None, None) => return Some(parameters),
+            (Some(expected), Some(found)) => {
+                match expected.strip_prefix('{').and_then(|e| e.strip_suffix('}')) {
+                    Some(name) if !found.is_empty() => {
+                        parameters.insert(name, found.to_owned());
+                    }
+                    None if expected == found => {}
+                    _ => return None,
+                }
+            }
+            _ => return None,
+        }
+    }
+}
+
+/// Whether a request's method is that of a route. HEAD is GET without a body.
+pub(crate) fn is_method(route: &Route, method: &HttpMethod) -> bool {
+    route.method.as_str() == method.as_str() || (route.method == Method::Get && method == HttpMethod::HEAD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_gives_its_parameters() {
+        let found = parameters_of("/api/keys/{id}/rotate", "/api/keys/key_1/rotate").unwrap();
+        assert_eq!(found["id"], "key_1");
+        for other in
+            ["/api/keys/key_1", "/api/keys//rotate", "/api/keys/key_1/rotate/x", "/api/creators/key_1/rotate"]
+        {
+            assert!(parameters_of("/api/keys/{id}/rotate", other).is_none(), "{other}");
+        }
+        assert!(parameters_of("/api/keys", "/api/keys/").is_some(), "a slash at the end changes nothing");
+    }
+
+    #[test]
+    fn a_syntax_error_is_told_with_its_place_and_a_wrong_value_without() {
+        let syntax = serde_json::from_str::<serde_json::Value>("{\"a\":\n }").unwrap_err();
+        assert!(
+            explain(&syntax).starts_with("is not valid JSON: expected value at line 2"),
+            "{}",
+            explain(&syntax)
+        );
+        let data = serde_json::from_str::<u8>("\"x\"").unwrap_err();
+        assert_eq!(explain(&data), "invalid type: string \"x\", expected u8");
+    }
+}

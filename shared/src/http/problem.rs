@@ -1,0 +1,227 @@
+//! Problems: what the caller is told, and apart from it what we need to know.
+
+use std::error::Error;
+use std::time::Duration;
+
+use tracing::Level;
+
+use crate::clock::Millis;
+use crate::contract::ids::RequestId;
+use crate::contract::problem::{FieldError, ProblemBody};
+
+/// The kinds of problem. Each has one code, status and title; the matches are exhaustive on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the titles are the documentation")]
+pub enum Kind {
+    InvalidRequest,
+    Unauthorized,
+    Forbidden,
+    NotFound,
+    MethodNotAllowed,
+    Conflict,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    Unprocessable,
+    Refused,
+    RateLimited,
+    Internal,
+    Unavailable,
+    AiUnavailable,
+    Deadline,
+}
+
+impl Kind {
+    /// The HTTP status.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::InvalidRequest => 400,
+            Self::Unauthorized => 401,
+            Self::Forbidden => 403,
+            Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::Conflict => 409,
+            Self::PayloadTooLarge => 413,
+            Self::UnsupportedMediaType => 415,
+            Self::Unprocessable | Self::Refused => 422,
+            Self::RateLimited => 429,
+            Self::Internal => 500,
+            Self::Unavailable | Self::AiUnavailable => 503,
+            Self::Deadline => 504,
+        }
+    }
+
+    /// `code` in the body.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::Conflict => "conflict",
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::Unprocessable => "unprocessable",
+            Self::Refused => "refused",
+            Self::RateLimited => "rate_limited",
+            Self::Internal => "internal",
+            Self::Unavailable => "unavailable",
+            Self::AiUnavailable => "ai_unavailable",
+            Self::Deadline => "deadline",
+        }
+    }
+
+    /// The kind in words.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "Invalid request",
+            Self::Unauthorized => "Authentication required",
+            Self::Forbidden => "Not allowed",
+            Self::NotFound => "Not found",
+            Self::MethodNotAllowed => "Method not allowed",
+            Self::Conflict => "Conflict",
+            Self::PayloadTooLarge => "Request body too large",
+            Self::UnsupportedMediaType => "Unsupported media type",
+            Self::Unprocessable => "Request cannot be processed",
+            Self::Refused => "Declined by the model",
+            Self::RateLimited => "Rate limit exceeded",
+            Self::Internal => "Internal error",
+            Self::Unavailable => "Temporarily unavailable",
+            Self::AiUnavailable => "No model available",
+            Self::Deadline => "Deadline exceeded",
+        }
+    }
+
+    /// Whether the same request may succeed later.
+    pub const fn is_retryable(self) -> bool {
+        match self {
+            Self::RateLimited | Self::Internal | Self::Unavailable | Self::AiUnavailable | Self::Deadline => {
+                true
+            }
+            Self::InvalidRequest
+            | Self::Unauthorized
+            | Self::Forbidden
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::Conflict
+            | Self::PayloadTooLarge
+            | Self::UnsupportedMediaType
+            | Self::Unprocessable
+            | Self::Refused => false,
+        }
+    }
+
+    /// How loudly the log tells of it.
+    pub const fn level(self) -> Level {
+        match self {
+            Self::Internal => Level::ERROR,
+            Self::Unavailable | Self::AiUnavailable | Self::Deadline => Level::WARN,
+            _ => Level::INFO,
+        }
+    }
+}
+
+/// A problem on its way to the caller.
+#[derive(Debug)]
+pub struct Problem {
+    /// What kind.
+    pub kind: Kind,
+    /// What happened and what to do, for the caller.
+    pub detail: String,
+    /// The members that were wrong.
+    pub fields: Vec<FieldError>,
+    /// When to try again.
+    pub retry_after: Option<Duration>,
+    /// The limits that were reached.
+    pub violated_policies: Vec<&'static str>,
+    /// On 405: what would be allowed.
+    pub allow: Option<String>,
+    /// For us alone.
+    pub source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Problem {
+    /// Of a kind, with a sentence for the caller.
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+            fields: Vec::new(),
+            retry_after: None,
+            violated_policies: Vec::new(),
+            allow: None,
+            source: None,
+        }
+    }
+
+    /// With the cause, for the log.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// With the time after which to try again.
+    #[must_use]
+    pub fn retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// With a member that was wrong.
+    #[must_use]
+    pub fn field(mut self, pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        self.fields.push(FieldError { pointer: pointer.into(), message: message.into() });
+        self
+    }
+
+    /// 400 for one member.
+    pub fn invalid(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        let (pointer, message) = (pointer.into(), message.into());
+        let place = if pointer.is_empty() { "The body" } else { &pointer };
+        Self::new(Kind::InvalidRequest, format!("{place}: {message}.")).field(pointer, message)
+    }
+
+    /// 401.
+    pub fn unauthorized(detail: impl Into<String>) -> Self {
+        Self::new(Kind::Unauthorized, detail)
+    }
+
+    /// 404 for a thing, in the same words whether it never was or belongs to someone else.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(Kind::NotFound, format!("There is no such {what} in this tenant."))
+    }
+
+    /// 503 for a part of ours that is away.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(Kind::Unavailable, detail).retry_after(Duration::from_secs(2))
+    }
+
+    /// 500, without a word about why.
+    pub fn internal(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let detail = "Something went wrong on our side. Quote `instance` when you report it.";
+        Self::new(Kind::Internal, detail).because(source)
+    }
+
+    /// The body of the answer.
+    pub fn body(&self, instance: RequestId) -> ProblemBody {
+        let is_limit = self.kind == Kind::RateLimited;
+        let reset_time = self.retry_after.filter(|_| is_limit).map(|after| {
+            // Up to the next second, so that a client which waits until then is admitted.
+            Millis::now().plus(after + Duration::from_millis(999)).rfc3339()
+        });
+        ProblemBody {
+            r#type: format!("https://huntaze.dev/problems/{}", self.kind.code().replace('_', "-")),
+            title: self.kind.title().to_owned(),
+            status: self.kind.status(),
+            detail: Some(self.detail.clone()),
+            instance,
+            code: self.kind.code().to_owned(),
+            retryable: self.kind.is_retryable(),
+            error: self.kind.title().to_owned(),
+            reset_time,
+            violated_policies: self.violated_policies.iter().map(|name| (*name).to_owned()).collect(),
+            fields: self.fields.clone(),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Replies, and how they and problems become HTTP.
+
+use std::time::Duration;
+
+use lambda_http::aws_lambda_events::encodings::Body;
+use lambda_http::http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
+};
+use lambda_http::http::{HeaderMap, Response, StatusCode};
+use serde::Serialize;
+
+use super::{Kind, Problem};
+use crate::contract::ids::RequestId;
+use crate::contract::problem::MEDIA_TYPE;
+use crate::contract::{Media, Route};
+use crate::limits::Standing;
+
+/// The cookie that carries a browser's refresh token.
+pub(crate) const REFRESH_COOKIE: &str = "__Secure-huntaze-refresh";
+
+/// A success: the contract's reply, and what only HTTP carries.
+pub struct Reply<T> {
+    content: Content<T>,
+    headers: HeaderMap,
+    status: Option<StatusCode>,
+}
+
+enum Content<T> {
+    Value(T),
+    /// A document that is written already.
+    Text(&'static str),
+}
+
+impl<T> From<T> for Reply<T> {
+    fn from(value: T) -> Self {
+        Self { content: Content::Value(value), headers: HeaderMap::new(), status: None }
+    }
+}
+
+impl<T> Reply<T> {
+    /// A document that is written already, in the contract's media type.
+    pub fn text(text: &'static str) -> Self {
+        Self { content: Content::Text(text), headers: HeaderMap::new(), status: None }
+    }
+
+    /// With a cookie.
+    #[must_use]
+    pub fn cookie(self, cookie: &str) -> Self {
+        self.header(SET_COOKIE, cookie)
+    }
+
+    /// With a header.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.append(name, value);
+        }
+        self
+    }
+
+    /// With a status other than the contract's success: for reports of ill health.
+    #[must_use]
+    pub fn status(mut self, status: u16) -> Self {
+        self.status = StatusCode::from_u16(status).ok();
+        self
+    }
+}
+
+/// The cookie of a refresh token, or the one that removes it.
+pub fn refresh_cookie(token: Option<&str>, lifetime: Duration) -> String {
+    let (value, age) = token.map_or(("", 0), |token| (token, lifetime.as_secs()));
+    format!("{REFRESH_COOKIE}={value}; Path=/api/auth; Max-Age={age}; HttpOnly; Secure; SameSite=Strict")
+}
+
+/// An answer, ready to leave.
+#[derive(Debug)]
+pub struct Rendered {
+    response: Response<Body>,
+}
+
+impl Rendered {
+    /// A success of a route.
+    ///
+    /// # Errors
+    /// [`Problem`] when the reply cannot be written as JSON.
+    pub fn success<T: Serialize>(route: &Route, reply: Reply<T>) -> Result<Self, Problem> {
+        let (media, body) = match (route.media, reply.content) {
+            (Media::None, _) => (None, Body::Empty),
+            (Media::Json, Content::Value(value)) => (
+                Some("application/json"),
+                Body::Text(serde_json::to_string(&value).map_err(Problem::internal)?),
+            ),
+            (Media::Json, Content::Text(text)) => (Some("application/json"), Body::Text(text.to_owned())),
+            (Media::Html, Content::Text(text)) => {
+                (Some("text/html; charset=utf-8"), Body::Text(text.to_owned()))
+            }
+            (Media::Html, Content::Value(_)) => {
+                return Err(Problem::internal("a value where a page was expected"));
+            }
+        };
+        let mut response = Response::new(body);
+        let success = StatusCode::from_u16(route.success).unwrap_or(StatusCode::OK);
+        *response.status_mut() = reply.status.unwrap_or(success);
+        if let Some(media) = media {
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
+        }
+        response.headers_mut().extend(reply.headers);
+        Ok(Self { response })
+    }
+
+    /// A problem.
+    pub fn problem(problem: &Problem, request_id: RequestId) -> Self {
+        let json = serde_json::to_string(&problem.body(request_id)).unwrap_or_default();
+        let mut response = Response::new(Body::Text(json));
+        *response.status_mut() =
+            StatusCode::from_u16(problem.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if let Some(after) = problem.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(ceil_secs(after).max(1)));
+        }
+        if problem.kind == Kind::Unauthorized {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"huntaze\""));
+        }
+        if let Some(allow) = problem.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
+            headers.insert(ALLOW, allow);
+        }
+        Self { response }
+    }
+
+    /// The status.
+    pub fn status(&self) -> u16 {
+        self.response.status().as_u16()
+    }
+
+    /// Adds where the limits stand (draft-ietf-httpapi-ratelimit-headers-11).
+    pub fn limits(&mut self, standings: &[Standing]) {
+        if standings.is_empty() {
+            return;
+        }
+        let list = |item: fn(&Standing) -> String| standings.iter().map(item).collect::<Vec<_>>().join(", ");
+        let policy = list(|s| format!("\"{}\";q={};w={}", s.name, s.quota, s.window.as_secs()));
+        let limit = list(|s| format!("\"{}\";r={};t={}", s.name, s.remaining, ceil_secs(s.reset)));
+        for (name, value) in [("ratelimit-policy", policy), ("ratelimit", limit)] {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                self.response.headers_mut().insert(HeaderName::from_static(name), value);
+            }
+        }
+    }
+
+    /// The response, with what every answer carries. A HEAD has the headers alone.
+    pub fn finish(mut self, request_id: RequestId, is_head: bool) -> Response<Body> {
+        let headers = self.response.headers_mut();
+        if let Ok(id) = HeaderValue::from_str(&request_id.to_string()) {
+            headers.insert(HeaderName::from_static("x-request-id"), id);
+        }
+        if !headers.contains_key(CACHE_CONTROL) {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+        headers
+            .insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+        if is_head {
+            *self.response.body_mut() = Body::Empty;
+        }
+        self.response
+    }
+}
+
+fn ceil_secs(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}

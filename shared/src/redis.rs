@@ -1,0 +1,113 @@
+//! Redis over Upstash's REST API: scripts and a ping, each within a hard deadline.
+//!
+//! Invariant: nothing outside this module sees the client, and nothing here waits for seconds.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+pub use upstash_redis_rs::Script;
+use upstash_redis_rs::{Builder, Error};
+
+use crate::clock::Deadline;
+
+/// The first trip opens the connection.
+const FIRST_TRIP: Duration = Duration::from_millis(250);
+const TRIP: Duration = Duration::from_millis(100);
+
+/// Why Redis gave no answer that could be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RedisError {
+    /// Away or slow; whether the command ran is unknown.
+    #[error("Redis is unavailable")]
+    Unavailable(#[source] Error),
+    /// It answered, but not what was asked: a wrong token, a broken script, a proxy in between.
+    #[error("Redis refused the call")]
+    Refused(#[source] Error),
+}
+
+impl From<Error> for RedisError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Timeout { .. } | Error::Transport(_) | Error::Status { .. } => Self::Unavailable(error),
+            other => Self::Refused(other),
+        }
+    }
+}
+
+impl RedisError {
+    /// An answer of the wrong shape.
+    pub fn malformed(what: &str) -> Self {
+        Self::Refused(Error::Decode(what.to_owned()))
+    }
+}
+
+/// The database of the fleet.
+pub struct Redis {
+    client: upstash_redis_rs::Redis,
+    connected: AtomicBool,
+    trips: AtomicU64,
+}
+
+impl Redis {
+    /// A client. Opens no connection yet.
+    ///
+    /// # Errors
+    /// When the URL or the token cannot be used.
+    pub fn new(url: &str, token: &str) -> Result<Self, RedisError> {
+        let builder: Builder = upstash_redis_rs::Redis::builder(url, token);
+        let client = builder.deadline(TRIP).connect_timeout(FIRST_TRIP).build()?;
+        Ok(Self { client, connected: AtomicBool::new(false), trips: AtomicU64::new(0) })
+    }
+
+    /// Runs a script that answers with a list of integers.
+    ///
+    /// # Errors
+    /// [`RedisError`], at the latest when the trip's time or `deadline` is over.
+    pub async fn run(
+        &self,
+        script: &Script,
+        keys: &[String],
+        args: &[u64],
+        deadline: Deadline,
+    ) -> Result<Vec<i64>, RedisError> {
+        let mut call = self.client.eval(script).deadline(self.time_for_a_trip(deadline));
+        for key in keys {
+            call = call.key(key);
+        }
+        for arg in args {
+            call = call.arg(arg);
+        }
+        self.counted(call.send().await)
+    }
+
+    /// Removes a key.
+    ///
+    /// # Errors
+    /// [`RedisError`]
+    pub async fn remove(&self, key: &str, deadline: Deadline) -> Result<(), RedisError> {
+        self.counted(self.client.del(key).deadline(self.time_for_a_trip(deadline)).send().await).map(|_| ())
+    }
+
+    /// Whether it answers.
+    ///
+    /// # Errors
+    /// [`RedisError`]
+    pub async fn ping(&self, deadline: Deadline) -> Result<(), RedisError> {
+        self.counted(self.client.ping().deadline(self.time_for_a_trip(deadline)).send().await).map(|_| ())
+    }
+
+    /// How many trips this environment has made.
+    pub fn trips(&self) -> u64 {
+        self.trips.load(Ordering::Relaxed)
+    }
+
+    fn time_for_a_trip(&self, deadline: Deadline) -> Duration {
+        deadline.at_most(if self.connected.load(Ordering::Relaxed) { TRIP } else { FIRST_TRIP })
+    }
+
+    fn counted<T>(&self, result: Result<T, Error>) -> Result<T, RedisError> {
+        self.trips.fetch_add(1, Ordering::Relaxed);
+        self.connected.store(result.is_ok(), Ordering::Relaxed);
+        Ok(result?)
+    }
+}

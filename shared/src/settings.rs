@@ -1,0 +1,154 @@
+//! Every setting of a function, by name. The only file that reads the environment.
+//!
+//! A test compares the names with the variables that `template.yaml` sets.
+
+use std::collections::BTreeMap;
+
+/// What the functions are told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `local`, `dev`, `staging`, `prod`: part of the issuer, never a switch.
+    pub stage: String,
+    /// The DynamoDB table for global look-ups.
+    pub identity_table: String,
+    /// The DynamoDB table of the tenants.
+    pub tenant_table: String,
+    /// The Secrets Manager secret that holds keys and tokens.
+    pub secret_id: String,
+    /// The base URL of the Upstash REST API.
+    pub upstash_url: String,
+    /// Whether an account is usable before its address is verified.
+    pub sign_up: SignUp,
+    /// The model that writes; without one, `builtin` answers.
+    pub ai: Option<AiSettings>,
+}
+
+/// Whether an account is usable before its address is verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignUp {
+    /// The account waits for the link in the mail.
+    Verified,
+    /// The account is usable at once: for local work.
+    Open,
+}
+
+/// An OpenAI-compatible model.
+#[derive(Debug, Clone)]
+pub struct AiSettings {
+    /// Such as `https://api.openai.com/v1`.
+    pub base_url: String,
+    /// The model's name there.
+    pub model: String,
+}
+
+/// A setting that is missing or makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("setting {name}: {problem}")]
+pub struct SettingsError {
+    name: &'static str,
+    problem: &'static str,
+}
+
+/// The names of all settings: what is read here and nothing else. The last two may be absent or empty.
+pub const NAMES: [&str; 8] = [
+    "HUNTAZE_STAGE",
+    "HUNTAZE_IDENTITY_TABLE",
+    "HUNTAZE_TENANT_TABLE",
+    "HUNTAZE_SECRET_ID",
+    "HUNTAZE_UPSTASH_URL",
+    "HUNTAZE_SIGN_UP",
+    "HUNTAZE_AI_BASE_URL",
+    "HUNTAZE_AI_MODEL",
+];
+
+impl Settings {
+    /// Reads the environment of the process.
+    ///
+    /// # Errors
+    /// Names the first setting that is missing or malformed.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+    pub fn from_environment() -> Result<Self, SettingsError> {
+        let present = NAMES.iter().filter_map(|name| Some((*name, std::env::var(name).ok()?)));
+        Self::from_values(&present.collect())
+    }
+
+    fn from_values(values: &BTreeMap<&'static str, String>) -> Result<Self, SettingsError> {
+        let optional = |name: &'static str| values.get(name).filter(|value| !value.is_empty()).cloned();
+        let required = |name| {
+            optional(name).ok_or(SettingsError { name, problem: "is missing; set it in template.yaml" })
+        };
+        let ai = match (optional("HUNTAZE_AI_BASE_URL"), optional("HUNTAZE_AI_MODEL")) {
+            (Some(base_url), Some(model)) => Some(AiSettings { base_url, model }),
+            (None, None) => None,
+            (Some(_), None) => {
+                return Err(SettingsError {
+                    name: "HUNTAZE_AI_MODEL",
+                    problem: "is needed with HUNTAZE_AI_BASE_URL",
+                });
+            }
+            (None, Some(_)) => {
+                return Err(SettingsError {
+                    name: "HUNTAZE_AI_BASE_URL",
+                    problem: "is needed with HUNTAZE_AI_MODEL",
+                });
+            }
+        };
+        let sign_up = match required("HUNTAZE_SIGN_UP")?.as_str() {
+            "open" => SignUp::Open,
+            "verified" => SignUp::Verified,
+            _ => {
+                return Err(SettingsError {
+                    name: "HUNTAZE_SIGN_UP",
+                    problem: "must be `open` or `verified`",
+                });
+            }
+        };
+        Ok(Self {
+            stage: required("HUNTAZE_STAGE")?,
+            identity_table: required("HUNTAZE_IDENTITY_TABLE")?,
+            tenant_table: required("HUNTAZE_TENANT_TABLE")?,
+            secret_id: required("HUNTAZE_SECRET_ID")?,
+            upstash_url: required("HUNTAZE_UPSTASH_URL")?,
+            sign_up,
+            ai,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complete() -> BTreeMap<&'static str, String> {
+        NAMES
+            .iter()
+            .map(|name| (*name, if *name == "HUNTAZE_SIGN_UP" { "open" } else { "x" }.to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn every_required_setting_is_named_when_it_is_missing() {
+        for name in &NAMES[..6] {
+            let mut values = complete();
+            values.insert(name, String::new());
+            let error = Settings::from_values(&values).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("setting {name}:")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_model_without_its_address_is_a_mistake_and_not_a_default() {
+        let mut values = complete();
+        values.remove("HUNTAZE_AI_BASE_URL");
+        assert!(Settings::from_values(&values).is_err());
+        values.remove("HUNTAZE_AI_MODEL");
+        assert!(Settings::from_values(&values).unwrap().ai.is_none());
+    }
+
+    #[test]
+    fn a_misspelt_switch_is_refused() {
+        let mut values = complete();
+        values.insert("HUNTAZE_SIGN_UP", "opne".to_owned());
+        assert!(Settings::from_values(&values).is_err());
+    }
+}
