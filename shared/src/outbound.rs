@@ -19,27 +19,28 @@ pub enum OutboundError {
     Http(#[from] reqwest::Error),
 }
 
-/// An HTTP client for `base_url`. TLS is set up only where the URL asks for it.
+/// An HTTP client for `base_url`.
 ///
 /// # Errors
 /// [`OutboundError`]
 pub fn client(base_url: &str, connect_timeout: Duration) -> Result<reqwest::Client, OutboundError> {
-    let mut builder = reqwest::Client::builder()
+    let client = reqwest::Client::builder()
         .connect_timeout(connect_timeout)
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("huntaze/", env!("CARGO_PKG_VERSION")))
-        .no_proxy();
-    if !base_url.starts_with("http://") {
-        builder = builder.tls_backend_preconfigured(tls()?);
-    }
-    Ok(builder.build()?)
+        .no_proxy()
+        .tls_backend_preconfigured(tls(!base_url.starts_with("http://"))?);
+    Ok(client.build()?)
 }
 
-fn tls() -> Result<ClientConfig, OutboundError> {
+/// Reading the system's certificates takes milliseconds, so only where one will be checked.
+fn tls(with_roots: bool) -> Result<ClientConfig, OutboundError> {
     let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if added == 0 {
-        return Err(OutboundError::NoRoots);
+    if with_roots {
+        let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if added == 0 {
+            return Err(OutboundError::NoRoots);
+        }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;

@@ -39,15 +39,13 @@ impl Connection {
             (CONTENT_TYPE, HeaderValue::from_static("application/json")),
             (reqwest::header::HeaderName::from_static(ENCODING), HeaderValue::from_static("base64")),
         ]);
-        let mut http = reqwest::Client::builder()
+        let http = reqwest::Client::builder()
             .default_headers(headers)
             .connect_timeout(connect_timeout)
             .pool_max_idle_per_host(8)
             .http1_only()
-            .no_proxy();
-        if base.starts_with("https://") {
-            http = http.tls_backend_preconfigured(tls()?);
-        }
+            .no_proxy()
+            .tls_backend_preconfigured(tls(base.starts_with("https://"))?);
         let http = http.build().map_err(|error| Error::Configuration(error.to_string()))?;
         Ok(Self { http, base, connected_before: AtomicBool::new(false), sync_token: Mutex::new(None) })
     }
@@ -144,12 +142,14 @@ fn interpret(status: StatusCode, bytes: &[u8]) -> Result<Value, Error> {
     }
 }
 
-/// TLS on ring with the system's root certificates.
-fn tls() -> Result<rustls::ClientConfig, Error> {
+/// TLS on ring with the system's root certificates, which are read only where one will be checked.
+fn tls(with_roots: bool) -> Result<rustls::ClientConfig, Error> {
     let mut roots = rustls::RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if added == 0 {
-        return Err(Error::Configuration("the system has no root certificates".to_owned()));
+    if with_roots {
+        let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if added == 0 {
+            return Err(Error::Configuration("the system has no root certificates".to_owned()));
+        }
     }
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)

@@ -1,0 +1,190 @@
+//! `local`: the whole API on loopback, with a key and requests ready to paste. `local --help` tells more.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for people writes to their terminal"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use local::demo::Demo;
+use local::{LocalError, Options, Stack};
+use shared::contract;
+
+#[derive(Parser)]
+#[command(name = "local", version, about = "Huntaze on this machine: no account, no containers")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start everything and stay until Ctrl-C
+    Serve {
+        /// The port on 127.0.0.1
+        #[arg(long, default_value_t = 9000)]
+        port: u16,
+        /// Where data, logs and the stage's secret are kept
+        #[arg(long, default_value = ".local")]
+        data: PathBuf,
+        /// Forget everything in --data first
+        #[arg(long)]
+        fresh: bool,
+        /// An OpenAI-compatible API that writes the ideas; without it, the builtin provider
+        #[arg(long, requires = "ai_model")]
+        ai_base_url: Option<String>,
+        /// The model's name there
+        #[arg(long, requires = "ai_base_url")]
+        ai_model: Option<String>,
+        /// The key for it
+        #[arg(long, env = "HUNTAZE_LOCAL_AI_KEY", hide_env_values = true)]
+        ai_key: Option<String>,
+    },
+    /// Start what functions need, but not the functions; writes their variables to a file
+    Services {
+        /// Where to write the variables, as NAME=value lines
+        #[arg(long)]
+        env_file: PathBuf,
+        /// The function whose permissions and variables are used
+        #[arg(long, default_value = "anyone")]
+        function: String,
+        /// Where data is kept
+        #[arg(long, default_value = ".local")]
+        data: PathBuf,
+    },
+    /// Print the router configuration of `cargo lambda watch`
+    Router,
+    /// Print the OpenAPI document of the contract
+    Openapi,
+    /// Print an event for `cargo lambda invoke`
+    Event {
+        /// What kind
+        #[arg(value_enum)]
+        kind: EventKind,
+    },
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum EventKind {
+    /// GET /api/health through API Gateway
+    Http,
+    /// EventBridge's hourly event
+    Scheduled,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // Dependencies log much; people want our own words and what went wrong.
+    tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
+    match run(Cli::parse().command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), LocalError> {
+    match command {
+        Command::Serve { port, data, fresh, ai_base_url, ai_model, ai_key } => {
+            prepare(&data, fresh)?;
+            let ai = [("AiBaseUrl", ai_base_url), ("AiModel", ai_model)];
+            let parameters = ai.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+            let data = Some(data);
+            serve(Options { port, data, parameters, ..Options::default() }, ai_key).await
+        }
+        Command::Services { env_file, function, data } => {
+            prepare(&data, false)?;
+            services(&env_file, &function, data).await
+        }
+        Command::Router => {
+            print!("{}", local::watch::router(&local::template::Template::read(&[("Stage", "local")])?));
+            Ok(())
+        }
+        Command::Openapi => {
+            let document = contract::openapi::document(&contract::operations());
+            println!("{document:#}");
+            Ok(())
+        }
+        Command::Event { kind } => {
+            let event = match kind {
+                EventKind::Http => local::gateway::sample_event("GET", "/api/health"),
+                EventKind::Scheduled => local::gateway::scheduled_event(),
+            };
+            println!("{event:#}");
+            Ok(())
+        }
+    }
+}
+
+fn prepare(data: &Path, fresh: bool) -> Result<(), LocalError> {
+    if fresh && data.exists() {
+        // Only what this program writes: the folder may hold somebody's other things.
+        for name in
+            ["dynamodb.sqlite", "dynamodb.sqlite-wal", "dynamodb.sqlite-shm", "secret.json", "demo.json"]
+        {
+            let file = data.join(name);
+            if file.exists() {
+                std::fs::remove_file(&file)
+                    .map_err(LocalError::io(format!("removing {}", file.display())))?;
+            }
+        }
+        for name in ["redis", "logs"] {
+            let folder = data.join(name);
+            if folder.exists() {
+                std::fs::remove_dir_all(&folder)
+                    .map_err(LocalError::io(format!("removing {}", folder.display())))?;
+            }
+        }
+    }
+    std::fs::create_dir_all(data).map_err(LocalError::io(format!("making {}", data.display())))
+}
+
+async fn serve(options: Options, ai_key: Option<String>) -> Result<(), LocalError> {
+    let data = options.data.clone().unwrap_or_default();
+    eprintln!("starting redis-server, DynamoDB, Secrets Manager and the gateway; data in {}", data.display());
+    let mut stack = Stack::start(options).await?;
+    if let Some(key) = ai_key {
+        stack.secret["aiKey"] = key.into();
+        stack.secrets.put(&stack.secret_id, &stack.secret);
+    }
+    let demo = Demo::load_or_create(&stack.url(), &data.join("demo.json")).await?;
+    println!("{}", demo.welcome(&stack.url(), &stack.logs().display().to_string()));
+    wait_for_the_end(&mut stack).await?;
+    stack.end().await;
+    eprintln!("stopped");
+    Ok(())
+}
+
+/// Until Ctrl-C or SIGTERM, or until a part is gone that nothing works without.
+async fn wait_for_the_end(stack: &mut Stack) -> Result<(), LocalError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(LocalError::io("listening for signals"))?;
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+        status = stack.redis.process().wait() => {
+            let why = status.map_or_else(|error| error.to_string(), |status| format!("it ended with {status}"));
+            return Err(LocalError::Part { part: "redis-server", why });
+        }
+    }
+    eprintln!();
+    Ok(())
+}
+
+async fn services(env_file: &Path, function: &str, data: PathBuf) -> Result<(), LocalError> {
+    let mut stack = Stack::start(Options { data: Some(data), ..Options::default() }).await?;
+    let all = stack.template.functions.keys().next().cloned().unwrap_or_default();
+    let mut variables =
+        stack.variables(if stack.template.functions.contains_key(function) { function } else { &all });
+    variables.insert("AWS_ACCESS_KEY_ID".to_owned(), function.to_owned());
+    let lines: String = variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    std::fs::write(env_file, lines).map_err(LocalError::io(format!("writing {}", env_file.display())))?;
+    println!("ready; variables in {}", env_file.display());
+    wait_for_the_end(&mut stack).await
+}

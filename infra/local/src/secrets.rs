@@ -1,0 +1,133 @@
+//! Secrets Manager's one call, and the secret of a local stage.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::LocalError;
+
+type Held = Arc<Mutex<BTreeMap<String, String>>>;
+
+/// A Secrets Manager that is running.
+pub struct Secrets {
+    address: SocketAddr,
+    serving: JoinHandle<()>,
+    held: Held,
+}
+
+impl Secrets {
+    /// Starts without any secret.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn start() -> Result<Self, LocalError> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .map_err(LocalError::io("opening Secrets Manager's port"))?;
+        let address = listener.local_addr().map_err(LocalError::io("opening Secrets Manager's port"))?;
+        let held = Held::default();
+        let router = Router::new().route("/", post(answer)).with_state(Arc::clone(&held));
+        let serving = tokio::spawn(async move {
+            let _ = axum::serve(listener, router).await;
+        });
+        Ok(Self { address, serving, held })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Holds a secret.
+    pub fn put(&self, name: &str, value: &Value) {
+        self.lock().insert(name.to_owned(), value.to_string());
+    }
+
+    /// Holds it no longer.
+    pub fn remove(&self, name: &str) {
+        self.lock().remove(name);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Secrets {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+async fn answer(State(held): State<Held>, headers: HeaderMap, body: Bytes) -> Response {
+    let failure = |code: &str, message: &str| {
+        (StatusCode::BAD_REQUEST, Json(json!({"__type": code, "Message": message}))).into_response()
+    };
+    if headers.get("x-amz-target").is_none_or(|target| target != "secretsmanager.GetSecretValue") {
+        return failure("UnknownOperationException", "only GetSecretValue is here");
+    }
+    let request: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let id = request["SecretId"].as_str().unwrap_or_default();
+    match held.lock().unwrap_or_else(PoisonError::into_inner).get(id) {
+        Some(value) => {
+            Json(json!({"ARN": id, "Name": id, "VersionId": "local", "SecretString": value})).into_response()
+        }
+        None => failure("ResourceNotFoundException", "Secrets Manager can't find the specified secret."),
+    }
+}
+
+/// A new secret of a stage, as `shared::secrets` reads it.
+///
+/// # Errors
+/// When the system gives no random bytes.
+pub fn generate() -> Result<Value, LocalError> {
+    let random = || -> Result<String, LocalError> {
+        let mut bytes = [0; 32];
+        let filled = SystemRandom::new().fill(&mut bytes);
+        filled.map_err(|_| LocalError::Part {
+            part: "the secret",
+            why: "the system gives no random bytes".to_owned(),
+        })?;
+        Ok(STANDARD.encode(bytes))
+    };
+    Ok(json!({
+        "rootKey": random()?,
+        "tokenKeys": [{"kid": "local-1", "seed": random()?}],
+        "upstashToken": random()?.replace(['/', '+', '='], "x"),
+        "aiKey": "local",
+    }))
+}
+
+/// The secret in `file`, which is made, readable to its owner alone, when it is not there.
+///
+/// # Errors
+/// [`LocalError`] when it cannot be read or written.
+pub fn load_or_generate(file: &Path) -> Result<Value, LocalError> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    if let Ok(text) = std::fs::read_to_string(file) {
+        return serde_json::from_str(&text).map_err(|error| LocalError::Part {
+            part: "the secret",
+            why: format!("{} is damaged ({error}); remove it with --fresh", file.display()),
+        });
+    }
+    let secret = generate()?;
+    let written = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file);
+    let written = written.and_then(|mut file| file.write_all(secret.to_string().as_bytes()));
+    written.map_err(LocalError::io(format!("writing {}", file.display())))?;
+    Ok(secret)
+}
