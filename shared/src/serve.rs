@@ -233,17 +233,20 @@ struct Log {
     method: HttpMethod,
     path_bytes: usize,
     aws_request_id: String,
+    trace_id: Option<String>,
+    function: String,
     cold_start: bool,
 }
 
 impl Log {
     fn of(request: &Request, cold_start: bool) -> Self {
-        let aws_request_id =
-            request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
+        let context = request.lambda_context_ref();
         Self {
             method: request.method().clone(),
             path_bytes: request.uri().path().len(),
-            aws_request_id,
+            aws_request_id: context.map(|context| context.request_id.clone()).unwrap_or_default(),
+            trace_id: context.and_then(|context| context.xray_trace_id.clone()),
+            function: context.map(|context| context.env_config.function_name.clone()).unwrap_or_default(),
             cold_start,
         }
     }
@@ -258,7 +261,10 @@ impl Log {
                 tracing::event!(
                     $level,
                     requestId = %id,
+                    service = "huntaze",
+                    functionName = self.function,
                     awsRequestId = self.aws_request_id,
+                    traceId = self.trace_id,
                     method = %self.method,
                     route = line.operation,
                     tenant = line.tenant,

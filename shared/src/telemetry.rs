@@ -18,6 +18,9 @@ pub fn start() {
         .json()
         .flatten_event(true)
         .with_target(false)
+        // The runtime's span repeats what the canonical line says.
+        .with_current_span(false)
+        .with_span_list(false)
         .with_env_filter(filter)
         .try_init();
 }

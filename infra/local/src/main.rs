@@ -79,7 +79,9 @@ enum EventKind {
 #[tokio::main]
 async fn main() -> ExitCode {
     // Dependencies log much; people want our own words and what went wrong.
-    tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
+    // The engine warns of every condition that does not hold, which is what conditions are for.
+    let filter = tracing_subscriber::EnvFilter::new("warn,dynoxide=error");
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     match run(Cli::parse().command).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

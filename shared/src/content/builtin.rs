@@ -95,7 +95,7 @@ fn draft(
     let outline: Vec<String> = frame.outline.iter().map(|step| sentence(&words.fill(step))).collect();
     let caption = options.include_captions.then(|| {
         let call = call_to_action(subject.goals.first().copied().unwrap_or(Goal::Grow), dice);
-        let text = format!("{hook} {} {call}", sentence(&format!("{}.", outline[0])));
+        let text = format!("{hook} {} {call}", sentence(&words.fill(CAPTION_LINES[dice.below(CAPTION_LINES.len())])));
         let text = fit(&text, caption_chars_max(subject.platform));
         Caption { chars: text.chars().count(), text }
     });
@@ -113,6 +113,18 @@ fn draft(
         effort: frame.effort,
     }
 }
+
+/// What stands between hook and call in a caption.
+const CAPTION_LINES: [&str; 8] = [
+    "What helps more than talent: {tool}.",
+    "The part nobody mentions: {mistake}.",
+    "Made for {people} who want {result}.",
+    "Start with {topic} and leave the rest for later.",
+    "If you only try one thing this week, make it {topic}.",
+    "You need less than you think: {tool} and some patience.",
+    "What you get in the end: {result}.",
+    "Most trouble comes from {mistake}.",
+];
 
 fn call_to_action(goal: Goal, dice: &mut Dice) -> &'static str {
     let calls: [&str; 3] = match goal {

@@ -55,7 +55,7 @@ fn every_slot_of_every_frame_is_known() {
     let lexicon = Lexicon::of(&subject(r#"{"niche":"travel"}"#));
     let words = lexicon.choose(&mut Dice(1));
     for frame in &FRAMES {
-        for pattern in [frame.title, frame.hook].iter().chain(frame.outline) {
+        for pattern in [frame.title, frame.hook].iter().chain(frame.outline).chain(&CAPTION_LINES) {
             assert!(!words.fill(pattern).contains('{'), "{pattern}");
         }
     }

@@ -1,0 +1,135 @@
+//! Facts that stand in two places: contract, folders, template, OpenAPI document, settings, tables.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed step is the failed test")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use local::template::{Template, repository};
+use shared::contract::schedule::SCHEDULES;
+use shared::contract::{self, operations};
+
+fn template() -> Template {
+    Template::read(&[("Stage", "local"), ("UpstashUrl", "http://localhost")]).unwrap()
+}
+
+fn folders() -> BTreeSet<String> {
+    let entries = std::fs::read_dir(repository().join("functions")).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn every_folder_is_a_function_of_the_template_and_the_other_way_round() {
+    let deployed: BTreeSet<String> = template().functions.into_keys().collect();
+    assert_eq!(folders(), deployed);
+}
+
+#[test]
+fn contract_and_template_agree_on_functions_and_paths() {
+    let mut contracted = BTreeMap::<String, BTreeSet<String>>::new();
+    for operation in operations() {
+        contracted.entry(operation.route.function.to_owned()).or_default().insert(operation.route.path.to_owned());
+    }
+    contracted.insert("not-found".to_owned(), BTreeSet::from(["$default".to_owned()]));
+    let mut deployed = BTreeMap::<String, BTreeSet<String>>::new();
+    for function in template().functions.into_values() {
+        for route in function.routes {
+            assert_eq!(route.method, "ANY", "{}: the function decides about methods", route.path);
+            deployed.entry(function.name.clone()).or_default().insert(route.path);
+        }
+    }
+    assert_eq!(contracted, deployed);
+}
+
+#[test]
+fn contract_and_template_agree_on_schedules() {
+    let contracted: BTreeMap<_, _> =
+        SCHEDULES.iter().map(|s| (s.function.to_owned(), vec![s.expression.to_owned()])).collect();
+    let functions = template().functions.into_values();
+    let deployed: BTreeMap<_, _> =
+        functions.filter(|f| !f.schedules.is_empty()).map(|f| (f.name, f.schedules)).collect();
+    assert_eq!(contracted, deployed);
+}
+
+#[test]
+fn every_function_answers_the_operations_of_its_contract() {
+    for operation in operations() {
+        let source = repository().join("functions").join(operation.route.function).join("src/main.rs");
+        let source = std::fs::read_to_string(source).unwrap();
+        let first = source.lines().next().unwrap();
+        let names = first.contains(operation.route.path) && first.contains(operation.route.method.as_str());
+        assert!(names, "{}: its first line names {} {}", operation.route.function, operation.route.method.as_str(), operation.route.path);
+    }
+}
+
+#[test]
+fn lambda_gives_every_function_more_time_than_its_deadlines() {
+    let functions = template().functions;
+    for operation in operations() {
+        let route = operation.route;
+        let timeout_ms = functions[route.function].timeout_secs * 1000;
+        assert!(timeout_ms >= route.deadline_ms + 1000, "{}: {timeout_ms} ms", route.operation);
+        assert!(timeout_ms <= 29_000, "{}: the gateway gives up after 30 s", route.operation);
+    }
+    for schedule in SCHEDULES {
+        assert!(functions[schedule.function].timeout_secs * 1000 > schedule.deadline_ms, "{}", schedule.function);
+    }
+}
+
+#[test]
+fn the_template_sets_the_settings_that_are_read_and_no_others() {
+    let mut read: BTreeSet<&str> = shared::settings::NAMES.into_iter().collect();
+    read.insert(shared::telemetry::SETTING);
+    for function in template().functions.values() {
+        let set: BTreeSet<&str> = function.variables.keys().map(String::as_str).collect();
+        assert_eq!(set, read, "{}", function.name);
+    }
+}
+
+#[test]
+fn the_committed_document_is_the_generated_one() {
+    let committed = std::fs::read_to_string(repository().join("docs/openapi.json")).unwrap();
+    let generated = format!("{:#}\n", contract::openapi::document(&operations()));
+    assert!(committed == generated, "run: cargo run -p local -- openapi > docs/openapi.json");
+}
+
+#[test]
+fn no_policy_has_a_wildcard() {
+    for function in template().functions.values() {
+        for permission in &function.permissions {
+            assert!(!permission.actions.is_empty() && !permission.resources.is_empty(), "{}", function.name);
+            for word in permission.actions.iter().chain(&permission.resources) {
+                assert!(!word.contains('*'), "{}: {word}", function.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_function_keeps_its_logs_for_a_chosen_time_and_no_schedule_loses_an_event() {
+    let text = std::fs::read_to_string(repository().join("template.yaml")).unwrap();
+    for function in template().functions.values() {
+        let logs = format!("  {}Logs:\n    Type: AWS::Logs::LogGroup", function.logical_id.trim_end_matches("Function"));
+        assert!(text.contains(&logs), "{} has no log group", function.name);
+    }
+    let count = |what: &str| text.matches(what).count();
+    assert_eq!(count("Type: AWS::Logs::LogGroup"), count("RetentionInDays:"));
+    assert_eq!(count("Type: Schedule\n"), count("DeadLetterConfig:"));
+}
+
+#[test]
+fn tables_and_code_agree_on_keys_index_and_expiry() {
+    for table in template().tables.values() {
+        let keys = table.create["KeySchema"].as_array().unwrap();
+        assert_eq!(keys.iter().map(|key| key["AttributeName"].as_str().unwrap()).collect::<Vec<_>>(), ["PK", "SK"]);
+        assert_eq!(table.ttl_attribute.as_deref(), Some("ttl"));
+    }
+    assert_eq!(template().tables["TenantTable"].create["GlobalSecondaryIndexes"][0]["IndexName"], "GSI1");
+}
+
+#[test]
+fn the_readme_lists_every_setting() {
+    let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
+    for name in shared::settings::NAMES.iter().chain([&shared::telemetry::SETTING]) {
+        assert!(readme.contains(&format!("`{name}`")), "{name} is not in the README");
+    }
+}

@@ -1,0 +1,155 @@
+//! API keys: made, used, narrowed, rotated, revoked, through the real binaries.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use crate::support::{World, ideas};
+
+#[tokio::test]
+async fn a_key_is_shown_once_and_works() {
+    let world = World::start().await;
+    let made = world.post("/api/keys", json!({"name": "ci", "scopes": ["content:write"]})).await.ok(201);
+    let (key, id) = (made["key"].as_str().unwrap(), made["id"].as_str().unwrap());
+    assert!(key.starts_with("hz_live_") && key.starts_with(made["start"].as_str().unwrap()));
+    let listed = world.get(&format!("/api/keys/{id}")).await.ok(200);
+    assert!(listed.get("key").is_none());
+    assert_eq!(listed["lastUsedAt"], Value::Null);
+    world.call(Method::POST, "/api/content-ideas/generate", key, ideas()).await.ok(200);
+    assert!(world.get(&format!("/api/keys/{id}")).await.ok(200)["lastUsedAt"].is_string());
+}
+
+#[tokio::test]
+async fn a_key_does_what_its_scopes_say_and_nothing_else() {
+    let world = World::start().await;
+    let key = world.key(&["creators:read"], "live").await;
+    world.call(Method::GET, "/api/creators", &key, Value::Null).await.ok(200);
+    let problem = world.call(Method::POST, "/api/content-ideas/generate", &key, ideas()).await.problem(403, "forbidden");
+    assert!(problem["detail"].as_str().unwrap().contains("`content:write`"));
+    world.call(Method::GET, "/api/keys", &key, Value::Null).await.problem(403, "forbidden");
+}
+
+#[tokio::test]
+async fn nobody_makes_or_rotates_a_key_that_can_do_more_than_themselves() {
+    let world = World::start().await;
+    let minter = world.key(&["keys:admin"], "live").await;
+    let wish = json!({"name": "more", "scopes": ["keys:admin", "content:write"]});
+    world.call(Method::POST, "/api/keys", &minter, wish).await.problem(403, "forbidden");
+    let stronger = world.post("/api/keys", json!({"name": "s", "scopes": ["content:write"]})).await.ok(201);
+    let path = format!("/api/keys/{}/rotate", stronger["id"].as_str().unwrap());
+    world.call(Method::POST, &path, &minter, Value::Null).await.problem(403, "forbidden");
+    let tester = world.key(&["keys:admin"], "test").await;
+    let live = json!({"name": "live", "scopes": ["keys:admin"], "environment": "live"});
+    world.call(Method::POST, "/api/keys", &tester, live).await.problem(403, "forbidden");
+}
+
+#[tokio::test]
+async fn a_key_with_a_wrong_checksum_is_refused_without_reading_anything() {
+    let world = World::start().await;
+    world.get("/api/users/me").await.ok(200);
+    let (dynamo, upstash) = (world.stack.dynamo.requests(), world.stack.upstash.requests());
+    let mut wrong = world.demo.key.clone();
+    let last = if wrong.ends_with('0') { "1" } else { "0" };
+    wrong.replace_range(wrong.len() - 1.., last);
+    for key in [wrong.as_str(), "hz_live_short", "hz_test_", "hz_nothing"] {
+        let problem = world.call(Method::GET, "/api/users/me", key, Value::Null).await.problem(401, "unauthorized");
+        assert!(problem["detail"].as_str().unwrap().contains("checksum"), "{problem}");
+    }
+    assert_eq!(world.stack.dynamo.requests(), dynamo);
+    assert_eq!(world.stack.upstash.requests(), upstash);
+}
+
+#[tokio::test]
+async fn a_well_formed_key_that_nobody_made_is_refused() {
+    let world = World::start().await;
+    let stranger = shared::auth::api_key::ApiKey::mint(shared::contract::keys::Environment::Live).unwrap();
+    world.call(Method::GET, "/api/users/me", stranger.expose(), Value::Null).await.problem(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_refused_at_once_by_a_new_environment_and_within_ten_seconds_by_all() {
+    let world = World::start().await;
+    let made = world.post("/api/keys", json!({"name": "x", "scopes": ["usage:read", "creators:read"]})).await.ok(201);
+    let (key, id) = (made["key"].as_str().unwrap(), made["id"].as_str().unwrap());
+    world.call(Method::GET, "/api/usage", key, Value::Null).await.ok(200);
+    let path = format!("/api/keys/{id}");
+    world.call(Method::DELETE, &path, &world.demo.key, Value::Null).await.ok(204);
+    world.call(Method::DELETE, &path, &world.demo.key, Value::Null).await.problem(404, "not_found");
+    world.call(Method::GET, "/api/creators", key, Value::Null).await.problem(401, "unauthorized");
+    tokio::time::sleep(shared::auth::key_store::CACHE_FOR + Duration::from_millis(200)).await;
+    world.call(Method::GET, "/api/usage", key, Value::Null).await.problem(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn a_cached_key_costs_one_trip_to_redis_and_no_read() {
+    let world = World::start().await;
+    let path = "/api/openapi.json";
+    world.get(path).await.ok(200);
+    // The second call of one environment: the key is in its cache, and it was noted as used.
+    world.post("/api/content-ideas/generate", ideas()).await.ok(200);
+    let (dynamo, upstash) = (world.stack.dynamo.requests(), world.stack.upstash.requests());
+    world.post("/api/content-ideas/generate", ideas()).await.ok(200);
+    assert_eq!(world.stack.upstash.requests() - upstash, 1, "one trip for all limits");
+    assert_eq!(world.stack.dynamo.requests() - dynamo, 1, "the usage counter, written while the call is answered");
+}
+
+#[tokio::test]
+async fn a_rotated_key_works_beside_its_successor_until_the_grace_ends() {
+    let world = World::start().await;
+    let old = world.post("/api/keys", json!({"name": "old", "scopes": ["usage:read"]})).await.ok(201);
+    let path = format!("/api/keys/{}/rotate", old["id"].as_str().unwrap());
+    let new = world.call(Method::POST, &path, &world.demo.key, json!({"graceSeconds": 3600})).await.ok(201);
+    assert_eq!((&new["name"], &new["scopes"]), (&json!("old"), &json!(["usage:read"])));
+    for key in [&old["key"], &new["key"]] {
+        world.call(Method::GET, "/api/usage", key.as_str().unwrap(), Value::Null).await.ok(200);
+    }
+    let listed = world.get(&format!("/api/keys/{}", old["id"].as_str().unwrap())).await.ok(200);
+    assert!(listed["expiresAt"].is_string());
+    world.call(Method::POST, &path, &world.demo.key, Value::Null).await.problem(409, "conflict");
+    let at_once = format!("/api/keys/{}/rotate", new["id"].as_str().unwrap());
+    world.call(Method::POST, &at_once, &world.demo.key, json!({"graceSeconds": 0})).await.ok(201);
+    // Another function, so another environment: nothing is cached there.
+    world.call(Method::GET, "/api/creators", new["key"].as_str().unwrap(), Value::Null).await.problem(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn an_expired_key_is_refused_and_a_past_expiry_cannot_be_set() {
+    let world = World::start().await;
+    let past = json!({"name": "x", "scopes": ["usage:read"], "expiresAt": "2020-01-01T00:00:00Z"});
+    world.post("/api/keys", past).await.problem(400, "invalid_request");
+    let soon = shared::clock::Millis::now().plus(Duration::from_secs(2)).rfc3339();
+    let made = world.post("/api/keys", json!({"name": "x", "scopes": ["usage:read"], "expiresAt": soon})).await.ok(201);
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    world.call(Method::GET, "/api/usage", made["key"].as_str().unwrap(), Value::Null).await.problem(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn a_test_key_gets_the_builtin_provider_and_is_told_so() {
+    let world = World::start_with(local::Options {
+        parameters: vec![("AiBaseUrl", "http://127.0.0.1:9".to_owned()), ("AiModel", "any".to_owned())],
+        ..local::Options::default()
+    })
+    .await;
+    let key = world.key(&["content:write"], "test").await;
+    assert!(key.starts_with("hz_test_"));
+    let answer = world.call(Method::POST, "/api/content-ideas/generate", &key, ideas()).await.ok(200);
+    assert_eq!((&answer["meta"]["provider"], &answer["meta"]["degradedReason"]), (&json!("builtin"), &json!("sandbox")));
+}
+
+#[tokio::test]
+async fn keys_are_renamed_and_listed_in_pages() {
+    let world = World::start().await;
+    for n in 0..4 {
+        world.post("/api/keys", json!({"name": format!("k{n}"), "scopes": ["usage:read"]})).await.ok(201);
+    }
+    let first = world.get("/api/keys?limit=3").await.ok(200);
+    assert_eq!(first["data"].as_array().unwrap().len(), 3);
+    assert_eq!(first["hasMore"], true);
+    let second = world.get(&format!("/api/keys?limit=3&cursor={}", first["nextCursor"].as_str().unwrap())).await.ok(200);
+    let names: Vec<_> = second["data"].as_array().unwrap().iter().map(|key| key["name"].clone()).collect();
+    assert_eq!(names, ["k2", "k3"], "the demo key and k0, k1 were on the first page");
+    assert_eq!(second["nextCursor"], Value::Null);
+    let id = second["data"][1]["id"].as_str().unwrap();
+    let renamed = world.call(Method::PATCH, &format!("/api/keys/{id}"), &world.demo.key, json!({"name": "last"})).await.ok(200);
+    assert_eq!(renamed["name"], "last");
+}

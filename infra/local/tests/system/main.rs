@@ -1,0 +1,19 @@
+//! The whole system, end to end: the real binaries through the Runtime API, a real Redis, a real DynamoDB
+//! engine, and wires between them that break.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    unreachable_pub,
+    reason = "a failed step is the failed test; the tests run on a server's runtime"
+)]
+
+mod accounts;
+mod bad_input;
+mod creators;
+mod keys;
+mod limits;
+mod model;
+mod outages;
+mod support;

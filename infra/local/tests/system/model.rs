@@ -1,0 +1,158 @@
+//! Ideas from an OpenAI-compatible model, which is a server of the test's own that can misbehave.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use local::Options;
+use serde_json::{Value, json};
+use crate::support::{World, ideas};
+
+/// What the model does with each call, in turn; the last goes on.
+#[derive(Clone)]
+enum Behaviour {
+    Ideas(usize),
+    Says(&'static str),
+    Fails(u16, Value),
+    CutOff,
+    Declines,
+    Hangs,
+}
+
+struct Model {
+    behaviours: Vec<Behaviour>,
+    calls: AtomicUsize,
+    seen: Mutex<Vec<Value>>,
+}
+
+async fn complete(State(model): State<Arc<Model>>, body: String) -> Response {
+    let turn = model.calls.fetch_add(1, Ordering::SeqCst);
+    model.seen.lock().unwrap().push(serde_json::from_str(&body).unwrap());
+    let message = |content: Value, reason: &str| {
+        let usage = json!({"prompt_tokens": 100, "completion_tokens": 50});
+        let choices = json!([{"message": content, "finish_reason": reason}]);
+        axum::Json(json!({"model": "model-2026", "choices": choices, "usage": usage})).into_response()
+    };
+    match model.behaviours[turn.min(model.behaviours.len() - 1)].clone() {
+        Behaviour::Ideas(count) => {
+            let idea = |n: usize| {
+                json!({"title": format!("Idea {n}"), "angle": "myth", "format": "reel", "hook": "Look", "outline": ["a", "b"],
+                    "caption": "A caption", "hashtags": ["cooking"], "effort": "low"})
+            };
+            let ideas = json!({"ideas": (0..count).map(idea).collect::<Vec<_>>()});
+            message(json!({"content": ideas.to_string()}), "stop")
+        }
+        Behaviour::Says(text) => message(json!({"content": text}), "stop"),
+        Behaviour::CutOff => message(json!({"content": "{\"ideas\":["}), "length"),
+        Behaviour::Declines => message(json!({"content": null, "refusal": "no"}), "stop"),
+        Behaviour::Fails(status, body) => (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response(),
+        Behaviour::Hangs => std::future::pending().await,
+    }
+}
+
+async fn world(behaviours: Vec<Behaviour>) -> (World, Arc<Model>) {
+    let model = Arc::new(Model { behaviours, calls: AtomicUsize::new(0), seen: Mutex::default() });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}/v1", listener.local_addr().unwrap());
+    let router = axum::Router::new().route("/v1/chat/completions", post(complete)).with_state(Arc::clone(&model));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let parameters = vec![("AiBaseUrl", base), ("AiModel", "any".to_owned())];
+    (World::start_with(Options { parameters, ..Options::default() }).await, model)
+}
+
+async fn generate(world: &World) -> crate::support::Answer {
+    world.post("/api/content-ideas/generate", ideas()).await
+}
+
+#[tokio::test]
+async fn a_model_writes_the_ideas_and_meta_tells_what_it_took() {
+    let (world, model) = world(vec![Behaviour::Ideas(3)]).await;
+    let answer = generate(&world).await.ok(200);
+    assert_eq!(answer["data"]["ideas"][2]["title"], "Idea 2");
+    let meta = &answer["meta"];
+    assert_eq!((&meta["provider"], &meta["model"], &meta["generation"]), (&json!("openai"), &json!("model-2026"), &json!("llm")));
+    assert_eq!((&meta["aiGenerated"], &meta["degraded"], &meta["attempts"]), (&json!(true), &json!(false), &json!(1)));
+    assert_eq!(meta["usage"], json!({"inputTokens": 100, "outputTokens": 50}));
+    let seen = model.seen.lock().unwrap();
+    assert_eq!(seen[0]["response_format"]["json_schema"]["strict"], true);
+    assert_eq!(seen[0]["messages"][0]["role"], "system");
+    assert!(!seen[0]["messages"][0]["content"].as_str().unwrap().contains("home cooking"));
+}
+
+#[tokio::test]
+async fn a_failing_model_is_asked_once_more_and_then_the_grammar_answers() {
+    for behaviour in [
+        Behaviour::Fails(500, json!({})),
+        Behaviour::Says("no json"),
+        Behaviour::Says("{\"ideas\":[]}"),
+        Behaviour::CutOff,
+    ] {
+        let (world, model) = world(vec![behaviour]).await;
+        let meta = generate(&world).await.ok(200)["meta"].clone();
+        assert_eq!((&meta["provider"], &meta["degradedReason"]), (&json!("builtin"), &json!("provider_error")));
+        assert_eq!((model.calls.load(Ordering::SeqCst), &meta["attempts"]), (2, &json!(2)));
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_recovers_is_the_one_that_answers() {
+    let (world, _) = world(vec![Behaviour::Fails(503, json!({})), Behaviour::Ideas(3)]).await;
+    let meta = generate(&world).await.ok(200)["meta"].clone();
+    assert_eq!((&meta["provider"], &meta["attempts"], &meta["degraded"]), (&json!("openai"), &json!(2), &json!(false)));
+}
+
+#[tokio::test]
+async fn what_asking_again_cannot_mend_is_asked_once() {
+    for (status, body) in [
+        (401, json!({})),
+        (404, json!({})),
+        (400, json!({})),
+        (429, json!({"error": {"code": "insufficient_quota"}})),
+        (429, json!({"error": {"code": "rate_limit_exceeded"}})),
+    ] {
+        let (world, model) = world(vec![Behaviour::Fails(status, body)]).await;
+        assert_eq!(generate(&world).await.ok(200)["meta"]["provider"], "builtin");
+        assert_eq!(model.calls.load(Ordering::SeqCst), 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_and_the_grammar_is_no_way_around_it() {
+    let (world, _) = world(vec![Behaviour::Declines]).await;
+    generate(&world).await.problem(422, "refused");
+}
+
+#[tokio::test]
+async fn who_wants_no_degraded_answer_gets_none() {
+    let mut wish = ideas();
+    wish["options"]["allowDegraded"] = json!(false);
+    let (with_model, _) = world(vec![Behaviour::Fails(500, json!({}))]).await;
+    let answer = with_model.post("/api/content-ideas/generate", wish.clone()).await;
+    answer.problem(503, "ai_unavailable");
+    assert!(!answer.header("retry-after").is_empty());
+    World::start().await.post("/api/content-ideas/generate", wish).await.problem(503, "ai_unavailable");
+}
+
+#[tokio::test]
+async fn fewer_ideas_than_asked_for_come_with_a_warning() {
+    let (world, _) = world(vec![Behaviour::Ideas(2)]).await;
+    let answer = generate(&world).await.ok(200);
+    assert_eq!(answer["data"]["ideas"].as_array().unwrap().len(), 2);
+    assert!(answer["meta"]["warnings"][0].as_str().unwrap().starts_with("2 of 3 ideas"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_model_that_hangs_is_left_at_the_deadline_and_the_grammar_still_answers() {
+    let (world, _) = world(vec![Behaviour::Hangs]).await;
+    let http = shared::outbound::client("http://", Duration::from_secs(5)).unwrap();
+    let request = http.post(format!("{}/api/content-ideas/generate", world.stack.url()));
+    let request = request.header("authorization", format!("Bearer {}", world.demo.key));
+    let request = request.header("content-type", "application/json").body(ideas().to_string());
+    let answer = crate::support::Answer::of(request.send().await.unwrap()).await.ok(200);
+    assert_eq!(answer["meta"]["degradedReason"], "timeout");
+    assert!(answer["meta"]["latencyMs"].as_u64().unwrap() < 24_000);
+}

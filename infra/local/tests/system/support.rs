@@ -1,0 +1,132 @@
+//! What every end-to-end test needs: a stack of its own and a client.
+use std::time::Duration;
+
+use local::demo::Demo;
+use local::{Options, Stack};
+use reqwest::{Method, RequestBuilder, Response};
+use serde_json::{Value, json};
+
+pub const PASSWORD: &str = "violet tractor sings at noon";
+
+/// A stack with one tenant and a key that may do everything.
+pub struct World {
+    pub stack: Stack,
+    pub http: reqwest::Client,
+    pub demo: Demo,
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub async fn of(response: Response) -> Self {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Self { status, headers, text: response.text().await.expect("a whole body") }
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// Asserts a problem of this kind, complete, and returns it.
+    #[track_caller]
+    pub fn problem(&self, status: u16, code: &str) -> Value {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
+        let problem = self.json();
+        assert_eq!(problem["code"], code, "{problem}");
+        assert_eq!(problem["status"], status, "{problem}");
+        assert_eq!(problem["error"], problem["title"], "{problem}");
+        assert_eq!(problem["instance"], self.header("x-request-id"), "{problem}");
+        assert!(problem["detail"].as_str().is_some_and(|detail| detail.len() > 15), "says what to do: {problem}");
+        problem
+    }
+
+    #[track_caller]
+    pub fn ok(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{self:?}");
+        if self.text.is_empty() { Value::Null } else { self.json() }
+    }
+}
+
+impl World {
+    pub async fn start() -> Self {
+        Self::start_with(Options::default()).await
+    }
+
+    pub async fn start_with(options: Options) -> Self {
+        let stack = Stack::start(options).await.expect("the stack starts");
+        let demo = Demo::create(&stack.url(), "demo@example.com").await.expect("a demo tenant");
+        Self { http: client(), stack, demo }
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.stack.url()))
+    }
+
+    /// With a token or key, and a JSON body unless it is null.
+    pub async fn call(&self, method: Method, path: &str, token: &str, body: Value) -> Answer {
+        let mut request = self.request(method, path);
+        if !token.is_empty() {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        if !body.is_null() {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        Answer::of(request.send().await.expect("an answer")).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path, &self.demo.key, Value::Null).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::POST, path, &self.demo.key, body).await
+    }
+
+    pub async fn sign_in(&self, email: &str, password: &str) -> Answer {
+        self.call(Method::POST, "/api/auth/signin", "", json!({"email": email, "password": password})).await
+    }
+
+    /// The session of the demo tenant's owner.
+    pub async fn session(&self) -> Value {
+        self.sign_in("demo@example.com", PASSWORD).await.ok(200)
+    }
+
+    /// Another tenant, with a key that may do everything.
+    pub async fn other_tenant(&self) -> Demo {
+        Demo::create(&self.stack.url(), "other@example.com").await.expect("another tenant")
+    }
+
+    /// A key of the demo tenant with these scopes.
+    pub async fn key(&self, scopes: &[&str], environment: &str) -> String {
+        let body = json!({"name": "test", "scopes": scopes, "environment": environment});
+        self.post("/api/keys", body).await.ok(201)["key"].as_str().unwrap().to_owned()
+    }
+
+    /// What a function logged.
+    pub fn log(&self, function: &str) -> String {
+        std::fs::read_to_string(self.stack.logs().join(format!("{function}.log"))).unwrap_or_default()
+    }
+}
+
+pub fn client() -> reqwest::Client {
+    shared::outbound::client("http://", Duration::from_secs(5)).expect("a client")
+}
+
+pub fn ideas() -> Value {
+    json!({"profile": {"niche": "home cooking", "platforms": ["instagram"], "goals": ["grow"]}, "options": {"count": 3}})
+}
+
+pub fn creator(name: &str) -> Value {
+    json!({"name": name, "niche": "travel", "platforms": ["threads"], "goals": ["engage"], "tone": "dry", "language": "en"})
+}
