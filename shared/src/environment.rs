@@ -94,8 +94,9 @@ impl Environment {
     /// [`StartError`]
     pub async fn redis(&self) -> Result<Arc<Redis>, StartError> {
         let connect = async || {
-            let url = &self.settings().await?.upstash_url;
-            Ok::<_, StartError>(Arc::new(Redis::new(url, &self.held().await?.secrets.upstash_token)?))
+            let settings = self.settings().await?;
+            let token = &self.held().await?.secrets.upstash_token;
+            Ok::<_, StartError>(Arc::new(Redis::new(&settings.upstash_url, token, settings.redis_trip)?))
         };
         self.redis.get_or_try_init(connect).await.cloned()
     }

@@ -128,9 +128,8 @@ impl Guard {
         if let Some(caller) = &caller {
             authorize(route.access, caller)?;
         }
-        let (limits, on_outage) = match budget(route, incoming, caller.as_ref()) {
-            Some(budget) => budget,
-            None => return Ok(Admission { caller, standings: Vec::new() }),
+        let Some((limits, on_outage)) = budget(route, incoming, caller.as_ref()) else {
+            return Ok(Admission { caller, standings: Vec::new() });
         };
         let verdict = match self.limiter.admit(&self.redis, &limits, incoming.deadline).await {
             Verdict::Unknown(error) => {

@@ -10,10 +10,6 @@ use upstash_redis_rs::{Builder, Error};
 
 use crate::clock::Deadline;
 
-/// The first trip opens the connection.
-const FIRST_TRIP: Duration = Duration::from_millis(250);
-const TRIP: Duration = Duration::from_millis(100);
-
 /// Why Redis gave no answer that could be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RedisError {
@@ -46,17 +42,18 @@ pub struct Redis {
     client: upstash_redis_rs::Redis,
     connected: AtomicBool,
     trips: AtomicU64,
+    trip: Duration,
 }
 
 impl Redis {
-    /// A client. Opens no connection yet.
+    /// A client whose trips take `trip` at most. Opens no connection yet.
     ///
     /// # Errors
     /// When the URL or the token cannot be used.
-    pub fn new(url: &str, token: &str) -> Result<Self, RedisError> {
+    pub fn new(url: &str, token: &str, trip: Duration) -> Result<Self, RedisError> {
         let builder: Builder = upstash_redis_rs::Redis::builder(url, token);
-        let client = builder.deadline(TRIP).connect_timeout(FIRST_TRIP).build()?;
-        Ok(Self { client, connected: AtomicBool::new(false), trips: AtomicU64::new(0) })
+        let client = builder.deadline(trip).connect_timeout(first(trip)).build()?;
+        Ok(Self { client, connected: AtomicBool::new(false), trips: AtomicU64::new(0), trip })
     }
 
     /// Runs a script that answers with a list of integers.
@@ -102,7 +99,7 @@ impl Redis {
     }
 
     fn time_for_a_trip(&self, deadline: Deadline) -> Duration {
-        deadline.at_most(if self.connected.load(Ordering::Relaxed) { TRIP } else { FIRST_TRIP })
+        deadline.at_most(if self.connected.load(Ordering::Relaxed) { self.trip } else { first(self.trip) })
     }
 
     fn counted<T>(&self, result: Result<T, Error>) -> Result<T, RedisError> {
@@ -110,4 +107,9 @@ impl Redis {
         self.connected.store(result.is_ok(), Ordering::Relaxed);
         Ok(result?)
     }
+}
+
+/// The first trip opens the connection, TLS included.
+fn first(trip: Duration) -> Duration {
+    trip * 5 / 2
 }

@@ -223,9 +223,11 @@ impl Served {
 /// The route's own deadline, or what Lambda leaves of it.
 fn deadline(route: &Route, request: &Request) -> Deadline {
     let own = Duration::from_millis(route.deadline_ms);
-    let left =
-        request.lambda_context_ref().map_or(own, |context| Millis(context.deadline).since(Millis::now()));
-    Deadline::after(own.min(left.saturating_sub(MARGIN)))
+    let now = Millis::now();
+    // No invocation begins after its end; `cargo lambda watch` sends a number that is no time at all.
+    let end = request.lambda_context_ref().map(|context| Millis(context.deadline)).filter(|end| *end > now);
+    let left = end.map_or(own, |end| end.since(now).saturating_sub(MARGIN));
+    Deadline::after(own.min(left))
 }
 
 /// The members of the canonical line that are known before the answer.
@@ -305,7 +307,7 @@ where
         let (schedule, aws_request_id) = (schedule.function, event.context.request_id);
         match &outcome {
             Ok(()) => {
-                tracing::info!(schedule, awsRequestId = aws_request_id, durationMs = duration_ms, "ran")
+                tracing::info!(schedule, awsRequestId = aws_request_id, durationMs = duration_ms, "ran");
             }
             Err(error) => tracing::error!(
                 schedule,

@@ -3,6 +3,7 @@
 //! A test compares the names with the variables that `template.yaml` sets.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What the functions are told.
 #[derive(Debug, Clone)]
@@ -17,6 +18,8 @@ pub struct Settings {
     pub secret_id: String,
     /// The base URL of the Upstash REST API.
     pub upstash_url: String,
+    /// The time a trip to Redis has. The first of an environment, which connects, has two and a half times it.
+    pub redis_trip: Duration,
     /// Whether an account is usable before its address is verified.
     pub sign_up: SignUp,
     /// The model that writes; without one, `builtin` answers.
@@ -50,12 +53,13 @@ pub struct SettingsError {
 }
 
 /// The names of all settings: what is read here and nothing else. The last two may be absent or empty.
-pub const NAMES: [&str; 8] = [
+pub const NAMES: [&str; 9] = [
     "HUNTAZE_STAGE",
     "HUNTAZE_IDENTITY_TABLE",
     "HUNTAZE_TENANT_TABLE",
     "HUNTAZE_SECRET_ID",
     "HUNTAZE_UPSTASH_URL",
+    "HUNTAZE_REDIS_TRIP_MS",
     "HUNTAZE_SIGN_UP",
     "HUNTAZE_AI_BASE_URL",
     "HUNTAZE_AI_MODEL",
@@ -93,6 +97,15 @@ impl Settings {
                 });
             }
         };
+        let redis_trip = match required("HUNTAZE_REDIS_TRIP_MS")?.parse() {
+            Ok(millis @ 10..=5_000) => Duration::from_millis(millis),
+            _ => {
+                return Err(SettingsError {
+                    name: "HUNTAZE_REDIS_TRIP_MS",
+                    problem: "must be from 10 to 5000",
+                });
+            }
+        };
         let sign_up = match required("HUNTAZE_SIGN_UP")?.as_str() {
             "open" => SignUp::Open,
             "verified" => SignUp::Verified,
@@ -109,6 +122,7 @@ impl Settings {
             tenant_table: required("HUNTAZE_TENANT_TABLE")?,
             secret_id: required("HUNTAZE_SECRET_ID")?,
             upstash_url: required("HUNTAZE_UPSTASH_URL")?,
+            redis_trip,
             sign_up,
             ai,
         })
@@ -120,15 +134,17 @@ mod tests {
     use super::*;
 
     fn complete() -> BTreeMap<&'static str, String> {
-        NAMES
-            .iter()
-            .map(|name| (*name, if *name == "HUNTAZE_SIGN_UP" { "open" } else { "x" }.to_owned()))
-            .collect()
+        let value = |name: &str| match name {
+            "HUNTAZE_SIGN_UP" => "open",
+            "HUNTAZE_REDIS_TRIP_MS" => "100",
+            _ => "x",
+        };
+        NAMES.iter().map(|name| (*name, value(name).to_owned())).collect()
     }
 
     #[test]
     fn every_required_setting_is_named_when_it_is_missing() {
-        for name in &NAMES[..6] {
+        for name in &NAMES[..7] {
             let mut values = complete();
             values.insert(name, String::new());
             let error = Settings::from_values(&values).unwrap_err().to_string();
@@ -150,5 +166,10 @@ mod tests {
         let mut values = complete();
         values.insert("HUNTAZE_SIGN_UP", "opne".to_owned());
         assert!(Settings::from_values(&values).is_err());
+        let mut values = complete();
+        for trip in ["fast", "5", "100000"] {
+            values.insert("HUNTAZE_REDIS_TRIP_MS", trip.to_owned());
+            assert!(Settings::from_values(&values).is_err(), "{trip}");
+        }
     }
 }

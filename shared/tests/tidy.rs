@@ -72,7 +72,11 @@ fn imports_point_down_only() {
         let Some(own) = floor_of(&module) else { continue };
         for import in imports(&text) {
             let Some(other) = floor_of(&import) else { continue };
-            assert!(other >= own, "{}: `{module}` must not import `{import}`, which is above it", path.display());
+            assert!(
+                other >= own,
+                "{}: `{module}` must not import `{import}`, which is above it",
+                path.display()
+            );
             checked += 1;
         }
     }
@@ -105,7 +109,8 @@ fn only_its_adapter_names_an_sdk() {
     for (path, text) in sources(&src) {
         let inside = path.strip_prefix(&src).unwrap().display().to_string();
         for (sdk, owner) in owners {
-            let allowed = inside.starts_with(owner) || also.iter().any(|(s, o)| *s == sdk && inside.starts_with(o));
+            let allowed =
+                inside.starts_with(owner) || also.iter().any(|(s, o)| *s == sdk && inside.starts_with(o));
             assert!(allowed || !text.contains(sdk), "{inside} names {sdk}");
         }
     }
@@ -155,7 +160,10 @@ fn no_function_has_more_than_seventy_lines() {
                     assert!(lines <= 70, "{}: `{name}` has {lines} lines", path.display());
                     begun = None;
                 }
-                None if line.contains("fn ") && !line.trim_start().starts_with("//") && !line.ends_with(';') => {
+                None if line.contains("fn ")
+                    && !line.trim_start().starts_with("//")
+                    && !line.ends_with(';') =>
+                {
                     begun = Some((number, indent, line.trim().to_owned()));
                 }
                 _ => {}
@@ -183,7 +191,8 @@ fn no_script_has_more_than_forty_lines() {
 fn no_member_names_a_version_of_its_own() {
     let folders = ["shared/Cargo.toml", "infra/local/Cargo.toml"].map(|file| repository().join(file));
     let functions = std::fs::read_dir(repository().join("functions")).unwrap();
-    let manifests = folders.into_iter().chain(functions.map(|entry| entry.unwrap().path().join("Cargo.toml")));
+    let manifests =
+        folders.into_iter().chain(functions.map(|entry| entry.unwrap().path().join("Cargo.toml")));
     for manifest in manifests {
         let text = std::fs::read_to_string(&manifest).unwrap();
         let dependencies = text.split("dependencies]").skip(1).collect::<String>();

@@ -1,7 +1,7 @@
 //! `POST /api/auth/refresh`: a refresh token, from the body or the cookie, for new tokens.
 
 use shared::auth::signin::SignIn;
-use shared::contract::auth::{Refresh, Tokens};
+use shared::contract::auth::{Refresh, Secret, Tokens};
 use shared::endpoint::{Call, Endpoint, with_tokens};
 use shared::environment::{Environment, StartError};
 use shared::http::{Problem, Reply};
@@ -24,7 +24,7 @@ impl Endpoint for RefreshSession {
     }
 
     async fn handle(&self, call: Call<Refresh>) -> Result<Reply<Tokens>, Problem> {
-        let sent = call.body.refresh_token.as_ref().map(|token| token.expose());
+        let sent = call.body.refresh_token.as_ref().map(Secret::expose);
         // A token that came as a cookie goes back as one, whatever the client calls itself.
         let by_cookie = sent.is_none() || call.is_browser();
         let token = sent.or(call.refresh_cookie()).ok_or_else(|| {

@@ -1,7 +1,8 @@
 //! `POST /api/auth/signout`: ends the session of a refresh token, from the body or the cookie.
 
 use shared::auth::sessions::{IDLE_MAX, Sessions};
-use shared::contract::{Nothing, auth::SignOut};
+use shared::contract::Nothing;
+use shared::contract::auth::{Secret, SignOut};
 use shared::endpoint::{Call, Endpoint};
 use shared::environment::{Environment, StartError};
 use shared::http::{Problem, Reply, refresh_cookie};
@@ -25,7 +26,7 @@ impl Endpoint for EndSession {
 
     /// Answers 204 whatever the token is worth: the caller is signed out either way.
     async fn handle(&self, call: Call<SignOut>) -> Result<Reply<Nothing>, Problem> {
-        let sent = call.body.refresh_token.as_ref().map(|token| token.expose());
+        let sent = call.body.refresh_token.as_ref().map(Secret::expose);
         if let Some(token) = sent.or(call.refresh_cookie()) {
             self.sessions.end(token).await?;
         }

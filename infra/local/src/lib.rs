@@ -10,6 +10,7 @@
     reason = "those rules are for functions, which are frozen between requests"
 )]
 
+pub mod bench;
 pub mod demo;
 pub mod dynamo;
 pub mod gateway;

@@ -56,6 +56,12 @@ enum Command {
         #[arg(long, default_value = ".local")]
         data: PathBuf,
     },
+    /// Measure starts and calls, and print the tables
+    Bench {
+        /// The folder of the binaries to measure; those built with this program without
+        #[arg(long)]
+        binaries: Option<PathBuf>,
+    },
     /// Print the router configuration of `cargo lambda watch`
     Router,
     /// Print the OpenAPI document of the contract
@@ -103,6 +109,12 @@ async fn run(command: Command) -> Result<(), LocalError> {
         Command::Services { env_file, function, data } => {
             prepare(&data, false)?;
             services(&env_file, &function, data).await
+        }
+        Command::Bench { binaries } => {
+            let binaries = binaries.unwrap_or_else(local::lambda::binaries);
+            eprintln!("measuring {}; a minute or two", binaries.display());
+            println!("{}", local::bench::run(&binaries).await?);
+            Ok(())
         }
         Command::Router => {
             print!("{}", local::watch::router(&local::template::Template::read(&[("Stage", "local")])?));

@@ -2,13 +2,13 @@
 
 use crate::template::Template;
 
-/// The `[package.metadata.lambda.watch.router]` of a configuration file: paths to functions.
+/// The section of `Cargo.toml` that tells `cargo lambda watch` which function answers which path. It has no
+/// `$default`: a path that is not here is answered by cargo-lambda itself.
 pub fn router(template: &Template) -> String {
-    let mut toml =
-        String::from("# Generated from template.yaml by `scripts/lambda.sh watch`.\n[watch.router]\n");
+    let mut toml = String::from("[workspace.metadata.lambda.watch.router]\n");
     for function in template.functions.values() {
         for route in function.routes.iter().filter(|route| route.path != "$default") {
-            toml.push_str(&format!("\"{}\" = \"{}\"\n", route.path, function.name));
+            toml += &format!("\"{}\" = \"{}\"\n", route.path, function.name);
         }
     }
     toml

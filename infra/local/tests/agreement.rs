@@ -27,7 +27,10 @@ fn every_folder_is_a_function_of_the_template_and_the_other_way_round() {
 fn contract_and_template_agree_on_functions_and_paths() {
     let mut contracted = BTreeMap::<String, BTreeSet<String>>::new();
     for operation in operations() {
-        contracted.entry(operation.route.function.to_owned()).or_default().insert(operation.route.path.to_owned());
+        contracted
+            .entry(operation.route.function.to_owned())
+            .or_default()
+            .insert(operation.route.path.to_owned());
     }
     contracted.insert("not-found".to_owned(), BTreeSet::from(["$default".to_owned()]));
     let mut deployed = BTreeMap::<String, BTreeSet<String>>::new();
@@ -57,7 +60,13 @@ fn every_function_answers_the_operations_of_its_contract() {
         let source = std::fs::read_to_string(source).unwrap();
         let first = source.lines().next().unwrap();
         let names = first.contains(operation.route.path) && first.contains(operation.route.method.as_str());
-        assert!(names, "{}: its first line names {} {}", operation.route.function, operation.route.method.as_str(), operation.route.path);
+        assert!(
+            names,
+            "{}: its first line names {} {}",
+            operation.route.function,
+            operation.route.method.as_str(),
+            operation.route.path
+        );
     }
 }
 
@@ -71,7 +80,11 @@ fn lambda_gives_every_function_more_time_than_its_deadlines() {
         assert!(timeout_ms <= 29_000, "{}: the gateway gives up after 30 s", route.operation);
     }
     for schedule in SCHEDULES {
-        assert!(functions[schedule.function].timeout_secs * 1000 > schedule.deadline_ms, "{}", schedule.function);
+        assert!(
+            functions[schedule.function].timeout_secs * 1000 > schedule.deadline_ms,
+            "{}",
+            schedule.function
+        );
     }
 }
 
@@ -93,6 +106,13 @@ fn the_committed_document_is_the_generated_one() {
 }
 
 #[test]
+fn cargo_lambda_routes_as_the_template_does() {
+    let manifest = std::fs::read_to_string(repository().join("Cargo.toml")).unwrap();
+    let generated = local::watch::router(&template());
+    assert!(manifest.contains(&generated), "put this into Cargo.toml:\n{generated}");
+}
+
+#[test]
 fn no_policy_has_a_wildcard() {
     for function in template().functions.values() {
         for permission in &function.permissions {
@@ -108,7 +128,10 @@ fn no_policy_has_a_wildcard() {
 fn every_function_keeps_its_logs_for_a_chosen_time_and_no_schedule_loses_an_event() {
     let text = std::fs::read_to_string(repository().join("template.yaml")).unwrap();
     for function in template().functions.values() {
-        let logs = format!("  {}Logs:\n    Type: AWS::Logs::LogGroup", function.logical_id.trim_end_matches("Function"));
+        let logs = format!(
+            "  {}Logs:\n    Type: AWS::Logs::LogGroup",
+            function.logical_id.trim_end_matches("Function")
+        );
         assert!(text.contains(&logs), "{} has no log group", function.name);
     }
     let count = |what: &str| text.matches(what).count();
@@ -120,7 +143,10 @@ fn every_function_keeps_its_logs_for_a_chosen_time_and_no_schedule_loses_an_even
 fn tables_and_code_agree_on_keys_index_and_expiry() {
     for table in template().tables.values() {
         let keys = table.create["KeySchema"].as_array().unwrap();
-        assert_eq!(keys.iter().map(|key| key["AttributeName"].as_str().unwrap()).collect::<Vec<_>>(), ["PK", "SK"]);
+        assert_eq!(
+            keys.iter().map(|key| key["AttributeName"].as_str().unwrap()).collect::<Vec<_>>(),
+            ["PK", "SK"]
+        );
         assert_eq!(table.ttl_attribute.as_deref(), Some("ttl"));
     }
     assert_eq!(template().tables["TenantTable"].create["GlobalSecondaryIndexes"][0]["IndexName"], "GSI1");

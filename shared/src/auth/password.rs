@@ -8,6 +8,8 @@ use super::NoRandomness;
 
 const CHARS_MIN: usize = 15;
 const CHARS_MAX: usize = 128;
+/// The account's own words are no secret; this much has to be there without them.
+const CHARS_BESIDE_CONTEXT_MIN: usize = 8;
 /// OWASP's first choice: 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
@@ -65,11 +67,19 @@ impl Password {
         }
         let mut words: Vec<&str> = context.iter().flat_map(|text| text.split_whitespace()).collect();
         words.push("huntaze");
-        if zxcvbn::zxcvbn(&password, &words).score() < zxcvbn::Score::Three {
+        let is_weak = zxcvbn::zxcvbn(&password, &words).score() < zxcvbn::Score::Three;
+        if is_weak || beside(&password, &words) < CHARS_BESIDE_CONTEXT_MIN {
             return Err(WeakPassword::Guessable);
         }
         Ok(Self(password))
     }
+}
+
+/// How many characters a password has beside the words of its account.
+fn beside(password: &str, words: &[&str]) -> usize {
+    let known = words.iter().map(|word| word.to_lowercase()).filter(|word| word.chars().count() >= 3);
+    let rest = known.fold(password.to_lowercase(), |rest, word| rest.replace(&word, ""));
+    rest.chars().filter(|c| c.is_alphanumeric()).count()
 }
 
 /// Hashes and compares.

@@ -29,7 +29,7 @@ pub struct Composed {
 }
 
 /// The grammar.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Grammar;
 
 impl Grammar {
@@ -95,7 +95,10 @@ fn draft(
     let outline: Vec<String> = frame.outline.iter().map(|step| sentence(&words.fill(step))).collect();
     let caption = options.include_captions.then(|| {
         let call = call_to_action(subject.goals.first().copied().unwrap_or(Goal::Grow), dice);
-        let text = format!("{hook} {} {call}", sentence(&words.fill(CAPTION_LINES[dice.below(CAPTION_LINES.len())])));
+        let text = format!(
+            "{hook} {} {call}",
+            sentence(&words.fill(CAPTION_LINES[dice.below(CAPTION_LINES.len())]))
+        );
         let text = fit(&text, caption_chars_max(subject.platform));
         Caption { chars: text.chars().count(), text }
     });
@@ -159,8 +162,25 @@ struct Lexicon {
     people: String,
 }
 
+/// A slot: where its words come from in a known niche, and the phrases for any other, with `{n}` for its name.
+struct Slot {
+    name: &'static str,
+    of_niche: fn(&Niche) -> &'static [&'static str],
+    general: [&'static str; 4],
+}
+
+#[rustfmt::skip]
+const SLOTS: [Slot; 6] = [
+    Slot { name: "{topic}", of_niche: |n| n.topics, general: ["the basics of {n}", "small steps in {n}", "habits around {n}", "common questions about {n}"] },
+    Slot { name: "{task}", of_niche: |n| n.tasks, general: ["begin with {n}", "explain {n} to a friend", "make time for {n}", "get better at {n}"] },
+    Slot { name: "{mistake}", of_niche: |n| n.mistakes, general: ["rushing into {n}", "copying others in {n}", "giving up on {n} too early", "making {n} too complicated"] },
+    Slot { name: "{tool}", of_niche: |n| n.tools, general: ["a notebook for {n}", "a quiet hour for {n}", "a simple plan for {n}", "a checklist for {n}"] },
+    Slot { name: "{result}", of_niche: |n| n.results, general: ["a first success in {n}", "more joy in {n}", "a steady routine of {n}", "a month of {n}"] },
+    Slot { name: "{myth}", of_niche: |n| n.myths, general: ["{n} is only for experts", "{n} takes too much time", "you need money for {n}", "there is one right way to do {n}"] },
+];
+
 /// One choice of words for every slot.
-struct Words([(&'static str, String); 7]);
+struct Words(Vec<(&'static str, String)>);
 
 impl Words {
     fn fill(&self, pattern: &str) -> String {
@@ -184,90 +204,15 @@ impl Lexicon {
 
     fn choose(&self, dice: &mut Dice) -> Words {
         let name = braceless(&self.name);
-        let general = |patterns: [&str; 4], dice: &mut Dice| dice.pick(&patterns).replace("{n}", &name);
-        let of =
-            |words: fn(&Niche) -> &'static [&'static str], patterns: [&str; 4], dice: &mut Dice| match self
-                .niche
-            {
-                Some(niche) => (*dice.pick(words(niche))).to_owned(),
-                None => general(patterns, dice),
-            };
-        Words([
-            (
-                "{topic}",
-                of(
-                    |n| n.topics,
-                    [
-                        "the basics of {n}",
-                        "small steps in {n}",
-                        "habits around {n}",
-                        "common questions about {n}",
-                    ],
-                    dice,
-                ),
-            ),
-            (
-                "{task}",
-                of(
-                    |n| n.tasks,
-                    ["begin with {n}", "explain {n} to a friend", "make time for {n}", "get better at {n}"],
-                    dice,
-                ),
-            ),
-            (
-                "{mistake}",
-                of(
-                    |n| n.mistakes,
-                    [
-                        "rushing into {n}",
-                        "copying others in {n}",
-                        "giving up on {n} too early",
-                        "making {n} too complicated",
-                    ],
-                    dice,
-                ),
-            ),
-            (
-                "{tool}",
-                of(
-                    |n| n.tools,
-                    [
-                        "a notebook for {n}",
-                        "a quiet hour for {n}",
-                        "a simple plan for {n}",
-                        "a checklist for {n}",
-                    ],
-                    dice,
-                ),
-            ),
-            (
-                "{result}",
-                of(
-                    |n| n.results,
-                    [
-                        "a first success in {n}",
-                        "more joy in {n}",
-                        "a steady routine of {n}",
-                        "a month of {n}",
-                    ],
-                    dice,
-                ),
-            ),
-            (
-                "{myth}",
-                of(
-                    |n| n.myths,
-                    [
-                        "{n} is only for experts",
-                        "{n} takes too much time",
-                        "you need money for {n}",
-                        "there is one right way to do {n}",
-                    ],
-                    dice,
-                ),
-            ),
-            ("{people}", self.people.clone()),
-        ])
+        let mut words: Vec<_> = SLOTS
+            .iter()
+            .map(|slot| match self.niche {
+                Some(niche) => (slot.name, (*dice.pick((slot.of_niche)(niche))).to_owned()),
+                None => (slot.name, dice.pick(&slot.general[..]).replace("{n}", &name)),
+            })
+            .collect();
+        words.push(("{people}", self.people.clone()));
+        Words(words)
     }
 
     fn hashtags(&self, dice: &mut Dice, most: usize) -> Vec<Hashtag> {

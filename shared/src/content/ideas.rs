@@ -57,7 +57,7 @@ pub struct Asker {
 impl Ideas {
     /// With this provider and the creators of the tenants.
     pub fn new(provider: Provider, creators: Creators) -> Self {
-        Self { provider, creators, grammar: Grammar::default() }
+        Self { provider, creators, grammar: Grammar }
     }
 
     /// Ideas for a request.

@@ -107,6 +107,10 @@ impl Incoming {
                 bytes
             }
         };
+        // serde would read a struct from an array, too.
+        if bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|first| *first == b'[') {
+            return Err(Problem::invalid("", "expected a JSON object, got an array"));
+        }
         let mut parser = serde_json::Deserializer::from_slice(bytes);
         let value = serde_path_to_error::deserialize(&mut parser).map_err(|error| {
             let pointer = pointer(error.path());

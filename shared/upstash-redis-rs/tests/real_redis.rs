@@ -46,7 +46,8 @@ async fn the_familiar_shape_reads_and_writes() {
 #[tokio::test]
 async fn any_text_survives_the_wire() {
     let World { redis, .. } = &world().await;
-    for text in ["", "OK", "T0s=", "null", "\"quoted\"", "line\r\nbreak", "🦀 é \u{0}", "{\"error\":\"x\"}"] {
+    for text in ["", "OK", "T0s=", "null", "\"quoted\"", "line\r\nbreak", "🦀 é \u{0}", "{\"error\":\"x\"}"]
+    {
         redis.set("k", text).send().await.unwrap();
         assert_eq!(redis.get::<String>("k").send().await.unwrap().as_deref(), Some(text));
         let slots = redis.pipeline().command("GET", ["k"]).send().await;
@@ -61,7 +62,10 @@ async fn errors_of_redis_are_errors_and_can_be_matched() {
     let error = redis.command::<i64>("LPUSH").arg("text").arg("y").send().await.unwrap_err();
     assert!(error.has_code("WRONGTYPE"), "{error}");
     let error = redis.incr("text").send().await.unwrap_err();
-    assert!(matches!(&error, Error::Server { code, message } if code == "ERR" && message.contains("not an integer")), "{error}");
+    assert!(
+        matches!(&error, Error::Server { code, message } if code == "ERR" && message.contains("not an integer")),
+        "{error}"
+    );
     let error = redis.command::<()>("NOSUCH").send().await.unwrap_err();
     assert!(error.has_code("ERR"), "{error}");
     let error = redis.command::<()>("WATCH").arg("k").send().await.unwrap_err();
@@ -80,7 +84,8 @@ async fn a_wrong_token_is_told_from_everything_else() {
 async fn a_pipeline_has_a_result_for_every_slot() {
     let World { redis, front, .. } = &world().await;
     let before = front.requests();
-    let pipeline = redis.pipeline().command("SET", ["a", "1"]).command("LPUSH", ["a", "x"]).command("GET", ["a"]);
+    let pipeline =
+        redis.pipeline().command("SET", ["a", "1"]).command("LPUSH", ["a", "x"]).command("GET", ["a"]);
     let mut slots = pipeline.command("GET", ["none"]).send().await.unwrap();
     assert_eq!(front.requests() - before, 1);
     assert!(slots.take::<bool>(0).unwrap());
@@ -95,10 +100,12 @@ async fn a_pipeline_has_a_result_for_every_slot() {
 #[tokio::test]
 async fn a_transaction_runs_whole_or_not_at_all() {
     let World { redis, .. } = &world().await;
-    let mut slots = redis.multi_exec().command("SET", ["a", "1"]).command("INCR", ["a"]).send().await.unwrap();
+    let mut slots =
+        redis.multi_exec().command("SET", ["a", "1"]).command("INCR", ["a"]).send().await.unwrap();
     assert!(slots.take::<bool>(0).unwrap());
     assert_eq!(slots.take::<i64>(1).unwrap(), 2);
-    let error = redis.multi_exec().command("SET", ["a", "9"]).command("NOSUCH", ["x"]).send().await.unwrap_err();
+    let error =
+        redis.multi_exec().command("SET", ["a", "9"]).command("NOSUCH", ["x"]).send().await.unwrap_err();
     assert!(matches!(error, Error::Server { .. }), "{error}");
     assert_eq!(redis.get::<i64>("a").send().await.unwrap(), Some(2));
 }
@@ -106,7 +113,9 @@ async fn a_transaction_runs_whole_or_not_at_all() {
 #[tokio::test]
 async fn a_script_costs_a_second_trip_only_the_first_time() {
     let World { redis, front, .. } = &world().await;
-    let script = Script::new("#!lua flags=allow-key-locking\nredis.call('SET', KEYS[1], ARGV[1])\nreturn {1, ARGV[1], false}");
+    let script = Script::new(
+        "#!lua flags=allow-key-locking\nredis.call('SET', KEYS[1], ARGV[1])\nreturn {1, ARGV[1], false}",
+    );
     let before = front.requests();
     let answer: Reply = redis.eval(&script).key("k").arg("é").send().await.unwrap();
     assert_eq!(answer, Reply::Array(vec![Reply::Int(1), Reply::Bytes("é".into()), Reply::Nil]));
@@ -115,7 +124,8 @@ async fn a_script_costs_a_second_trip_only_the_first_time() {
     assert_eq!(front.requests() - before, 3);
     let unknown = Script::new("return 7");
     let none: [&str; 0] = [];
-    let mut slots = redis.pipeline().evalsha(&unknown, none, none).eval(&unknown, none, none).send().await.unwrap();
+    let mut slots =
+        redis.pipeline().evalsha(&unknown, none, none).eval(&unknown, none, none).send().await.unwrap();
     assert!(slots.lacks_script(0) && !slots.lacks_script(1));
     assert_eq!(slots.take::<i64>(1).unwrap(), 7);
 }
@@ -124,11 +134,21 @@ async fn a_script_costs_a_second_trip_only_the_first_time() {
 async fn a_script_that_locks_by_key_cannot_touch_an_undeclared_one() {
     let World { redis, .. } = &world().await;
     let flagged = |body: &str| Script::new(format!("#!lua flags=allow-key-locking\n{body}"));
-    for body in ["return redis.call('GET', 'b')", "return redis.call('SET', ARGV[1], 1)", "return redis.call('MGET', KEYS[1], 'b')"] {
+    for body in [
+        "return redis.call('GET', 'b')",
+        "return redis.call('SET', ARGV[1], 1)",
+        "return redis.call('MGET', KEYS[1], 'b')",
+    ] {
         let error = redis.eval(&flagged(body)).key("a").arg("b").send::<Reply>().await.unwrap_err();
         assert!(error.to_string().contains("undeclared key b"), "{body}: {error}");
     }
-    redis.eval(&flagged("return redis.call('MGET', KEYS[1], KEYS[2])")).key("a").key("b").send::<Reply>().await.unwrap();
+    redis
+        .eval(&flagged("return redis.call('MGET', KEYS[1], KEYS[2])"))
+        .key("a")
+        .key("b")
+        .send::<Reply>()
+        .await
+        .unwrap();
     // Without the flag the whole database is locked, and any key may be touched.
     redis.eval(&Script::new("return redis.call('GET', 'b')")).send::<Reply>().await.unwrap();
 }
@@ -151,7 +171,10 @@ async fn a_deadline_is_kept_whatever_the_wire_does() {
         let error = redis.get::<String>("k").deadline(after).send().await.unwrap_err();
         assert!(matches!(error, Error::Timeout { after: told } if told == after), "{mode:?}: {error}");
         let script = Script::new("return 1");
-        assert!(matches!(redis.eval(&script).deadline(after).send::<i64>().await, Err(Error::Timeout { .. })));
+        assert!(matches!(
+            redis.eval(&script).deadline(after).send::<i64>().await,
+            Err(Error::Timeout { .. })
+        ));
     }
     wire.set(Mode::Open);
     assert_eq!(redis.ping().send().await.unwrap(), "PONG");

@@ -1,9 +1,9 @@
 //! Sign-up, sign-in, sessions and the caller's own account, through the real binaries.
 
+use crate::support::{Answer, PASSWORD, World, client};
 use local::{Options, Stack};
 use reqwest::Method;
 use serde_json::{Value, json};
-use crate::support::{Answer, PASSWORD, World, client};
 
 fn account(email: &str) -> Value {
     json!({"email": email, "password": PASSWORD, "name": "Ana", "tenantName": "Ana Studio"})
@@ -21,7 +21,10 @@ async fn a_new_account_can_sign_in_and_is_an_owner() {
     assert_eq!(session["tenants"][0]["name"], "Ana Studio");
     let token = session["accessToken"].as_str().unwrap();
     let me = world.call(Method::GET, "/api/users/me", token, Value::Null).await.ok(200);
-    assert_eq!((&me["email"], &me["via"], &me["tenant"]["role"]), (&json!("ana@example.com"), &json!("session"), &json!("owner")));
+    assert_eq!(
+        (&me["email"], &me["via"], &me["tenant"]["role"]),
+        (&json!("ana@example.com"), &json!("session"), &json!("owner"))
+    );
 }
 
 #[tokio::test]
@@ -42,23 +45,32 @@ async fn a_sign_up_writes_everything_or_nothing_and_its_event_with_it() {
     let world = World::start().await;
     let identity = world.stack.dynamo.items("huntaze-local-identity").unwrap();
     let tenant = world.stack.dynamo.items("huntaze-local-tenant").unwrap();
-    let starts = |items: &[Value], pk: &str| items.iter().filter(|i| i["PK"]["S"].as_str().unwrap().starts_with(pk)).count();
+    let starts = |items: &[Value], pk: &str| {
+        items.iter().filter(|i| i["PK"]["S"].as_str().unwrap().starts_with(pk)).count()
+    };
     assert_eq!(starts(&identity, "EMAIL#"), 1);
     assert!(tenant.iter().any(|item| item["event"]["S"] == "account.opened"));
     assert!(tenant.iter().all(|item| item["PK"]["S"].as_str().unwrap().starts_with("T#ten_")));
     let stored = format!("{identity:?}{tenant:?}");
-    assert!(!stored.contains(PASSWORD) && !stored.contains(&world.demo.key), "secrets are not stored as they came");
+    assert!(
+        !stored.contains(PASSWORD) && !stored.contains(&world.demo.key),
+        "secrets are not stored as they came"
+    );
     world.stack.dynamo.throttle(true);
-    world.call(Method::POST, "/api/auth/signup", "", account("late@example.com")).await.problem(503, "unavailable");
+    world
+        .call(Method::POST, "/api/auth/signup", "", account("late@example.com"))
+        .await
+        .problem(503, "unavailable");
     world.stack.dynamo.throttle(false);
     assert_eq!(world.stack.dynamo.items("huntaze-local-identity").unwrap().len(), identity.len());
     assert_eq!(world.stack.dynamo.items("huntaze-local-tenant").unwrap().len(), tenant.len());
 }
 
 #[tokio::test]
-async fn twenty_sign_ups_of_one_address_at_once_open_one_account() {
+async fn a_dozen_sign_ups_of_one_address_at_once_open_one_account() {
     let world = World::start().await;
-    let calls = (0..20).map(|_| world.call(Method::POST, "/api/auth/signup", "", account("race@example.com")));
+    let calls =
+        (0..12).map(|_| world.call(Method::POST, "/api/auth/signup", "", account("race@example.com")));
     for answer in futures_util::future::join_all(calls).await {
         answer.ok(202);
     }
@@ -71,7 +83,8 @@ async fn on_a_deployed_stage_an_account_waits_for_its_verification() {
     let parameters = vec![("SignUp", "verified".to_owned())];
     let stack = Stack::start(Options { parameters, ..Options::default() }).await.unwrap();
     let post = async |path: &str, body: Value| {
-        let request = client().post(format!("{}{path}", stack.url())).header("content-type", "application/json");
+        let request =
+            client().post(format!("{}{path}", stack.url())).header("content-type", "application/json");
         Answer::of(request.body(body.to_string()).send().await.unwrap()).await
     };
     post("/api/auth/signup", account("ana@example.com")).await.ok(202);
@@ -94,7 +107,8 @@ async fn weak_passwords_and_malformed_addresses_are_refused_with_their_place() {
     ] {
         let mut body = account("ana@example.com");
         body[member] = json!(value);
-        let problem = world.call(Method::POST, "/api/auth/signup", "", body).await.problem(400, "invalid_request");
+        let problem =
+            world.call(Method::POST, "/api/auth/signup", "", body).await.problem(400, "invalid_request");
         assert_eq!(problem["fields"][0]["pointer"], format!("/{member}"));
         assert!(problem["fields"][0]["message"].as_str().unwrap().contains(part), "{problem}");
     }
@@ -103,7 +117,8 @@ async fn weak_passwords_and_malformed_addresses_are_refused_with_their_place() {
 #[tokio::test]
 async fn a_wrong_password_and_an_unknown_address_get_the_same_answer() {
     let world = World::start().await;
-    let wrong = world.sign_in("demo@example.com", "violet tractor sings at dawn").await.problem(401, "unauthorized");
+    let wrong =
+        world.sign_in("demo@example.com", "violet tractor sings at dawn").await.problem(401, "unauthorized");
     let unknown = world.sign_in("nobody@example.com", PASSWORD).await.problem(401, "unauthorized");
     assert_eq!(wrong["detail"], unknown["detail"]);
 }
@@ -111,7 +126,7 @@ async fn a_wrong_password_and_an_unknown_address_get_the_same_answer() {
 #[tokio::test]
 async fn parallel_guesses_are_counted_before_the_password_is_looked_at() {
     let world = World::start().await;
-    let guesses = (0..24).map(|n| async move { (n, n) }).map(|_| world.sign_in("demo@example.com", "wrong wrong wrong wrong"));
+    let guesses = (0..24).map(|_| world.sign_in("demo@example.com", "wrong wrong wrong wrong"));
     let answers = futures_util::future::join_all(guesses).await;
     let looked_at = answers.iter().filter(|answer| answer.status == 401).count();
     assert_eq!(looked_at, 10, "{:?}", answers.iter().map(|a| a.status).collect::<Vec<_>>());
@@ -143,7 +158,10 @@ async fn a_refresh_token_works_once_and_for_a_lost_answer_again() {
     let first = world.session().await["refreshToken"].as_str().unwrap().to_owned();
     let second = refresh(&world, &first).await.ok(200);
     let again = refresh(&world, &first).await.ok(200);
-    assert_eq!(second["refreshToken"], again["refreshToken"], "the lost answer is given again, nothing rotates");
+    assert_eq!(
+        second["refreshToken"], again["refreshToken"],
+        "the lost answer is given again, nothing rotates"
+    );
     let token = second["accessToken"].as_str().unwrap();
     world.call(Method::GET, "/api/users/me", token, Value::Null).await.ok(200);
 }
@@ -184,7 +202,12 @@ async fn a_forged_refresh_token_is_refused_without_reading_anything() {
 async fn sign_out_ends_the_session_whoever_asks_again() {
     let world = World::start().await;
     let token = world.session().await["refreshToken"].as_str().unwrap().to_owned();
-    for body in [json!({"refreshToken": token}), json!({"refreshToken": token}), json!({}), json!({"refreshToken": "junk"})] {
+    for body in [
+        json!({"refreshToken": token}),
+        json!({"refreshToken": token}),
+        json!({}),
+        json!({"refreshToken": "junk"}),
+    ] {
         world.call(Method::POST, "/api/auth/signout", "", body).await.ok(204);
     }
     refresh(&world, &token).await.problem(401, "unauthorized");
@@ -195,14 +218,16 @@ async fn a_browser_gets_the_refresh_token_as_a_cookie_that_scripts_cannot_read()
     let world = World::start().await;
     let body = json!({"email": "demo@example.com", "password": PASSWORD}).to_string();
     let request = world.request(Method::POST, "/api/auth/signin").header("content-type", "application/json");
-    let answer = Answer::of(request.header("sec-fetch-site", "same-origin").body(body).send().await.unwrap()).await;
+    let answer =
+        Answer::of(request.header("sec-fetch-site", "same-origin").body(body).send().await.unwrap()).await;
     assert!(answer.ok(200).get("refreshToken").is_none());
     let cookie = answer.header("set-cookie").to_owned();
     for part in ["HttpOnly", "Secure", "SameSite=Strict", "Path=/api/auth"] {
         assert!(cookie.contains(part), "{cookie}");
     }
     let pair = cookie.split(';').next().unwrap();
-    let request = world.request(Method::POST, "/api/auth/refresh").header("cookie", format!("other=1; {pair}"));
+    let request =
+        world.request(Method::POST, "/api/auth/refresh").header("cookie", format!("other=1; {pair}"));
     let next = Answer::of(request.send().await.unwrap()).await;
     assert!(next.ok(200).get("refreshToken").is_none());
     assert_ne!(next.header("set-cookie"), cookie);
@@ -214,9 +239,18 @@ async fn a_profile_is_changed_by_its_owner_and_not_by_a_key() {
     let world = World::start().await;
     let session = world.session().await;
     let token = session["accessToken"].as_str().unwrap();
-    let me = world.call(Method::PATCH, "/api/users/me", token, json!({"name": "Ana", "timezone": "Europe/Paris"})).await.ok(200);
-    assert_eq!((&me["name"], &me["timezone"], &me["locale"]), (&json!("Ana"), &json!("Europe/Paris"), &json!("en")));
-    world.call(Method::PATCH, "/api/users/me", &world.demo.key, json!({"name": "Eve"})).await.problem(403, "forbidden");
+    let me = world
+        .call(Method::PATCH, "/api/users/me", token, json!({"name": "Ana", "timezone": "Europe/Paris"}))
+        .await
+        .ok(200);
+    assert_eq!(
+        (&me["name"], &me["timezone"], &me["locale"]),
+        (&json!("Ana"), &json!("Europe/Paris"), &json!("en"))
+    );
+    world
+        .call(Method::PATCH, "/api/users/me", &world.demo.key, json!({"name": "Eve"}))
+        .await
+        .problem(403, "forbidden");
     assert_eq!(world.get("/api/users/me").await.ok(200)["name"], "Ana");
 }
 
@@ -241,7 +275,8 @@ async fn expired_forged_and_foreign_tokens_are_refused() {
     };
     let issue = |seed_text: &str, at: u64| {
         let tokens = shared::auth::access_token::AccessTokens::new("local", &[seed(seed_text)]).unwrap();
-        let (user, session) = (shared::contract::ids::UserId::generate(), shared::contract::ids::SessionId::generate());
+        let (user, session) =
+            (shared::contract::ids::UserId::generate(), shared::contract::ids::SessionId::generate());
         tokens.issue(user, session, vec![], shared::clock::Millis(at)).unwrap()
     };
     let now = shared::clock::Millis::now().0;
@@ -249,6 +284,7 @@ async fn expired_forged_and_foreign_tokens_are_refused() {
     let foreign = issue("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", now);
     world.call(Method::GET, "/api/users/me", &foreign, Value::Null).await.problem(401, "unauthorized");
     let old = issue(ours, now - 3_600_000);
-    let problem = world.call(Method::GET, "/api/users/me", &old, Value::Null).await.problem(401, "unauthorized");
+    let problem =
+        world.call(Method::GET, "/api/users/me", &old, Value::Null).await.problem(401, "unauthorized");
     assert!(problem["detail"].as_str().unwrap().contains("expired"));
 }

@@ -3,14 +3,15 @@
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
+use crate::support::{Answer, World, creator, ideas};
 use reqwest::Method;
 use serde_json::{Value, json};
-use crate::support::{Answer, World, creator, ideas};
 
 const IDEAS: &str = "/api/content-ideas/generate";
 
 async fn raw(world: &World, media: Option<&str>, body: Vec<u8>) -> Answer {
-    let mut request = world.request(Method::POST, IDEAS).header("authorization", format!("Bearer {}", world.demo.key));
+    let mut request =
+        world.request(Method::POST, IDEAS).header("authorization", format!("Bearer {}", world.demo.key));
     if let Some(media) = media {
         request = request.header("content-type", media);
     }
@@ -20,9 +21,18 @@ async fn raw(world: &World, media: Option<&str>, body: Vec<u8>) -> Answer {
 #[tokio::test]
 async fn malformed_json_is_told_with_its_place() {
     let world = World::start().await;
-    for (body, part) in [("{\"profile\":", "EOF"), ("{]", "line 1 column 2"), ("{} x", "trailing"), ("nul", "EOF")] {
-        let problem = raw(&world, Some("application/json"), body.into()).await.problem(400, "invalid_request");
-        assert!(problem["detail"].as_str().unwrap().contains("not valid JSON") || part == "trailing", "{problem}");
+    for (body, part) in [
+        ("{\"profile\":", "EOF"),
+        ("{]", "line 1 column 2"),
+        ("{\"profile\":{\"niche\":\"x\"}} x", "trailing"),
+        ("nul", "EOF"),
+    ] {
+        let problem =
+            raw(&world, Some("application/json"), body.into()).await.problem(400, "invalid_request");
+        assert!(
+            problem["detail"].as_str().unwrap().contains("not valid JSON") || part == "trailing",
+            "{problem}"
+        );
         assert!(problem["detail"].as_str().unwrap().contains(part), "{problem}");
     }
 }
@@ -52,7 +62,9 @@ async fn wrong_unknown_and_missing_members_are_told_with_their_pointer() {
         (json!([1]), "", "expected"),
         (json!(null), "", "expected"),
     ] {
-        let problem = raw(&world, Some("application/json"), body.to_string().into()).await.problem(400, "invalid_request");
+        let problem = raw(&world, Some("application/json"), body.to_string().into())
+            .await
+            .problem(400, "invalid_request");
         assert_eq!(problem["fields"][0]["pointer"], pointer, "{problem}");
         assert!(problem["fields"][0]["message"].as_str().unwrap().contains(part), "{problem}");
     }
@@ -68,8 +80,11 @@ async fn invalid_utf8_is_refused() {
 #[tokio::test]
 async fn another_content_type_is_refused_and_a_json_one_with_parameters_is_not() {
     let world = World::start().await;
-    for media in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonx")] {
-        let problem = raw(&world, media, ideas().to_string().into()).await.problem(415, "unsupported_media_type");
+    for media in
+        [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonx")]
+    {
+        let problem =
+            raw(&world, media, ideas().to_string().into()).await.problem(415, "unsupported_media_type");
         assert!(problem["detail"].as_str().unwrap().contains("application/json"), "{problem}");
     }
     for media in ["application/json; charset=utf-8", "Application/JSON", "application/vnd.huntaze+json"] {
@@ -82,7 +97,9 @@ async fn a_body_over_its_limit_is_refused_by_the_route_and_by_the_gateway() {
     let world = World::start().await;
     let mut large = ideas();
     large["profile"]["niche"] = json!("x".repeat(70_000));
-    let problem = raw(&world, Some("application/json"), large.to_string().into()).await.problem(413, "payload_too_large");
+    let problem = raw(&world, Some("application/json"), large.to_string().into())
+        .await
+        .problem(413, "payload_too_large");
     assert!(problem["detail"].as_str().unwrap().contains("65536"), "{problem}");
     let sign_in = json!({"email": "a@example.com", "password": "x".repeat(9_000)});
     world.call(Method::POST, "/api/auth/signin", "", sign_in).await.problem(413, "payload_too_large");
@@ -107,7 +124,9 @@ async fn an_unknown_path_and_a_wrong_method_are_told_what_there_is() {
 #[tokio::test]
 async fn a_query_that_makes_no_sense_is_told_with_its_name() {
     let world = World::start().await;
-    for (query, pointer) in [("limit=0", "?limit"), ("limit=many", "?limit"), ("limit=101", "?limit"), ("page=2", "?page")] {
+    for (query, pointer) in
+        [("limit=0", "?limit"), ("limit=many", "?limit"), ("limit=101", "?limit"), ("page=2", "?page")]
+    {
         let problem = world.get(&format!("/api/creators?{query}")).await.problem(400, "invalid_request");
         assert_eq!(problem["fields"][0]["pointer"], pointer, "{problem}");
     }
@@ -153,7 +172,8 @@ async fn hostile_events_get_an_answer_and_the_environment_lives() {
     let address = world.stack.gateway.address();
     for query in ["a=<script>", "a=\"", "%zz=%", "a[]={}|^`"] {
         let request = format!("GET /api/health?{query} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-        let answer = tokio::task::spawn_blocking(move || send_raw(address, request.as_bytes())).await.unwrap();
+        let answer =
+            tokio::task::spawn_blocking(move || send_raw(address, request.as_bytes())).await.unwrap();
         let status: u16 = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap();
         assert!([200, 400, 500].contains(&status), "{query}: {answer}");
     }
@@ -163,7 +183,10 @@ async fn hostile_events_get_an_answer_and_the_environment_lives() {
     event["isBase64Encoded"] = json!(true);
     let hostile = world.stack.functions["health"].invoke(event).await;
     assert!(hostile.is_err() || hostile.is_ok_and(|answer| answer["statusCode"].as_u64() >= Some(400)));
-    world.stack.functions["health"].invoke(json!({"what": "is this"})).await.expect_err("no event of the gateway");
+    world.stack.functions["health"]
+        .invoke(json!({"what": "is this"}))
+        .await
+        .expect_err("no event of the gateway");
     world.get("/api/health").await.ok(200);
     assert!(!before.is_empty());
 }
@@ -171,7 +194,9 @@ async fn hostile_events_get_an_answer_and_the_environment_lives() {
 #[tokio::test]
 async fn strange_names_come_back_as_they_went() {
     let world = World::start().await;
-    for name in ["Ünïcödé 🦀", "<b>bold</b>", "'; DROP TABLE --", "\u{202e}right to left", "{{ 7 * 7 }}", "مرحبا"] {
+    for name in
+        ["Ünïcödé 🦀", "<b>bold</b>", "'; DROP TABLE --", "\u{202e}right to left", "{{ 7 * 7 }}", "مرحبا"]
+    {
         let made = world.post("/api/creators", creator(name)).await.ok(201);
         assert_eq!(made["name"], name);
     }

@@ -1,8 +1,8 @@
 //! Creators and the walls between tenants.
 
+use crate::support::{World, creator, ideas};
 use reqwest::Method;
 use serde_json::{Value, json};
-use crate::support::{World, creator, ideas};
 
 #[tokio::test]
 async fn a_creator_is_added_read_replaced_and_removed() {
@@ -10,10 +10,15 @@ async fn a_creator_is_added_read_replaced_and_removed() {
     let made = world.post("/api/creators", creator("Ana")).await.ok(201);
     let path = format!("/api/creators/{}", made["id"].as_str().unwrap());
     assert_eq!(world.get(&path).await.ok(200), made);
-    let call = async |method: Method, path: &str, body: Value| world.call(method, path, &world.demo.key, body).await;
+    let call =
+        async |method: Method, path: &str, body: Value| world.call(method, path, &world.demo.key, body).await;
     let next = call(Method::PUT, &format!("{path}?version=1"), creator("Ana B")).await.ok(200);
-    assert_eq!((&next["version"], &next["name"], &next["createdAt"]), (&json!(2), &json!("Ana B"), &made["createdAt"]));
-    let problem = call(Method::PUT, &format!("{path}?version=1"), creator("late")).await.problem(409, "conflict");
+    assert_eq!(
+        (&next["version"], &next["name"], &next["createdAt"]),
+        (&json!(2), &json!("Ana B"), &made["createdAt"])
+    );
+    let problem =
+        call(Method::PUT, &format!("{path}?version=1"), creator("late")).await.problem(409, "conflict");
     assert!(problem["detail"].as_str().unwrap().contains("version 2"));
     call(Method::DELETE, &path, Value::Null).await.ok(204);
     call(Method::DELETE, &path, Value::Null).await.problem(404, "not_found");
@@ -38,7 +43,8 @@ async fn what_belongs_to_another_tenant_is_not_there() {
     let made = world.post("/api/creators", creator("Ana")).await.ok(201);
     let id = made["id"].as_str().unwrap();
     let path = format!("/api/creators/{id}");
-    let foreign = async |method: Method, path: &str, body: Value| world.call(method, path, &other.key, body).await;
+    let foreign =
+        async |method: Method, path: &str, body: Value| world.call(method, path, &other.key, body).await;
     foreign(Method::GET, &path, Value::Null).await.problem(404, "not_found");
     foreign(Method::PUT, &path, creator("Eve")).await.problem(404, "not_found");
     foreign(Method::DELETE, &path, Value::Null).await.problem(404, "not_found");
@@ -59,7 +65,8 @@ async fn a_session_cannot_act_in_a_tenant_that_is_not_its_own() {
     let other = world.other_tenant().await;
     let theirs = world.call(Method::GET, "/api/users/me", &other.key, Value::Null).await.ok(200);
     let token = world.session().await["accessToken"].as_str().unwrap().to_owned();
-    let request = world.request(Method::GET, "/api/creators").header("authorization", format!("Bearer {token}"));
+    let request =
+        world.request(Method::GET, "/api/creators").header("authorization", format!("Bearer {token}"));
     let request = request.header("huntaze-tenant", theirs["tenant"]["id"].as_str().unwrap());
     crate::support::Answer::of(request.send().await.unwrap()).await.problem(403, "forbidden");
 }
@@ -77,7 +84,8 @@ async fn a_cursor_of_another_tenant_or_list_is_refused() {
     assert_eq!(rest["hasMore"], false);
     let other = world.other_tenant().await;
     let path = format!("/api/creators?cursor={cursor}");
-    let problem = world.call(Method::GET, &path, &other.key, Value::Null).await.problem(400, "invalid_request");
+    let problem =
+        world.call(Method::GET, &path, &other.key, Value::Null).await.problem(400, "invalid_request");
     assert_eq!(problem["fields"][0]["pointer"], "?cursor");
     world.get(&format!("/api/keys?cursor={cursor}")).await.problem(400, "invalid_request");
     world.get("/api/creators?cursor=AAAA").await.problem(400, "invalid_request");

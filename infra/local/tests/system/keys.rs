@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::support::{World, ideas};
 use reqwest::Method;
 use serde_json::{Value, json};
-use crate::support::{World, ideas};
 
 #[tokio::test]
 async fn a_key_is_shown_once_and_works() {
@@ -24,7 +24,10 @@ async fn a_key_does_what_its_scopes_say_and_nothing_else() {
     let world = World::start().await;
     let key = world.key(&["creators:read"], "live").await;
     world.call(Method::GET, "/api/creators", &key, Value::Null).await.ok(200);
-    let problem = world.call(Method::POST, "/api/content-ideas/generate", &key, ideas()).await.problem(403, "forbidden");
+    let problem = world
+        .call(Method::POST, "/api/content-ideas/generate", &key, ideas())
+        .await
+        .problem(403, "forbidden");
     assert!(problem["detail"].as_str().unwrap().contains("`content:write`"));
     world.call(Method::GET, "/api/keys", &key, Value::Null).await.problem(403, "forbidden");
 }
@@ -52,7 +55,8 @@ async fn a_key_with_a_wrong_checksum_is_refused_without_reading_anything() {
     let last = if wrong.ends_with('0') { "1" } else { "0" };
     wrong.replace_range(wrong.len() - 1.., last);
     for key in [wrong.as_str(), "hz_live_short", "hz_test_", "hz_nothing"] {
-        let problem = world.call(Method::GET, "/api/users/me", key, Value::Null).await.problem(401, "unauthorized");
+        let problem =
+            world.call(Method::GET, "/api/users/me", key, Value::Null).await.problem(401, "unauthorized");
         assert!(problem["detail"].as_str().unwrap().contains("checksum"), "{problem}");
     }
     assert_eq!(world.stack.dynamo.requests(), dynamo);
@@ -63,13 +67,19 @@ async fn a_key_with_a_wrong_checksum_is_refused_without_reading_anything() {
 async fn a_well_formed_key_that_nobody_made_is_refused() {
     let world = World::start().await;
     let stranger = shared::auth::api_key::ApiKey::mint(shared::contract::keys::Environment::Live).unwrap();
-    world.call(Method::GET, "/api/users/me", stranger.expose(), Value::Null).await.problem(401, "unauthorized");
+    world
+        .call(Method::GET, "/api/users/me", stranger.expose(), Value::Null)
+        .await
+        .problem(401, "unauthorized");
 }
 
 #[tokio::test]
 async fn a_revoked_key_is_refused_at_once_by_a_new_environment_and_within_ten_seconds_by_all() {
     let world = World::start().await;
-    let made = world.post("/api/keys", json!({"name": "x", "scopes": ["usage:read", "creators:read"]})).await.ok(201);
+    let made = world
+        .post("/api/keys", json!({"name": "x", "scopes": ["usage:read", "creators:read"]}))
+        .await
+        .ok(201);
     let (key, id) = (made["key"].as_str().unwrap(), made["id"].as_str().unwrap());
     world.call(Method::GET, "/api/usage", key, Value::Null).await.ok(200);
     let path = format!("/api/keys/{id}");
@@ -90,7 +100,11 @@ async fn a_cached_key_costs_one_trip_to_redis_and_no_read() {
     let (dynamo, upstash) = (world.stack.dynamo.requests(), world.stack.upstash.requests());
     world.post("/api/content-ideas/generate", ideas()).await.ok(200);
     assert_eq!(world.stack.upstash.requests() - upstash, 1, "one trip for all limits");
-    assert_eq!(world.stack.dynamo.requests() - dynamo, 1, "the usage counter, written while the call is answered");
+    assert_eq!(
+        world.stack.dynamo.requests() - dynamo,
+        1,
+        "the usage counter, written while the call is answered"
+    );
 }
 
 #[tokio::test]
@@ -109,7 +123,10 @@ async fn a_rotated_key_works_beside_its_successor_until_the_grace_ends() {
     let at_once = format!("/api/keys/{}/rotate", new["id"].as_str().unwrap());
     world.call(Method::POST, &at_once, &world.demo.key, json!({"graceSeconds": 0})).await.ok(201);
     // Another function, so another environment: nothing is cached there.
-    world.call(Method::GET, "/api/creators", new["key"].as_str().unwrap(), Value::Null).await.problem(401, "unauthorized");
+    world
+        .call(Method::GET, "/api/creators", new["key"].as_str().unwrap(), Value::Null)
+        .await
+        .problem(401, "unauthorized");
 }
 
 #[tokio::test]
@@ -118,9 +135,15 @@ async fn an_expired_key_is_refused_and_a_past_expiry_cannot_be_set() {
     let past = json!({"name": "x", "scopes": ["usage:read"], "expiresAt": "2020-01-01T00:00:00Z"});
     world.post("/api/keys", past).await.problem(400, "invalid_request");
     let soon = shared::clock::Millis::now().plus(Duration::from_secs(2)).rfc3339();
-    let made = world.post("/api/keys", json!({"name": "x", "scopes": ["usage:read"], "expiresAt": soon})).await.ok(201);
+    let made = world
+        .post("/api/keys", json!({"name": "x", "scopes": ["usage:read"], "expiresAt": soon}))
+        .await
+        .ok(201);
     tokio::time::sleep(Duration::from_millis(2_100)).await;
-    world.call(Method::GET, "/api/usage", made["key"].as_str().unwrap(), Value::Null).await.problem(401, "unauthorized");
+    world
+        .call(Method::GET, "/api/usage", made["key"].as_str().unwrap(), Value::Null)
+        .await
+        .problem(401, "unauthorized");
 }
 
 #[tokio::test]
@@ -133,7 +156,10 @@ async fn a_test_key_gets_the_builtin_provider_and_is_told_so() {
     let key = world.key(&["content:write"], "test").await;
     assert!(key.starts_with("hz_test_"));
     let answer = world.call(Method::POST, "/api/content-ideas/generate", &key, ideas()).await.ok(200);
-    assert_eq!((&answer["meta"]["provider"], &answer["meta"]["degradedReason"]), (&json!("builtin"), &json!("sandbox")));
+    assert_eq!(
+        (&answer["meta"]["provider"], &answer["meta"]["degradedReason"]),
+        (&json!("builtin"), &json!("sandbox"))
+    );
 }
 
 #[tokio::test]
@@ -145,11 +171,17 @@ async fn keys_are_renamed_and_listed_in_pages() {
     let first = world.get("/api/keys?limit=3").await.ok(200);
     assert_eq!(first["data"].as_array().unwrap().len(), 3);
     assert_eq!(first["hasMore"], true);
-    let second = world.get(&format!("/api/keys?limit=3&cursor={}", first["nextCursor"].as_str().unwrap())).await.ok(200);
+    let second = world
+        .get(&format!("/api/keys?limit=3&cursor={}", first["nextCursor"].as_str().unwrap()))
+        .await
+        .ok(200);
     let names: Vec<_> = second["data"].as_array().unwrap().iter().map(|key| key["name"].clone()).collect();
     assert_eq!(names, ["k2", "k3"], "the demo key and k0, k1 were on the first page");
     assert_eq!(second["nextCursor"], Value::Null);
     let id = second["data"][1]["id"].as_str().unwrap();
-    let renamed = world.call(Method::PATCH, &format!("/api/keys/{id}"), &world.demo.key, json!({"name": "last"})).await.ok(200);
+    let renamed = world
+        .call(Method::PATCH, &format!("/api/keys/{id}"), &world.demo.key, json!({"name": "last"}))
+        .await
+        .ok(200);
     assert_eq!(renamed["name"], "last");
 }

@@ -1,8 +1,8 @@
 //! Rate limits and usage, over the fleet of environments.
 
+use crate::support::{Answer, World, ideas};
 use reqwest::Method;
 use serde_json::{Value, json};
-use crate::support::{Answer, World, ideas};
 
 #[tokio::test]
 async fn exactly_the_budget_is_admitted_however_many_environments_ask() {
@@ -52,7 +52,8 @@ async fn another_key_has_a_budget_of_its_own_and_shares_the_tenants() {
 #[tokio::test]
 async fn one_address_has_one_budget_on_a_public_route() {
     let world = World::start().await;
-    let calls = (0..40).map(|_| world.call(Method::POST, "/api/auth/refresh", "", json!({"refreshToken": "x"})));
+    let calls =
+        (0..40).map(|_| world.call(Method::POST, "/api/auth/refresh", "", json!({"refreshToken": "x"})));
     let answers: Vec<Answer> = futures_util::future::join_all(calls).await;
     let looked_at = answers.iter().filter(|answer| answer.status == 401).count();
     assert!((30..=40).contains(&looked_at), "{looked_at}");

@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::{World, ideas};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use local::Options;
 use serde_json::{Value, json};
-use crate::support::{World, ideas};
 
 /// What the model does with each call, in turn; the last goes on.
 #[derive(Clone)]
@@ -49,7 +49,9 @@ async fn complete(State(model): State<Arc<Model>>, body: String) -> Response {
         Behaviour::Says(text) => message(json!({"content": text}), "stop"),
         Behaviour::CutOff => message(json!({"content": "{\"ideas\":["}), "length"),
         Behaviour::Declines => message(json!({"content": null, "refusal": "no"}), "stop"),
-        Behaviour::Fails(status, body) => (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response(),
+        Behaviour::Fails(status, body) => {
+            (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response()
+        }
         Behaviour::Hangs => std::future::pending().await,
     }
 }
@@ -58,7 +60,8 @@ async fn world(behaviours: Vec<Behaviour>) -> (World, Arc<Model>) {
     let model = Arc::new(Model { behaviours, calls: AtomicUsize::new(0), seen: Mutex::default() });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}/v1", listener.local_addr().unwrap());
-    let router = axum::Router::new().route("/v1/chat/completions", post(complete)).with_state(Arc::clone(&model));
+    let router =
+        axum::Router::new().route("/v1/chat/completions", post(complete)).with_state(Arc::clone(&model));
     tokio::spawn(async move { axum::serve(listener, router).await });
     let parameters = vec![("AiBaseUrl", base), ("AiModel", "any".to_owned())];
     (World::start_with(Options { parameters, ..Options::default() }).await, model)
@@ -74,8 +77,14 @@ async fn a_model_writes_the_ideas_and_meta_tells_what_it_took() {
     let answer = generate(&world).await.ok(200);
     assert_eq!(answer["data"]["ideas"][2]["title"], "Idea 2");
     let meta = &answer["meta"];
-    assert_eq!((&meta["provider"], &meta["model"], &meta["generation"]), (&json!("openai"), &json!("model-2026"), &json!("llm")));
-    assert_eq!((&meta["aiGenerated"], &meta["degraded"], &meta["attempts"]), (&json!(true), &json!(false), &json!(1)));
+    assert_eq!(
+        (&meta["provider"], &meta["model"], &meta["generation"]),
+        (&json!("openai"), &json!("model-2026"), &json!("llm"))
+    );
+    assert_eq!(
+        (&meta["aiGenerated"], &meta["degraded"], &meta["attempts"]),
+        (&json!(true), &json!(false), &json!(1))
+    );
     assert_eq!(meta["usage"], json!({"inputTokens": 100, "outputTokens": 50}));
     let seen = model.seen.lock().unwrap();
     assert_eq!(seen[0]["response_format"]["json_schema"]["strict"], true);
@@ -93,7 +102,10 @@ async fn a_failing_model_is_asked_once_more_and_then_the_grammar_answers() {
     ] {
         let (world, model) = world(vec![behaviour]).await;
         let meta = generate(&world).await.ok(200)["meta"].clone();
-        assert_eq!((&meta["provider"], &meta["degradedReason"]), (&json!("builtin"), &json!("provider_error")));
+        assert_eq!(
+            (&meta["provider"], &meta["degradedReason"]),
+            (&json!("builtin"), &json!("provider_error"))
+        );
         assert_eq!((model.calls.load(Ordering::SeqCst), &meta["attempts"]), (2, &json!(2)));
     }
 }
@@ -102,7 +114,10 @@ async fn a_failing_model_is_asked_once_more_and_then_the_grammar_answers() {
 async fn a_model_that_recovers_is_the_one_that_answers() {
     let (world, _) = world(vec![Behaviour::Fails(503, json!({})), Behaviour::Ideas(3)]).await;
     let meta = generate(&world).await.ok(200)["meta"].clone();
-    assert_eq!((&meta["provider"], &meta["attempts"], &meta["degraded"]), (&json!("openai"), &json!(2), &json!(false)));
+    assert_eq!(
+        (&meta["provider"], &meta["attempts"], &meta["degraded"]),
+        (&json!("openai"), &json!(2), &json!(false))
+    );
 }
 
 #[tokio::test]

@@ -2,22 +2,31 @@
 
 use std::time::{Duration, Instant};
 
+use crate::support::{Answer, PASSWORD, World, client, creator, ideas};
 use local::wire::Mode;
 use local::{Options, Stack};
 use reqwest::Method;
 use serde_json::{Value, json};
-use crate::support::{Answer, PASSWORD, World, client, creator, ideas};
 
 /// Well beyond every deadline of ours and below the gateway's: a guard against hanging, no measurement.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 #[tokio::test]
 async fn with_redis_away_routes_with_a_local_limit_answer_and_sign_in_refuses() {
-    let world = World::start().await;
+    let world = World::start_strict().await;
     world.post("/api/content-ideas/generate", ideas()).await.ok(200);
-    for mode in [Mode::Cut, Mode::Silent, Mode::Garbage, Mode::Html(502), Mode::Html(429), Mode::Slow(Duration::from_secs(1))] {
+    for mode in [
+        Mode::Cut,
+        Mode::Silent,
+        Mode::Garbage,
+        Mode::Html(502),
+        Mode::Html(429),
+        Mode::Slow(Duration::from_secs(1)),
+    ] {
         world.stack.upstash_wire.set(mode);
         let started = Instant::now();
+        // A new environment each time, so that its own small budget is whole.
+        world.stack.functions["content-ideas-generate"].end().await;
         world.post("/api/content-ideas/generate", ideas()).await.ok(200);
         let refused = world.sign_in("demo@example.com", PASSWORD).await;
         refused.problem(503, "unavailable");
@@ -30,7 +39,7 @@ async fn with_redis_away_routes_with_a_local_limit_answer_and_sign_in_refuses() 
 
 #[tokio::test]
 async fn with_redis_away_an_environment_still_limits_by_itself() {
-    let world = World::start().await;
+    let world = World::start_strict().await;
     world.post("/api/content-ideas/generate", ideas()).await.ok(200);
     world.stack.upstash_wire.set(Mode::Cut);
     let mut statuses = Vec::new();
@@ -80,12 +89,13 @@ async fn with_dynamodb_away_or_throttling_the_answer_is_503_and_nothing_is_half_
 
 #[tokio::test]
 async fn readiness_tells_which_part_is_away_and_fails_only_when_nothing_can_be_served() {
-    let world = World::start().await;
+    let world = World::start_strict().await;
     assert_eq!(world.get("/api/health/ready").await.ok(200)["status"], "pass");
     world.stack.upstash_wire.set(Mode::Cut);
     let warned = world.get("/api/health/ready").await.ok(200);
     assert_eq!(warned["status"], "warn");
-    let redis = warned["checks"].as_array().unwrap().iter().find(|check| check["component"] == "redis").unwrap();
+    let redis =
+        warned["checks"].as_array().unwrap().iter().find(|check| check["component"] == "redis").unwrap();
     assert_eq!(redis["status"], "warn");
     world.stack.upstash_wire.set(Mode::Open);
     world.stack.dynamo_wire.set(Mode::Silent);
@@ -100,7 +110,9 @@ async fn readiness_tells_which_part_is_away_and_fails_only_when_nothing_can_be_s
 async fn without_its_secret_a_function_says_so_and_serves_as_soon_as_it_is_there() {
     let stack = Stack::start(Options::default()).await.unwrap();
     stack.secrets.remove(&stack.secret_id);
-    let get = async |path: &str| Answer::of(client().get(format!("{}{path}", stack.url())).send().await.unwrap()).await;
+    let get = async |path: &str| {
+        Answer::of(client().get(format!("{}{path}", stack.url())).send().await.unwrap()).await
+    };
     get("/api/users/me").await.problem(503, "unavailable");
     get("/api/health").await.ok(200);
     let log = std::fs::read_to_string(stack.logs().join("users-me.log")).unwrap();
@@ -156,7 +168,10 @@ async fn a_policy_that_lacks_an_action_fails_here_and_not_first_on_a_stage() {
         .post(format!("http://{}/", world.stack.dynamo.address()))
         .header("x-amz-target", "DynamoDB_20120810.PutItem")
         .header("content-type", "application/x-amz-json-1.0")
-        .header("authorization", "AWS4-HMAC-SHA256 Credential=health-ready/20260101/eu-west-1/dynamodb/aws4_request")
+        .header(
+            "authorization",
+            "AWS4-HMAC-SHA256 Credential=health-ready/20260101/eu-west-1/dynamodb/aws4_request",
+        )
         .body(request.to_string())
         .send()
         .await

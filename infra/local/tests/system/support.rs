@@ -47,7 +47,10 @@ impl Answer {
         assert_eq!(problem["status"], status, "{problem}");
         assert_eq!(problem["error"], problem["title"], "{problem}");
         assert_eq!(problem["instance"], self.header("x-request-id"), "{problem}");
-        assert!(problem["detail"].as_str().is_some_and(|detail| detail.len() > 15), "says what to do: {problem}");
+        assert!(
+            problem["detail"].as_str().is_some_and(|detail| detail.len() > 15),
+            "says what to do: {problem}"
+        );
         problem
     }
 
@@ -63,7 +66,17 @@ impl World {
         Self::start_with(Options::default()).await
     }
 
-    pub async fn start_with(options: Options) -> Self {
+    /// With the time for trips to Redis that a deployed stage has.
+    pub async fn start_strict() -> Self {
+        let parameters = vec![("RedisTripMs", "100".to_owned())];
+        Self::start_with(Options { parameters, ..Options::default() }).await
+    }
+
+    pub async fn start_with(mut options: Options) -> Self {
+        // Forty debug binaries on two busy cores are slower than any stage; only some tests are about that.
+        if options.parameters.iter().all(|(name, _)| *name != "RedisTripMs") {
+            options.parameters.push(("RedisTripMs", "2000".to_owned()));
+        }
         let stack = Stack::start(options).await.expect("the stack starts");
         let demo = Demo::create(&stack.url(), "demo@example.com").await.expect("a demo tenant");
         Self { http: client(), stack, demo }

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Starts, sizes, latencies and trips as tables. `--release` measures fat LTO (a minute a function to build).
+set -euo pipefail
+source "$(dirname "$0")/tools.sh"
+cd "$root"
+profile=ci
+case ${1:-} in
+  --release) profile=release ;;
+  --help | -h) sed -n 2p "$0"; exit 0 ;;
+esac
+need_rust
+need_redis
+say "building with profile $profile"
+cargo build --workspace --bins --profile "$profile" --locked
+"target/$profile/local" bench

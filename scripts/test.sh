@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Everything that has to hold: format, lints, tests, template, API document, dependencies, cargo-lambda.
+set -euo pipefail
+source "$(dirname "$0")/tools.sh"
+cd "$root"
+need_rust
+need_redis
+need_python sam aws-sam-cli==1.170.0 cfn-lint==1.58.0
+need_python openapi-spec-validator openapi-spec-validator==0.9.0
+need_python cargo-lambda cargo-lambda==1.9.2 ziglang==0.14.1
+
+step() { say "== $* ($((SECONDS / 60)) min)"; }
+step "format";     cargo fmt --all --check
+step "lints";      cargo clippy --workspace --all-targets --locked -- -D warnings
+step "build";      cargo build --workspace --all-targets --locked
+step "template";   sam validate --lint --template template.yaml; cfn-lint template.yaml
+step "document";   openapi-spec-validator docs/openapi.json
+step "scripts";    for script in scripts/*.sh .ci/run; do bash -n "$script"; done
+step "licences, bans and advisories"; bash scripts/audit.sh
+step "cargo lambda"; bash scripts/lambda.sh test
+step "tests";      cargo test --workspace --locked --no-fail-fast
+say "all passed in $((SECONDS / 60)) min $((SECONDS % 60)) s"

@@ -1,0 +1,37 @@
+# Sourced by the other scripts. Installs what is missing into .tools/ of this checkout, and says what it does.
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+tools="$root/.tools"
+export PATH="$tools/bin:$PATH" SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION="${AWS_DEFAULT_REGION:-eu-west-1}"
+
+say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }
+fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+need_rust() {
+  command -v cargo >/dev/null || fail "Rust is missing: install rustup from https://rustup.rs, then try again"
+}
+
+# as_root COMMAND: apt needs root; a developer has sudo, a container is root already.
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else return 1; fi
+}
+
+need_redis() {
+  command -v redis-server >/dev/null && return
+  say "installing redis-server"
+  if command -v brew >/dev/null; then brew install redis >&2
+  elif command -v apt-get >/dev/null; then
+    as_root apt-get update -qq >&2 && as_root apt-get install -y -qq --no-install-recommends redis-server >&2 ||
+      fail "redis-server cannot be installed: run apt-get install redis-server as root"
+    as_root service redis-server stop >/dev/null 2>&1 || true # only the program is wanted
+  else fail "redis-server is missing: install it with your package manager"; fi
+}
+
+# need_python COMMAND PACKAGE==VERSION...: a command of a Python package, in a virtual environment of ours.
+need_python() {
+  local command=$1; shift
+  [ -x "$tools/bin/$command" ] && return
+  command -v python3 >/dev/null || fail "Python 3 is missing: install python3 and python3-venv"
+  say "installing $*"
+  [ -x "$tools/bin/python" ] || python3 -m venv "$tools" || fail "python3 -m venv failed: install python3-venv"
+  "$tools/bin/pip" install --quiet --disable-pip-version-check "$@" >&2 || fail "pip cannot install $*"
+}
