@@ -59,7 +59,9 @@ struct Front {
     /// The SHA-1 that clients know, and the one Redis knows.
     scripts: Mutex<HashMap<String, String>>,
     requests: AtomicU64,
-    writes: AtomicU64,
+    answers: AtomicU64,
+    /// The position that the last request wanted to read from.
+    sync_token: Mutex<Option<String>>,
 }
 
 impl Upstash {
@@ -78,7 +80,8 @@ impl Upstash {
             key_positions: tokio::sync::OnceCell::new(),
             scripts: Mutex::default(),
             requests: AtomicU64::new(0),
-            writes: AtomicU64::new(0),
+            answers: AtomicU64::new(0),
+            sync_token: Mutex::default(),
         });
         let router = Router::new()
             .route("/", post(single))
@@ -99,6 +102,11 @@ impl Upstash {
     /// HTTP requests served since the start: trips.
     pub fn requests(&self) -> u64 {
         self.shared.requests.load(Ordering::Relaxed)
+    }
+
+    /// The sync token of the last request.
+    pub fn sync_token(&self) -> Option<String> {
+        self.shared.sync_token.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Commands that Upstash would bill: what ran at Redis, inside scripts and pipelines too, less what this
@@ -216,6 +224,8 @@ fn words(error: &redis::ServerError) -> String {
 impl Front {
     fn authorize(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         self.requests.fetch_add(1, Ordering::Relaxed);
+        let text = |name: &str| Some(headers.get(name)?.to_str().ok()?.to_owned());
+        *self.sync_token.lock().unwrap_or_else(PoisonError::into_inner) = text("upstash-sync-token");
         let given = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
         if given.strip_prefix("Bearer ") == Some(&self.token) {
             return Ok(());
@@ -224,7 +234,7 @@ impl Front {
     }
 
     fn respond(&self, body: &Value) -> Response {
-        let position = self.writes.fetch_add(1, Ordering::Relaxed);
+        let position = self.answers.fetch_add(1, Ordering::Relaxed);
         ([("upstash-sync-token", position.to_string())], Json(body)).into_response()
     }
 

@@ -42,3 +42,8 @@ pub use error::{Error, ServerError};
 pub use pipeline::{Pipeline, Slots};
 pub use reply::{FromReply, Reply};
 pub use script::{Eval, Script};
+
+/// The examples of the README are compiled, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

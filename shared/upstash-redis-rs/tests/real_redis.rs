@@ -56,6 +56,17 @@ async fn any_text_survives_the_wire() {
 }
 
 #[tokio::test]
+async fn each_request_carries_the_sync_token_of_the_answer_before() {
+    let World { redis, front, .. } = &world().await;
+    redis.set("k", "v").send().await.unwrap();
+    assert_eq!(front.sync_token(), None);
+    redis.get::<String>("k").send().await.unwrap();
+    assert_eq!(front.sync_token().as_deref(), Some("0"));
+    redis.clone().get::<String>("k").send().await.unwrap();
+    assert_eq!(front.sync_token().as_deref(), Some("1"), "clones share it");
+}
+
+#[tokio::test]
 async fn errors_of_redis_are_errors_and_can_be_matched() {
     let World { redis, .. } = &world().await;
     redis.set("text", "x").send().await.unwrap();
