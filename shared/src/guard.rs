@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::auth::access_token::{AccessTokens, TokenError};
 use crate::auth::api_key::ApiKey;
-use crate::auth::key_store::Keys;
+use crate::auth::key_store::{Keys, Maker};
 use crate::clock::Millis;
 use crate::contract::ids::{KeyId, TenantId, UserId};
 use crate::contract::keys::Environment as KeyEnvironment;
@@ -47,6 +47,17 @@ impl Caller {
     /// For the audit trail: the key or the user.
     pub fn actor(&self) -> String {
         self.key.map_or_else(|| self.user.to_string(), |key| key.to_string())
+    }
+}
+
+impl<'a> From<&'a Caller> for Maker<'a> {
+    fn from(caller: &'a Caller) -> Self {
+        Self {
+            user: caller.user,
+            actor: caller.actor(),
+            scopes: &caller.scopes,
+            environment: caller.environment,
+        }
     }
 }
 

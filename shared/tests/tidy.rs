@@ -133,7 +133,7 @@ fn only_the_guard_and_auth_admit_to_a_tenant() {
 fn a_function_is_short_and_says_first_what_it_answers() {
     for (path, text) in sources(&repository().join("functions")) {
         let lines = text.lines().count();
-        assert!(lines <= 100, "{} has {lines} lines", path.display());
+        assert!(lines <= 80, "{} has {lines} lines", path.display());
         assert!(text.starts_with("//! "), "{} does not say what it answers", path.display());
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::auth::key_store::{Keys, Rotator};
+use shared::auth::key_store::Keys;
 use shared::contract::keys::{CreatedKey, RotateKey};
 use shared::endpoint::{Call, Endpoint};
 use shared::environment::{Environment, StartError};
@@ -27,14 +27,7 @@ impl Endpoint for Rotate {
     async fn handle(&self, call: Call<RotateKey>) -> Result<Reply<CreatedKey>, Problem> {
         let caller = call.caller()?;
         let grace = Duration::from_secs(call.body.grace_seconds.get().into());
-        let actor = caller.actor();
-        let by = Rotator {
-            user: caller.user,
-            actor: &actor,
-            scopes: &caller.scopes,
-            environment: caller.environment,
-        };
-        let (key, listed) = self.0.rotate(caller.tenant, call.path.id, grace, by).await?;
+        let (key, listed) = self.0.rotate(caller.tenant, call.path.id, grace, &caller.into()).await?;
         Ok(CreatedKey { key: key.expose().to_owned(), listed }.into())
     }
 }

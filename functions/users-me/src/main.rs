@@ -1,8 +1,8 @@
 //! `GET` and `PATCH /api/users/me`: the caller's own account.
 
-use shared::auth::accounts::{Account, Accounts, ProfileChanges};
+use shared::auth::accounts::{Account, Accounts};
 use shared::contract::users::{GetMe, Me, MyTenant, UpdateMe};
-use shared::dynamo::Dynamo;
+use shared::dynamo::{Dynamo, DynamoError};
 use shared::endpoint::{Call, Endpoint};
 use shared::environment::{Environment, StartError};
 use shared::guard::Caller;
@@ -15,6 +15,8 @@ async fn main() -> Result<(), serve::Error> {
     Function::new().answers::<Show>().answers::<Update>().serve().await
 }
 
+type Read = Result<Option<Account>, DynamoError>;
+
 /// Who the caller is, from account and tenant.
 struct Profile {
     accounts: Accounts,
@@ -26,27 +28,22 @@ impl Profile {
         Ok(Self { accounts: environment.accounts().await?, dynamo: environment.dynamo().await? })
     }
 
-    async fn me(&self, caller: &Caller, account: Option<Account>) -> Result<Reply<Me>, Problem> {
-        let account = account.ok_or_else(|| Problem::not_found("user"))?;
-        let tenant = tenants::read(&self.dynamo, caller.tenant).await?;
-        let tenant = tenant.ok_or_else(|| Problem::not_found("tenant"))?;
-        let me = Me {
+    async fn me(&self, caller: &Caller, account: impl Future<Output = Read>) -> Result<Reply<Me>, Problem> {
+        let (account, tenant) = tokio::try_join!(account, tenants::read(&self.dynamo, caller.tenant))?;
+        let (account, tenant) = account.zip(tenant).ok_or_else(|| Problem::not_found("user"))?;
+        let id = caller.tenant.id();
+        Ok(Me {
             id: account.id,
             email: account.email,
             name: account.name,
             locale: account.locale,
             timezone: account.timezone,
-            tenant: MyTenant {
-                id: caller.tenant.id(),
-                name: tenant.name,
-                role: caller.role,
-                plan: tenant.plan,
-            },
+            tenant: MyTenant { id, name: tenant.name, role: caller.role, plan: tenant.plan },
             via: caller.via,
             scopes: caller.scopes.clone(),
             created_at: account.created_at.rfc3339(),
-        };
-        Ok(me.into())
+        }
+        .into())
     }
 }
 
@@ -61,7 +58,7 @@ impl Endpoint for Show {
 
     async fn handle(&self, call: Call<GetMe>) -> Result<Reply<Me>, Problem> {
         let caller = call.caller()?;
-        self.0.me(caller, self.0.accounts.by_id(caller.user).await?).await
+        self.0.me(caller, self.0.accounts.by_id(caller.user)).await
     }
 }
 
@@ -76,11 +73,7 @@ impl Endpoint for Update {
 
     async fn handle(&self, call: Call<UpdateMe>) -> Result<Reply<Me>, Problem> {
         let caller = call.caller()?;
-        let changes = ProfileChanges {
-            name: call.body.name.as_deref().map(str::to_owned),
-            locale: call.body.locale.as_deref().map(str::to_owned),
-            timezone: call.body.timezone.as_deref().map(str::to_owned),
-        };
-        self.0.me(caller, self.0.accounts.change(caller.user, changes).await?).await
+        let changes = call.body.clone().into();
+        self.0.me(caller, self.0.accounts.change(caller.user, changes)).await
     }
 }

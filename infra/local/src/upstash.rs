@@ -224,8 +224,9 @@ fn words(error: &redis::ServerError) -> String {
 impl Front {
     fn authorize(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let text = |name: &str| Some(headers.get(name)?.to_str().ok()?.to_owned());
-        *self.sync_token.lock().unwrap_or_else(PoisonError::into_inner) = text("upstash-sync-token");
+        let wanted =
+            headers.get("upstash-sync-token").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        *self.sync_token.lock().unwrap_or_else(PoisonError::into_inner) = wanted;
         let given = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
         if given.strip_prefix("Bearer ") == Some(&self.token) {
             return Ok(());

@@ -13,6 +13,7 @@ use crate::clock::Millis;
 use crate::contract::Role;
 use crate::contract::auth::Membership;
 use crate::contract::ids::{RecordId, TenantId, UserId};
+use crate::contract::users::MeChanges;
 use crate::dynamo::{Condition, Dynamo, DynamoError, Key, Query, Write, WriteError};
 use crate::settings::SignUp;
 use crate::tenants::records::{Event, outbox};
@@ -101,6 +102,16 @@ pub struct ProfileChanges {
     pub locale: Option<String>,
     /// An IANA time zone.
     pub timezone: Option<String>,
+}
+
+impl From<MeChanges> for ProfileChanges {
+    fn from(wish: MeChanges) -> Self {
+        Self {
+            name: wish.name.map(Into::into),
+            locale: wish.locale.map(Into::into),
+            timezone: wish.timezone.map(Into::into),
+        }
+    }
 }
 
 /// Why no account was opened.

@@ -89,20 +89,26 @@ pub struct NewKey {
     pub environment: Environment,
     /// When it stops working.
     pub expires_at: Option<Millis>,
-    /// Who makes it.
-    pub created_by: UserId,
 }
 
-/// Who rotates a key.
-pub struct Rotator<'a> {
+/// Who makes or rotates a key, and may give it no more than they have.
+pub struct Maker<'a> {
     /// The user.
     pub user: UserId,
     /// For the audit trail.
-    pub actor: &'a str,
+    pub actor: String,
     /// What the credentials allow.
     pub scopes: &'a [Scope],
     /// What they work on.
     pub environment: Environment,
+}
+
+impl Maker<'_> {
+    fn may_give(&self, scopes: &[Scope], environment: Environment) -> Result<(), KeyError> {
+        let within = scopes.iter().all(|scope| self.scopes.contains(scope));
+        let stays = self.environment == Environment::Live || environment == Environment::Test;
+        if within && stays { Ok(()) } else { Err(KeyError::Exceeds) }
+    }
 }
 
 /// Why a key was not made or changed.
@@ -115,8 +121,11 @@ pub enum KeyError {
     #[error("the key was rotated before")]
     Rotated,
     /// It can do more than the one who asks, who would get its powers.
-    #[error("the key exceeds its rotator's scopes")]
+    #[error("the key exceeds its maker's credentials")]
     Exceeds,
+    /// It would be born expired.
+    #[error("the expiry is in the past")]
+    PastExpiry,
     /// No randomness.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
@@ -227,11 +236,15 @@ impl Keys {
         &self,
         tenant: TenantCtx,
         new: NewKey,
-        actor: &str,
+        by: &Maker<'_>,
     ) -> Result<(ApiKey, ListedKey), KeyError> {
         let now = Millis::now();
-        let (key, listing, mut writes) = self.making(tenant, new, now)?;
-        writes.push(audit(tenant, Action::KeyCreated, actor, &listing.id.to_string(), now)?);
+        by.may_give(&new.scopes, new.environment)?;
+        if new.expires_at.is_some_and(|at| at <= now) {
+            return Err(KeyError::PastExpiry);
+        }
+        let (key, listing, mut writes) = self.making(tenant, new, by.user, now)?;
+        writes.push(audit(tenant, Action::KeyCreated, &by.actor, &listing.id.to_string(), now)?);
         self.dynamo.transact(writes).await?;
         Ok((key, listing.into()))
     }
@@ -240,6 +253,7 @@ impl Keys {
         &self,
         tenant: TenantCtx,
         new: NewKey,
+        created_by: UserId,
         now: Millis,
     ) -> Result<(ApiKey, Listing, Vec<Write>), KeyError> {
         let key = ApiKey::mint(new.environment)?;
@@ -248,7 +262,7 @@ impl Keys {
         let record = KeyRecord {
             id: KeyId::generate(),
             tenant: tenant.id(),
-            created_by: new.created_by,
+            created_by,
             scopes: new.scopes.clone(),
             environment: new.environment,
             expires_at: new.expires_at,
@@ -263,7 +277,7 @@ impl Keys {
             scopes: new.scopes,
             environment: new.environment,
             created_at: now,
-            created_by: new.created_by,
+            created_by,
             expires_at: new.expires_at,
             last_used_at: None,
             successor: None,
@@ -336,15 +350,10 @@ impl Keys {
         tenant: TenantCtx,
         id: KeyId,
         grace: Duration,
-        by: Rotator<'_>,
+        by: &Maker<'_>,
     ) -> Result<(ApiKey, ListedKey), KeyError> {
         let old = self.listing(tenant, id).await?;
-        let may_be_live = by.environment == Environment::Live;
-        if !old.scopes.iter().all(|scope| by.scopes.contains(scope))
-            || !(may_be_live || old.environment == Environment::Test)
-        {
-            return Err(KeyError::Exceeds);
-        }
+        by.may_give(&old.scopes, old.environment)?;
         let now = Millis::now();
         let ends = old.expires_at.map_or(now.plus(grace), |at| at.min(now.plus(grace)));
         let successor = NewKey {
@@ -352,9 +361,8 @@ impl Keys {
             scopes: old.scopes,
             environment: old.environment,
             expires_at: old.expires_at,
-            created_by: by.user,
         };
-        let (key, listing, mut writes) = self.making(tenant, successor, now)?;
+        let (key, listing, mut writes) = self.making(tenant, successor, by.user, now)?;
         let ending = |item| {
             let write = Write::update(item).set("expiresAt", ends).set("ttl", ends.plus(KEEP_EXPIRED).secs());
             write.when(Condition::Present)
@@ -364,7 +372,7 @@ impl Keys {
             ending(listed(tenant, id)).set("successor", listing.id).when(Condition::Without("successor")),
         );
         writes.push(ending(look_up(&old.digest)));
-        writes.push(audit(tenant, Action::KeyRotated, by.actor, &id.to_string(), now)?);
+        writes.push(audit(tenant, Action::KeyRotated, &by.actor, &id.to_string(), now)?);
         match self.dynamo.transact(writes).await {
             Ok(()) => Ok((key, listing.into())),
             Err(WriteError::Conflict { index, current: Some(_) }) if index == replaced => {

@@ -27,6 +27,9 @@ const fn public(function: &'static str, path: &'static str, operation: &'static 
     }
 }
 
+/// Nobody guesses a sealed token, so an outage of Redis need not end everybody's session.
+const WITHOUT_GUESSING: Budget = Budget::PerIp { calls: 30, per: MINUTE, on_outage: OnOutage::LocalLimit };
+
 /// A secret text that must not be logged.
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
@@ -184,6 +187,7 @@ pub struct Refresh;
 impl Contract for Refresh {
     const ROUTE: Route = Route {
         summary: "Exchange a refresh token, from the body or the cookie, for new tokens.",
+        budget: WITHOUT_GUESSING,
         ..public("auth-refresh", "/api/auth/refresh", "refreshSession")
     };
     type Path = Nothing;
@@ -198,6 +202,7 @@ pub struct SignOut;
 impl Contract for SignOut {
     const ROUTE: Route = Route {
         summary: "End the session of a refresh token, from the body or the cookie.",
+        budget: WITHOUT_GUESSING,
         success: 204,
         media: Media::None,
         ..public("auth-signout", "/api/auth/signout", "signOut")

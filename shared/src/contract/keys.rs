@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::bounded::{List, Text, Whole};
+use super::bounded::{List, Text, Timestamp, Whole};
 use super::ids::KeyId;
 use super::page::{Page, PageQuery};
 use super::route::BODY_BYTES_MAX;
@@ -139,7 +139,7 @@ pub struct NewKey {
     #[serde(default = "live")]
     pub environment: Environment,
     /// When it stops working, RFC 3339; never where nothing is said.
-    pub expires_at: Option<Text<20, 35>>,
+    pub expires_at: Option<Timestamp>,
 }
 
 fn live() -> Environment {

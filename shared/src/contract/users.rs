@@ -53,7 +53,7 @@ impl Contract for UpdateMe {
 }
 
 /// What may be changed.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MeChanges {
     /// The name of the person.

@@ -109,8 +109,9 @@ impl From<KeyError> for Problem {
             ),
             KeyError::Exceeds => Self::new(
                 Kind::Forbidden,
-                "This key can do more than you. Only somebody with all of its scopes can rotate it.",
+                "The key would be able to do more than you: give it scopes of your own, and no live key by a test key.",
             ),
+            KeyError::PastExpiry => Self::invalid("/expiresAt", "must be in the future"),
             KeyError::NoRandomness(error) => Self::internal(error),
             KeyError::Dynamo(error) => error.into(),
         }

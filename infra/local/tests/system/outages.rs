@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 const PATIENCE: Duration = Duration::from_secs(15);
 
 #[tokio::test]
-async fn with_redis_away_routes_with_a_local_limit_answer_and_sign_in_refuses() {
+async fn with_redis_away_sessions_go_on_and_routes_answer_but_sign_in_refuses() {
     let world = World::start_strict().await;
     world.post("/api/content-ideas/generate", ideas()).await.ok(200);
+    let mut token = world.session().await["refreshToken"].clone();
     for mode in [
         Mode::Cut,
         Mode::Silent,
@@ -31,6 +32,9 @@ async fn with_redis_away_routes_with_a_local_limit_answer_and_sign_in_refuses() 
         let refused = world.sign_in("demo@example.com", PASSWORD).await;
         refused.problem(503, "unavailable");
         assert!(refused.header("retry-after").parse::<u64>().is_ok());
+        world.stack.functions["auth-refresh"].end().await;
+        let body = json!({"refreshToken": token});
+        token = world.call(Method::POST, "/api/auth/refresh", "", body).await.ok(200)["refreshToken"].clone();
         assert!(started.elapsed() < PATIENCE, "{mode:?}");
     }
     world.stack.upstash_wire.set(Mode::Open);
