@@ -8,16 +8,20 @@ mod write;
 pub use query::{Page, Query};
 pub use write::{Condition, Write, WriteError};
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::settings::Settings;
+
+type Item = HashMap<String, AttributeValue>;
 
 /// The SDK has no timeout of its own.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(800);
@@ -143,10 +147,14 @@ impl Dynamo {
     /// # Errors
     /// [`DynamoError`]; a missing item is `None`.
     pub async fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, DynamoError> {
+        let item = self.get_item(key).await?;
+        item.map(serde_dynamo::from_item).transpose().map_err(Into::into)
+    }
+
+    fn get_item<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Item>, DynamoError>> {
         let request = self.client.get_item().table_name(self.name(key.table)).consistent_read(true);
         let request = request.key("PK", text(&key.pk)).key("SK", text(&key.sk));
-        let output = request.send().await?;
-        output.item.map(serde_dynamo::from_item).transpose().map_err(Into::into)
+        Box::pin(async move { Ok(request.send().await?.item) })
     }
 
     /// Whether the table can be read, at the price of one small read.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use crate::ai::{OpenAi, Provider};
@@ -67,17 +68,16 @@ impl Environment {
         self.settings.get_or_try_init(async || Ok(Settings::from_environment()?)).await
     }
 
-    async fn aws(&self) -> &aws_config::SdkConfig {
-        self.aws.get_or_init(load_aws).await
+    fn aws(&self) -> BoxFuture<'_, &aws_config::SdkConfig> {
+        Box::pin(self.aws.get_or_init(load_aws))
     }
 
-    async fn held(&self) -> Result<&Held, StartError> {
-        let fetch = async || {
+    fn held(&self) -> BoxFuture<'_, Result<&Held, StartError>> {
+        Box::pin(self.held.get_or_try_init(async || {
             let secrets = secrets::fetch(self.aws().await, &self.settings().await?.secret_id).await?;
             let derived = DerivedKeys::new(&secrets.root_key);
-            Ok::<_, StartError>(Held { secrets, derived })
-        };
-        self.held.get_or_try_init(fetch).await
+            Ok(Held { secrets, derived })
+        }))
     }
 
     /// Both tables.

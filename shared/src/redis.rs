@@ -5,6 +5,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 pub use upstash_redis_rs::Script;
 use upstash_redis_rs::{Builder, Error};
 
@@ -60,37 +61,41 @@ impl Redis {
     ///
     /// # Errors
     /// [`RedisError`], at the latest when the trip's time or `deadline` is over.
-    pub async fn run(
-        &self,
-        script: &Script,
-        keys: &[String],
-        args: &[u64],
+    pub fn run<'a>(
+        &'a self,
+        script: &'a Script,
+        keys: &'a [String],
+        args: &'a [u64],
         deadline: Deadline,
-    ) -> Result<Vec<i64>, RedisError> {
-        let mut call = self.client.eval(script).deadline(self.time_for_a_trip(deadline));
-        for key in keys {
-            call = call.key(key);
-        }
-        for arg in args {
-            call = call.arg(arg);
-        }
-        self.counted(call.send().await)
+    ) -> BoxFuture<'a, Result<Vec<i64>, RedisError>> {
+        Box::pin(async move {
+            let mut call = self.client.eval(script).deadline(self.time_for_a_trip(deadline));
+            for key in keys {
+                call = call.key(key);
+            }
+            for arg in args {
+                call = call.arg(arg);
+            }
+            self.counted(call.send().await)
+        })
     }
 
     /// Removes a key.
     ///
     /// # Errors
     /// [`RedisError`]
-    pub async fn remove(&self, key: &str, deadline: Deadline) -> Result<(), RedisError> {
-        self.counted(self.client.del(key).deadline(self.time_for_a_trip(deadline)).send().await).map(|_| ())
+    pub fn remove<'a>(&'a self, key: &'a str, deadline: Deadline) -> BoxFuture<'a, Result<(), RedisError>> {
+        let call = self.client.del(key).deadline(self.time_for_a_trip(deadline));
+        Box::pin(async move { self.counted(call.send().await).map(|_| ()) })
     }
 
     /// Whether it answers.
     ///
     /// # Errors
     /// [`RedisError`]
-    pub async fn ping(&self, deadline: Deadline) -> Result<(), RedisError> {
-        self.counted(self.client.ping().deadline(self.time_for_a_trip(deadline)).send().await).map(|_| ())
+    pub fn ping(&self, deadline: Deadline) -> BoxFuture<'_, Result<(), RedisError>> {
+        let call = self.client.ping().deadline(self.time_for_a_trip(deadline));
+        Box::pin(async move { self.counted(call.send().await).map(|_| ()) })
     }
 
     /// How many trips this environment has made.

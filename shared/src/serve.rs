@@ -1,12 +1,11 @@
 //! Cold start, then one request from top to bottom.
 
 use std::convert::Infallible;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 use lambda_http::aws_lambda_events::encodings::Body;
 use lambda_http::http::{Method as HttpMethod, Response};
 use lambda_http::{Request, RequestExt as _, service_fn};
@@ -28,12 +27,11 @@ pub use lambda_http::Error;
 /// Between our answer and the end that Lambda sets, so that the answer still leaves.
 const MARGIN: Duration = Duration::from_millis(250);
 
-type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-type BoxedRef<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// An endpoint behind its border. Boxed here, so that each function compiles the pipeline once and not once
 /// per endpoint.
-type Handler = Box<dyn Fn(Incoming, Admission) -> Boxed<Result<Rendered, Problem>> + Send + Sync>;
-type Connect = for<'a> fn(&'a Environment) -> BoxedRef<'a, Result<Handler, StartError>>;
+type Handler =
+    Box<dyn Fn(Incoming, Admission) -> BoxFuture<'static, Result<Rendered, Problem>> + Send + Sync>;
+type Connect = for<'a> fn(&'a Environment) -> BoxFuture<'a, Result<Handler, StartError>>;
 
 /// A Lambda function: a name and the endpoints it answers.
 #[derive(Default)]
@@ -63,22 +61,26 @@ impl Function {
 
     /// Runs the function until Lambda ends it.
     ///
+    /// The future is boxed, here and at the other borders of this crate: an `async fn` is compiled where it is
+    /// awaited, so without the box every function would compile the pipeline and the SDK again.
+    ///
     /// # Errors
     /// When the Runtime API cannot be reached.
-    pub async fn serve(self) -> Result<(), Error> {
-        telemetry::start();
-        let served = Arc::new(Served { endpoints: self.endpoints, ..Served::default() });
-        Box::pin(served.warm_up()).await;
-        // Boxed: the pipeline is compiled here, once, and every function links it.
-        let answer = move |request: Request| -> Boxed<Result<Response<Body>, Infallible>> {
-            let served = Arc::clone(&served);
-            Box::pin(async move { Ok(served.answer(request).await) })
-        };
-        Box::pin(lambda_http::run_concurrent(service_fn(answer))).await
+    pub fn serve(self) -> LocalBoxFuture<'static, Result<(), Error>> {
+        Box::pin(async move {
+            telemetry::start();
+            let served = Arc::new(Served { endpoints: self.endpoints, ..Served::default() });
+            served.warm_up().await;
+            let answer = move |request: Request| -> BoxFuture<'static, Result<Response<Body>, Infallible>> {
+                let served = Arc::clone(&served);
+                Box::pin(async move { Ok(served.answer(request).await) })
+            };
+            lambda_http::run_concurrent(service_fn(answer)).await
+        })
     }
 }
 
-fn connect<E: Endpoint>(environment: &Environment) -> BoxedRef<'_, Result<Handler, StartError>> {
+fn connect<E: Endpoint>(environment: &Environment) -> BoxFuture<'_, Result<Handler, StartError>> {
     Box::pin(async move {
         let endpoint = Arc::new(E::connect(environment).await?);
         let handler: Handler = Box::new(move |incoming, admission| {

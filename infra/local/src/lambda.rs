@@ -214,6 +214,13 @@ impl Running {
     }
 }
 
+/// This machine's certificates, which do not lie where Amazon Linux has them.
+pub(crate) fn certificates() -> Option<(&'static str, PathBuf)> {
+    let places =
+        ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+    Some(("SSL_CERT_FILE", places.into_iter().map(PathBuf::from).find(|place| place.exists())?))
+}
+
 fn log_file(host: &Host, function: &Function) -> PathBuf {
     host.logs.join(format!("{}.log", function.name))
 }
@@ -229,6 +236,7 @@ fn spawn(function: &Function, host: &Host, simulator: &Simulator) -> std::io::Re
         .env("AWS_ACCESS_KEY_ID", &function.name)
         .env("AWS_SECRET_ACCESS_KEY", "local")
         .envs(&function.variables)
+        .envs(certificates())
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)

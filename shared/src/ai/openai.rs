@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
@@ -83,11 +84,11 @@ impl OpenAi {
     ///
     /// # Errors
     /// [`AiError`], at the latest when the deadline has passed.
-    pub async fn structured(
-        &self,
+    pub fn structured<'a>(
+        &'a self,
         call: &StructuredCall<'_>,
         deadline: Deadline,
-    ) -> Result<Completion, AiError> {
+    ) -> BoxFuture<'a, Result<Completion, AiError>> {
         let body = json!({
             "model": self.model,
             "messages": [{"role": "system", "content": call.system}, {"role": "user", "content": call.user}],
@@ -98,16 +99,18 @@ impl OpenAi {
             "max_completion_tokens": call.max_output_tokens,
             "seed": call.seed,
         });
-        let attempt = async {
-            let request = self.http.post(&self.url).bearer_auth(&self.key);
-            let request = request.header("content-type", "application/json").body(body.to_string());
+        let request = self.http.post(&self.url).bearer_auth(&self.key);
+        let request = request.header("content-type", "application/json").body(body.to_string());
+        let attempt = async move {
             let mut response = request.send().await.map_err(broken)?;
             let status = response.status();
             let retry_after = retry_after(&response);
             let bytes = read(&mut response).await?;
             if status.is_success() { completion(&bytes) } else { Err(classify(status, retry_after, &bytes)) }
         };
-        tokio::time::timeout(deadline.left(), attempt).await.unwrap_or(Err(AiError::Timeout))
+        Box::pin(async move {
+            tokio::time::timeout(deadline.left(), attempt).await.unwrap_or(Err(AiError::Timeout))
+        })
     }
 }
 

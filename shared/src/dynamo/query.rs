@@ -1,6 +1,9 @@
+use futures_util::future::BoxFuture;
 use serde::de::DeserializeOwned;
 
-use super::{Dynamo, DynamoError, Table, text};
+use super::{Dynamo, DynamoError, Item, Table, text};
+
+const PAGE_ITEMS: u32 = 250;
 
 /// Items of one partition, in the order of their sort keys.
 #[derive(Debug, Clone)]
@@ -63,46 +66,23 @@ impl Query {
 }
 
 impl Dynamo {
-    /// One page of a query.
+    /// One page of a query of a table.
     ///
     /// # Errors
     /// [`DynamoError`]
     pub async fn page<T: DeserializeOwned>(&self, query: &Query) -> Result<Page<T>, DynamoError> {
-        let (pk, sk) = if query.index.is_some() { ("GSI1PK", "GSI1SK") } else { ("PK", "SK") };
-        let mut request = self
-            .client
-            .query()
-            .table_name(self.name(query.table))
-            .set_index_name(query.index.map(str::to_owned))
-            .expression_attribute_names("#pk", pk)
-            .expression_attribute_values(":pk", text(&query.pk));
-        let mut condition = "#pk = :pk".to_owned();
-        if let Some(prefix) = query.sk_prefix {
-            condition.push_str(" AND begins_with(#sk, :prefix)");
-            request = request
-                .expression_attribute_names("#sk", sk)
-                .expression_attribute_values(":prefix", text(prefix));
-        }
-        if let Some(after) = &query.after_sk {
-            request = request.exclusive_start_key(pk, text(&query.pk)).exclusive_start_key(sk, text(after));
-        }
+        let start = query
+            .after_sk
+            .as_ref()
+            .map(|after| Item::from([("PK".to_owned(), text(&query.pk)), ("SK".to_owned(), text(after))]));
         // One more than asked for tells whether there are more without a second, empty page.
-        let wanted = query.limit.map(|limit| limit as usize);
-        let request =
-            request.set_limit(query.limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX - 1) + 1));
-        let output = request.key_condition_expression(condition).send().await?;
-        let more_behind = output.last_evaluated_key.is_some();
-        let mut found = output.items.unwrap_or_default();
-        let cut = wanted.is_some_and(|wanted| found.len() > wanted);
-        if let Some(wanted) = wanted {
-            found.truncate(wanted);
-        }
-        let last_sk = if cut || more_behind {
-            found.last().and_then(|item| item.get(sk)).and_then(|value| value.as_s().ok()).cloned()
-        } else {
-            None
-        };
-        Ok(Page { items: serde_dynamo::from_items(found)?, last_sk })
+        let wanted = query.limit.unwrap_or(PAGE_ITEMS) as usize;
+        let mut found = self.query(query, wanted + 1, start).await?;
+        let is_last = found.items.len() <= wanted && found.next.is_none();
+        found.items.truncate(wanted);
+        let last = found.items.last().filter(|_| !is_last);
+        let last_sk = last.and_then(|item| item.get("SK")?.as_s().ok().cloned());
+        Ok(Page { items: serde_dynamo::from_items(found.items)?, last_sk })
     }
 
     /// Everything a query finds, page by page. For partitions whose size is bounded by what they hold.
@@ -110,15 +90,50 @@ impl Dynamo {
     /// # Errors
     /// [`DynamoError`]
     pub async fn all<T: DeserializeOwned>(&self, query: Query) -> Result<Vec<T>, DynamoError> {
-        let mut query = query.limit(500);
-        let mut found = Vec::new();
+        let (mut all, mut start) = (Vec::new(), None);
         loop {
-            let page = self.page(&query).await?;
-            found.extend(page.items);
-            match page.last_sk {
-                Some(last) => query.after_sk = Some(last),
-                None => return Ok(found),
+            let found = self.query(&query, PAGE_ITEMS as usize, start).await?;
+            all.extend(found.items);
+            start = found.next;
+            if start.is_none() {
+                return Ok(serde_dynamo::from_items(all)?);
             }
         }
     }
+
+    fn query<'a>(
+        &'a self,
+        query: &'a Query,
+        limit: usize,
+        start: Option<Item>,
+    ) -> BoxFuture<'a, Result<Found, DynamoError>> {
+        let (pk, sk) = if query.index.is_some() { ("GSI1PK", "GSI1SK") } else { ("PK", "SK") };
+        let mut request = self
+            .client
+            .query()
+            .table_name(self.name(query.table))
+            .set_index_name(query.index.map(str::to_owned))
+            .expression_attribute_names("#pk", pk)
+            .expression_attribute_values(":pk", text(&query.pk))
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .set_exclusive_start_key(start);
+        let mut condition = "#pk = :pk".to_owned();
+        if let Some(prefix) = query.sk_prefix {
+            condition.push_str(" AND begins_with(#sk, :prefix)");
+            request = request
+                .expression_attribute_names("#sk", sk)
+                .expression_attribute_values(":prefix", text(prefix));
+        }
+        let request = request.key_condition_expression(condition);
+        Box::pin(async move {
+            let output = request.send().await?;
+            Ok(Found { items: output.items.unwrap_or_default(), next: output.last_evaluated_key })
+        })
+    }
+}
+
+/// What one call found, and where the next one goes on.
+struct Found {
+    items: Vec<Item>,
+    next: Option<Item>,
 }

@@ -5,12 +5,11 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Dynamo, DynamoError, Key, attribute, text};
-
-type Item = HashMap<String, AttributeValue>;
+use super::{Dynamo, DynamoError, Item, Key, attribute, text};
 
 /// What must hold of the item that is there for a write to happen. All of several must.
 #[derive(Debug, Clone)]
@@ -211,22 +210,23 @@ impl Expressions {
 }
 
 impl Dynamo {
-    /// One write. Travels as a transaction only when there are several.
+    /// One write.
     ///
     /// # Errors
     /// [`WriteError`]
-    pub async fn write(&self, write: Write) -> Result<(), WriteError> {
-        self.transact(vec![write]).await
+    pub fn write(&self, write: Write) -> BoxFuture<'_, Result<(), WriteError>> {
+        Box::pin(self.single(write))
     }
 
     /// All of these writes or none.
     ///
     /// # Errors
     /// [`WriteError`]; the index of a conflict is the position in `writes`.
-    pub async fn transact(&self, writes: Vec<Write>) -> Result<(), WriteError> {
-        if let [write] = writes.as_slice() {
-            return self.single(write.clone()).await;
-        }
+    pub fn transact(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<(), WriteError>> {
+        Box::pin(self.all_or_none(writes))
+    }
+
+    async fn all_or_none(&self, writes: Vec<Write>) -> Result<(), WriteError> {
         let items =
             writes.into_iter().map(|write| self.transact_item(write)).collect::<Result<Vec<_>, _>>()?;
         let request = self.client.transact_write_items().set_transact_items(Some(items));

@@ -104,3 +104,42 @@ async fn a_schedule_that_fails_says_so() {
     let nothing = world.call(Method::POST, "/_local/schedules/health", "", Value::Null).await;
     assert_eq!(nothing.status, 404);
 }
+
+#[tokio::test]
+async fn the_roll_up_reads_every_page_of_its_index() {
+    let world = World::start().await;
+    let month = shared::clock::Millis::now().month();
+    let text = |text: String| json!({"S": text});
+    let counters: Vec<Value> = (0..600)
+        .map(|_| {
+            let tenant = shared::contract::ids::TenantId::generate().to_string();
+            json!({"PutRequest": {"Item": {
+                "PK": text(format!("T#{tenant}#USE#{month}")), "SK": text("ROUTE#x".to_owned()),
+                "GSI1PK": text(format!("USE#{month}#0")), "GSI1SK": text(format!("{tenant}#x")),
+                "tenant": text(tenant), "route": text("x".to_owned()), "count": {"N": "2"},
+            }}})
+        })
+        .collect();
+    for batch in counters.chunks(25) {
+        let request = json!({"RequestItems": {"huntaze-local-tenant": batch}});
+        let answer = world
+            .http
+            .post(format!("http://{}/", world.stack.dynamo.address()))
+            .header("x-amz-target", "DynamoDB_20120810.BatchWriteItem")
+            .header("content-type", "application/x-amz-json-1.0")
+            .header(
+                "authorization",
+                "AWS4-HMAC-SHA256 Credential=somebody/20260101/eu-west-1/dynamodb/aws4_request",
+            )
+            .body(request.to_string());
+        assert_eq!(answer.send().await.unwrap().status().as_u16(), 200);
+    }
+    world.call(Method::POST, "/_local/schedules/usage-rollup", "", Value::Null).await.ok(200);
+    assert!(
+        world.log("usage-rollup").contains("\"tenants\":600,\"requests\":1200"),
+        "{}",
+        world.log("usage-rollup")
+    );
+    let items = world.stack.dynamo.items("huntaze-local-tenant").unwrap();
+    assert_eq!(items.iter().filter(|item| item["SK"]["S"] == "TOTAL").count(), 600);
+}
