@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::LocalError;
 use crate::dynamo::Dynamo;
 use crate::gateway::{Gateway, Pools};
-use crate::lambda::{Host, Pool, binaries};
+use crate::lambda::{Host, Pool, binaries, certificates};
 use crate::redis_server::RedisServer;
 use crate::secrets::{self, Secrets};
 use crate::template::Template;
@@ -134,6 +134,7 @@ impl Stack {
         variables.insert("AWS_SECRET_ACCESS_KEY".to_owned(), "local".to_owned());
         variables
             .extend(self.template.functions.get(function).map(|f| f.variables.clone()).unwrap_or_default());
+        variables.extend(certificates().map(|(name, file)| (name.to_owned(), file.display().to_string())));
         variables
     }
 

@@ -122,17 +122,7 @@ async fn the_roll_up_reads_every_page_of_its_index() {
         .collect();
     for batch in counters.chunks(25) {
         let request = json!({"RequestItems": {"huntaze-local-tenant": batch}});
-        let answer = world
-            .http
-            .post(format!("http://{}/", world.stack.dynamo.address()))
-            .header("x-amz-target", "DynamoDB_20120810.BatchWriteItem")
-            .header("content-type", "application/x-amz-json-1.0")
-            .header(
-                "authorization",
-                "AWS4-HMAC-SHA256 Credential=somebody/20260101/eu-west-1/dynamodb/aws4_request",
-            )
-            .body(request.to_string());
-        assert_eq!(answer.send().await.unwrap().status().as_u16(), 200);
+        world.dynamo("somebody", "BatchWriteItem", request).await.ok(200);
     }
     world.call(Method::POST, "/_local/schedules/usage-rollup", "", Value::Null).await.ok(200);
     assert!(

@@ -126,6 +126,23 @@ impl World {
         self.post("/api/keys", body).await.ok(201)["key"].as_str().unwrap().to_owned()
     }
 
+    /// A call of DynamoDB with the credentials of `caller`, a function or anybody else.
+    pub async fn dynamo(&self, caller: &str, operation: &str, request: Value) -> Answer {
+        let scope = "20260101/eu-west-1/dynamodb/aws4_request";
+        let authorization = format!(
+            "AWS4-HMAC-SHA256 Credential={caller}/{scope}, SignedHeaders=host;x-amz-date, Signature=unchecked"
+        );
+        let call = self
+            .http
+            .post(format!("http://{}/", self.stack.dynamo.address()))
+            .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
+            .header("x-amz-date", "20260101T000000Z")
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("authorization", authorization)
+            .body(request.to_string());
+        Answer::of(call.send().await.expect("an answer")).await
+    }
+
     /// What a function logged.
     pub fn log(&self, function: &str) -> String {
         std::fs::read_to_string(self.stack.logs().join(format!("{function}.log"))).unwrap_or_default()
