@@ -12,10 +12,7 @@ scripts/lambda.sh build [--x86-64] [FUNCTION] arm64 (or x86-64) binaries for a d
 scripts/lambda.sh test                        watch and invoke, with an HTTP and a scheduled event
 TXT
 }
-prepare() {
-  need_rust; need_redis
-  need_python cargo-lambda cargo-lambda==1.9.2 ziglang==0.14.1
-}
+prepare() { need_rust; need_redis; need_python cargo-lambda cargo-lambda==1.9.2 ziglang==0.14.1; }
 command=${1:-help}; shift || true
 case $command in
   watch)
@@ -33,7 +30,9 @@ case $command in
   event) cargo run --quiet -p local -- event "$@" ;;
   build)
     prepare
-    architecture=--arm64; [ "${1:-}" = --x86-64 ] && { architecture=--x86-64; shift; }
+    architecture=--arm64 target=aarch64-unknown-linux-gnu
+    [ "${1:-}" = --x86-64 ] && { architecture=--x86-64 target=x86_64-unknown-linux-gnu; shift; }
+    rustup target add "$target" 2>/dev/null || fail "the target $target cannot be added: rustup target add $target"
     cargo lambda build --release $architecture ${1:+--package "$1"} ;;
   test) prepare; exec bash scripts/lambda-test.sh ;;
   *) usage ;;

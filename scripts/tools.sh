@@ -20,7 +20,7 @@ need_redis() {
   say "installing redis-server"
   if command -v brew >/dev/null; then brew install redis >&2
   elif command -v apt-get >/dev/null; then
-    as_root apt-get update -qq >&2 && as_root apt-get install -y -qq --no-install-recommends redis-server >&2 ||
+    as_root apt-get update -qq >/dev/null && as_root apt-get install -y -qq --no-install-recommends redis-server >/dev/null ||
       fail "redis-server cannot be installed: run apt-get install redis-server as root"
     as_root service redis-server stop >/dev/null 2>&1 || true # only the program is wanted
   else fail "redis-server is missing: install it with your package manager"; fi

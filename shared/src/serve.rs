@@ -24,6 +24,8 @@ use crate::telemetry;
 
 pub use lambda_http::Error;
 
+/// An answer does not wait longer for what it leaves behind.
+const NOTE_WITHIN: Duration = Duration::from_secs(1);
 /// Between our answer and the end that Lambda sets, so that the answer still leaves.
 const MARGIN: Duration = Duration::from_millis(250);
 
@@ -178,7 +180,10 @@ impl Served {
             line.tenant = caller.as_ref().map(|caller| caller.tenant.id().to_string());
             let note = async {
                 if let (Some(guard), Some(caller)) = (guard, &caller) {
-                    guard.note(route, caller).await;
+                    let noted = tokio::time::timeout(NOTE_WITHIN, guard.note(route, caller)).await;
+                    if noted.is_err() {
+                        tracing::warn!(route = route.operation, "use not noted in time");
+                    }
                 }
             };
             let (outcome, ()) = tokio::join!(handler(incoming, admission), note);

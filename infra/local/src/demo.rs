@@ -82,13 +82,13 @@ docs     {api}/api/docs
 logs     {logs}
 
 Ideas for a creator:
-curl -sS {api}/api/content-ideas/generate -H 'authorization: Bearer {key}' {json} -d '{{\"profile\":{{\"niche\":\"home cooking\",\"platforms\":[\"instagram\"],\"goals\":[\"grow\"]}},\"options\":{{\"count\":2}}}}'
+curl -sSw '\\n' {api}/api/content-ideas/generate -H 'authorization: Bearer {key}' {json} -d '{{\"profile\":{{\"niche\":\"home cooking\",\"platforms\":[\"instagram\"],\"goals\":[\"grow\"]}},\"options\":{{\"count\":2}}}}'
 
 An account of your own:
-curl -sS {api}/api/auth/signup {json} -d '{{\"email\":\"ana@example.com\",\"password\":\"correct horse battery staple\",\"name\":\"Ana\",\"tenantName\":\"Ana Studio\"}}'
+curl -sSw '\\n' {api}/api/auth/signup {json} -d '{{\"email\":\"ana@example.com\",\"password\":\"correct horse battery staple\",\"name\":\"Ana\",\"tenantName\":\"Ana Studio\"}}'
 
 Another key, which can only make content:
-curl -sS {api}/api/keys -H 'authorization: Bearer {key}' {json} -d '{{\"name\":\"ci\",\"scopes\":[\"content:write\"]}}'
+curl -sSw '\\n' {api}/api/keys -H 'authorization: Bearer {key}' {json} -d '{{\"name\":\"ci\",\"scopes\":[\"content:write\"]}}'
 
 Ctrl-C stops everything."
         )
