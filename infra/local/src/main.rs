@@ -13,6 +13,11 @@ use clap::{Parser, Subcommand};
 use local::demo::Demo;
 use local::{LocalError, Options, Stack};
 use shared::contract;
+use tracing::Level;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 #[derive(Parser)]
 #[command(name = "local", version, about = "Huntaze on this machine: no account, no containers")]
@@ -86,8 +91,9 @@ enum EventKind {
 async fn main() -> ExitCode {
     // Dependencies log much; people want our own words and what went wrong.
     // The engine warns of every condition that does not hold, which is what conditions are for.
-    let filter = tracing_subscriber::EnvFilter::new("warn,dynoxide=error");
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let filter = Targets::new().with_default(Level::WARN).with_target("dynoxide", Level::ERROR);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(filter);
+    tracing_subscriber::registry().with(lines).init();
     match run(Cli::parse().command).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
