@@ -2,7 +2,7 @@
 //!
 //! Invariant: nothing outside this module sees the client, and nothing here waits for seconds.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -42,7 +42,6 @@ impl RedisError {
 pub struct Redis {
     client: upstash_redis_rs::Redis,
     connected: AtomicBool,
-    trips: AtomicU64,
     trip: Duration,
 }
 
@@ -54,7 +53,7 @@ impl Redis {
     pub fn new(url: &str, token: &str, trip: Duration) -> Result<Self, RedisError> {
         let builder: Builder = upstash_redis_rs::Redis::builder(url, token);
         let client = builder.deadline(trip).connect_timeout(first(trip)).build()?;
-        Ok(Self { client, connected: AtomicBool::new(false), trips: AtomicU64::new(0), trip })
+        Ok(Self { client, connected: AtomicBool::new(false), trip })
     }
 
     /// Runs a script that answers with a list of integers.
@@ -76,7 +75,7 @@ impl Redis {
             for arg in args {
                 call = call.arg(arg);
             }
-            self.counted(call.send().await)
+            self.noted(call.send().await)
         })
     }
 
@@ -86,7 +85,7 @@ impl Redis {
     /// [`RedisError`]
     pub fn remove<'a>(&'a self, key: &'a str, deadline: Deadline) -> BoxFuture<'a, Result<(), RedisError>> {
         let call = self.client.del(key).deadline(self.time_for_a_trip(deadline));
-        Box::pin(async move { self.counted(call.send().await).map(|_| ()) })
+        Box::pin(async move { self.noted(call.send().await).map(|_| ()) })
     }
 
     /// Whether it answers.
@@ -95,20 +94,14 @@ impl Redis {
     /// [`RedisError`]
     pub fn ping(&self, deadline: Deadline) -> BoxFuture<'_, Result<(), RedisError>> {
         let call = self.client.ping().deadline(self.time_for_a_trip(deadline));
-        Box::pin(async move { self.counted(call.send().await).map(|_| ()) })
-    }
-
-    /// How many trips this environment has made.
-    pub fn trips(&self) -> u64 {
-        self.trips.load(Ordering::Relaxed)
+        Box::pin(async move { self.noted(call.send().await).map(|_| ()) })
     }
 
     fn time_for_a_trip(&self, deadline: Deadline) -> Duration {
         deadline.at_most(if self.connected.load(Ordering::Relaxed) { self.trip } else { first(self.trip) })
     }
 
-    fn counted<T>(&self, result: Result<T, Error>) -> Result<T, RedisError> {
-        self.trips.fetch_add(1, Ordering::Relaxed);
+    fn noted<T>(&self, result: Result<T, Error>) -> Result<T, RedisError> {
         self.connected.store(result.is_ok(), Ordering::Relaxed);
         Ok(result?)
     }
