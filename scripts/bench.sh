@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts, sizes, latencies and trips as tables. `--release` measures fat LTO (a minute a function to build).
+# Starts, sizes, latencies and trips as tables. `--release` measures fat LTO (long to build).
 set -euo pipefail
 source "$(dirname "$0")/tools.sh"
 cd "$root"

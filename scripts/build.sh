@@ -3,7 +3,7 @@
 set -euo pipefail
 source "$(dirname "$0")/tools.sh"
 cd "$root"
-say "building every function for deployment (about a minute each on two cores)"
+say "building every function for deployment (fat LTO takes long: the first took seven minutes on two cores)"
 bash scripts/lambda.sh build "$@"
 for binary in target/lambda/*/bootstrap; do
   name=$(basename "$(dirname "$binary")")

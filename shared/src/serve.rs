@@ -35,7 +35,7 @@ type Handler =
     Box<dyn Fn(Incoming, Admission) -> BoxFuture<'static, Result<Rendered, Problem>> + Send + Sync>;
 type Connect = for<'a> fn(&'a Environment) -> BoxFuture<'a, Result<Handler, StartError>>;
 
-/// A Lambda function: a name and the endpoints it answers.
+/// A Lambda function: the endpoints it answers.
 #[derive(Default)]
 pub struct Function {
     endpoints: Vec<Registered>,

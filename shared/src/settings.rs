@@ -1,4 +1,5 @@
-//! Every setting of a function, by name. The only file that reads the environment.
+//! Every setting of a function, by name. The only file that reads the environment, but for the log filter, which
+//! has to be there before the first setting can be wrong.
 //!
 //! A test compares the names with the variables that `template.yaml` sets.
 
