@@ -13,12 +13,13 @@ read -rsp "Upstash REST token: " upstash; echo
 read -rsp "API key of the model's provider (empty for none): " ai; echo
 file=$(mktemp)
 trap 'rm -f "$file"' EXIT
-UPSTASH=$upstash AI=$ai ROOT=$(random) SEED=$(random) python3 - >"$file" <<'PY'
+UPSTASH=$upstash AI=$ai ROOT=$(random) SEED=$(random) SCRAPE=$(random) python3 - >"$file" <<'PY'
 import json, os, time
 secret = {
     "rootKey": os.environ["ROOT"],
     "tokenKeys": [{"kid": time.strftime("%Y-%m-%d"), "seed": os.environ["SEED"]}],
     "upstashToken": os.environ["UPSTASH"],
+    "scrapeToken": os.environ["SCRAPE"].replace("/", "x").replace("+", "x").strip("="),
 }
 if os.environ["AI"]:
     secret["aiKey"] = os.environ["AI"]

@@ -8,6 +8,7 @@ pub use openai::OpenAi;
 
 use std::time::Duration;
 
+use crate::breaker::{CallError, Failure};
 use crate::contract::meta::TokenUsage;
 
 /// Who writes.
@@ -84,9 +85,28 @@ pub enum AiError {
     /// The answer was cut off; what is there must not be parsed.
     #[error("the answer was cut off at the output limit")]
     Truncated,
+    /// It was not asked: it failed too often just now.
+    #[error("the provider is left alone, it failed too often")]
+    CircuitOpen,
     /// Not what was asked for.
     #[error("the answer is not what was asked for: {0}")]
     Malformed(String),
+}
+
+impl Failure for AiError {
+    fn counts_against_breaker(&self) -> bool {
+        self.counts_against_breaker()
+    }
+}
+
+impl From<CallError<Self>> for AiError {
+    fn from(error: CallError<Self>) -> Self {
+        match error {
+            CallError::Open { .. } => Self::CircuitOpen,
+            CallError::Deadline => Self::Timeout,
+            CallError::Failed(error) => error,
+        }
+    }
 }
 
 impl AiError {
@@ -100,6 +120,7 @@ impl AiError {
             | Self::Rejected { .. }
             | Self::Refused
             | Self::Truncated
+            | Self::CircuitOpen
             | Self::Malformed(_) => false,
         }
     }
@@ -113,6 +134,7 @@ impl AiError {
             | Self::QuotaExhausted
             | Self::RateLimited { .. }
             | Self::Rejected { .. }
+            | Self::CircuitOpen
             | Self::Refused => false,
         }
     }

@@ -8,6 +8,7 @@ pub mod api_key;
 pub mod derived;
 pub mod email;
 pub mod key_store;
+mod maker;
 pub mod password;
 pub mod refresh_token;
 pub mod sessions;

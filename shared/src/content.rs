@@ -5,7 +5,7 @@ mod ideas;
 mod platform;
 mod prompt;
 
-pub use ideas::{Asker, IdeaError, Ideas};
+pub use ideas::{Asker, IdeaError, Ideas, Unwritten};
 
 use crate::contract::content_ideas::{IdeaOptions, ProfileRef};
 use crate::contract::creators::{Creator, Goal, Platform};

@@ -11,6 +11,7 @@ pub mod health;
 pub mod ids;
 pub mod keys;
 pub mod meta;
+pub mod metrics;
 pub mod openapi;
 pub mod page;
 pub mod problem;
@@ -19,7 +20,9 @@ pub mod schedule;
 pub mod usage;
 pub mod users;
 
-pub use route::{Access, Budget, MINUTE, Media, Method, OnOutage, Role, Route, Scope};
+pub use route::{
+    Access, Algorithm, Budget, Dependency, MINUTE, Media, Method, OnOutage, Plan, Role, Route, Scope, Sharing,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -29,11 +32,11 @@ pub trait Contract: Send + Sync + 'static {
     /// Path, method and policy.
     const ROUTE: Route;
     /// What the path's `{parameters}` become.
-    type Path: DeserializeOwned + JsonSchema + Send;
+    type Path: DeserializeOwned + JsonSchema + Send + Sync;
     /// What the query string becomes.
-    type Query: DeserializeOwned + JsonSchema + Send;
+    type Query: DeserializeOwned + JsonSchema + Send + Sync;
     /// What the body becomes; [`Nothing`] where there is none.
-    type Body: DeserializeOwned + JsonSchema + Send;
+    type Body: DeserializeOwned + JsonSchema + Send + Sync;
     /// What is answered; [`Nothing`] for 204.
     type Reply: Serialize + JsonSchema + Send;
 }
@@ -68,7 +71,60 @@ pub fn operations() -> Vec<openapi::Operation> {
         Op::of::<usage::GetUsage>(),
         Op::of::<health::Live>(),
         Op::of::<health::Ready>(),
+        Op::of::<metrics::Scrape>(),
         Op::of::<openapi::GetDocument>(),
         Op::of::<openapi::GetDocs>(),
     ]
 }
+
+/// The names of all operations, for what is counted by them. The last is what is none of ours.
+pub const OPERATIONS: [&str; 25] = [
+    "signUp",
+    "signIn",
+    "refresh",
+    "signOut",
+    "getMe",
+    "updateMe",
+    "listKeys",
+    "createKey",
+    "getKey",
+    "updateKey",
+    "revokeKey",
+    "rotateKey",
+    "listCreators",
+    "createCreator",
+    "getCreator",
+    "replaceCreator",
+    "deleteCreator",
+    "generateContentIdeas",
+    "getUsage",
+    "getHealth",
+    "getReadiness",
+    "getMetrics",
+    "getOpenApi",
+    "getDocs",
+    "none",
+];
+
+/// All functions.
+pub const FUNCTIONS: [&str; 19] = [
+    "auth-refresh",
+    "auth-signin",
+    "auth-signout",
+    "auth-signup",
+    "breaker-probe",
+    "content-ideas-generate",
+    "creators",
+    "creators-id",
+    "health",
+    "health-ready",
+    "keys",
+    "keys-id",
+    "keys-rotate",
+    "metrics",
+    "openapi",
+    "usage",
+    "usage-rollup",
+    "users-me",
+    "not-found",
+];

@@ -9,7 +9,7 @@ pub use query::{Page, Query};
 pub use write::{Condition, Write, WriteError};
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
@@ -19,7 +19,9 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::metrics::{self, Called, Ended};
 use crate::settings::Settings;
+use crate::telemetry;
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -154,7 +156,7 @@ impl Dynamo {
     fn get_item<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Item>, DynamoError>> {
         let request = self.client.get_item().table_name(self.name(key.table)).consistent_read(true);
         let request = request.key("PK", text(&key.pk)).key("SK", text(&key.sk));
-        Box::pin(async move { Ok(request.send().await?.item) })
+        Box::pin(counted(async move { Ok(request.send().await?.item) }, |_| true))
     }
 
     /// Whether the table can be read, at the price of one small read.
@@ -166,6 +168,16 @@ impl Dynamo {
             .await?;
         Ok(())
     }
+}
+
+/// Counts a call and what it took. An answer that says no is an answer.
+async fn counted<T, E>(call: impl Future<Output = Result<T, E>>, is_failure: fn(&E) -> bool) -> Result<T, E> {
+    let started = Instant::now();
+    telemetry::dynamo_trip();
+    let result = call.await;
+    let ended = if result.as_ref().is_err_and(is_failure) { Ended::Error } else { Ended::Ok };
+    metrics::dependency(Called::Dynamodb, ended, started.elapsed());
+    result
 }
 
 fn text(value: &str) -> AttributeValue {

@@ -1,19 +1,22 @@
 //! Endpoints and the calls they answer.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use crate::auth::access_token::LIFETIME;
 use crate::auth::sessions::IDLE_MAX;
 use crate::auth::signin::Issued;
 use crate::clock::Deadline;
+use crate::coalesce::{Share, Turn};
 use crate::contract::Contract;
 use crate::contract::auth::Tokens;
 use crate::contract::ids::RequestId;
 use crate::contract::page::{Page, PageQuery};
 use crate::dynamo;
 use crate::environment::{Environment, StartError};
-use crate::guard::{Admission, Caller};
+use crate::guard::{Admission, Ask, Caller};
 use crate::http::{Incoming, Problem, REFRESH_COOKIE, Reply, refresh_cookie};
+use crate::idempotency::Seed;
 use crate::tenants::TenantCtx;
 use crate::tenants::cursor::Cursors;
 
@@ -38,6 +41,89 @@ pub trait Endpoint: Send + Sync + Sized + 'static {
     ) -> impl Future<Output = Result<Reply<<Self::Answers as Contract>::Reply>, Problem>> + Send;
 }
 
+/// An endpoint that looks at a request before it is admitted: to weigh it, or to find requests equal to it.
+/// What it reads for that, it keeps for the answer. Every [`Endpoint`] is one that does not look.
+pub trait PreparedEndpoint: Send + Sync + Sized + 'static {
+    /// Which contract.
+    type Answers: Contract;
+    /// What is kept for the answer.
+    type Prepared: Send;
+
+    /// See [`Endpoint::connect`].
+    ///
+    /// # Errors
+    /// [`StartError`]
+    fn connect(environment: &Environment) -> impl Future<Output = Result<Self, StartError>> + Send;
+
+    /// Looks at a request whose caller is known and has the right scope.
+    ///
+    /// # Errors
+    /// [`Problem`]: told to the caller once the limits have admitted the request.
+    fn prepare(
+        &self,
+        request: &Parsed<Self::Answers>,
+        caller: Option<&Caller>,
+    ) -> impl Future<Output = Result<(Self::Prepared, Ask), Problem>> + Send;
+
+    /// See [`Endpoint::handle`].
+    ///
+    /// # Errors
+    /// [`Problem`]
+    fn handle(
+        &self,
+        call: Call<Self::Answers>,
+        prepared: Self::Prepared,
+    ) -> impl Future<Output = Result<Reply<<Self::Answers as Contract>::Reply>, Problem>> + Send;
+}
+
+impl<E: Endpoint> PreparedEndpoint for E {
+    type Answers = E::Answers;
+    type Prepared = ();
+
+    fn connect(environment: &Environment) -> impl Future<Output = Result<Self, StartError>> + Send {
+        E::connect(environment)
+    }
+
+    async fn prepare(&self, _: &Parsed<E::Answers>, _: Option<&Caller>) -> Result<((), Ask), Problem> {
+        Ok(((), Ask::default()))
+    }
+
+    fn handle(
+        &self,
+        call: Call<E::Answers>,
+        (): (),
+    ) -> impl Future<Output = Result<Reply<<E::Answers as Contract>::Reply>, Problem>> + Send {
+        Endpoint::handle(self, call)
+    }
+}
+
+/// A request as the contract's types.
+pub struct Parsed<C: Contract> {
+    /// The path's parameters.
+    pub path: C::Path,
+    /// The query.
+    pub query: C::Query,
+    /// The body.
+    pub body: C::Body,
+    /// When the answer must be on its way.
+    pub deadline: Deadline,
+}
+
+impl<C: Contract> Parsed<C> {
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// [`Problem`] when path, query or body are not what the contract says.
+    pub(crate) fn read(incoming: &Incoming) -> Result<Self, Problem> {
+        Ok(Self {
+            path: incoming.path::<C::Path>()?,
+            query: incoming.query::<C::Query>()?,
+            body: incoming.body::<C::Body>(C::ROUTE.method)?,
+            deadline: incoming.deadline,
+        })
+    }
+}
+
 /// One admitted call. Only an [`Admission`] makes one, and only the guard makes an `Admission`.
 pub struct Call<C: Contract> {
     /// The path's parameters.
@@ -50,25 +136,25 @@ pub struct Call<C: Contract> {
     pub request_id: RequestId,
     /// When the answer must be on its way.
     pub deadline: Deadline,
-    incoming: Incoming,
+    incoming: Arc<Incoming>,
     admission: Admission,
 }
 
 impl<C: Contract> Call<C> {
-    /// Reads an admitted request.
-    ///
-    /// # Errors
-    /// [`Problem`] when path, query or body are not what the contract says.
-    pub(crate) fn read(incoming: Incoming, admission: Admission) -> Result<Self, Problem> {
-        Ok(Self {
-            path: incoming.path::<C::Path>()?,
-            query: incoming.query::<C::Query>()?,
-            body: incoming.body::<C::Body>(C::ROUTE.method)?,
-            request_id: incoming.request_id,
-            deadline: incoming.deadline,
-            incoming,
-            admission,
-        })
+    /// Of a request that was read and admitted.
+    pub(crate) fn new(parsed: Parsed<C>, incoming: Arc<Incoming>, admission: Admission) -> Self {
+        let Parsed { path, query, body, deadline } = parsed;
+        Self { path, query, body, request_id: incoming.request_id, deadline, incoming, admission }
+    }
+
+    /// For the identifier of what the call creates: the same at every attempt of an idempotent request.
+    pub const fn seed(&self) -> Option<Seed> {
+        self.admission.seed()
+    }
+
+    /// The call's turn in shared work. Taken once; then it is for itself.
+    pub fn take_turn(&mut self) -> (Option<Share>, Turn) {
+        self.admission.take_turn()
     }
 
     /// Who calls. Every contract that is not public has a caller.

@@ -12,12 +12,18 @@ use crate::auth::derived::DerivedKeys;
 use crate::auth::key_store::Keys;
 use crate::auth::sessions::Sessions;
 use crate::auth::signin::SignIn;
+use crate::breaker::{self, Breaker, Breakers};
+use crate::coalesce::Coalescer;
+use crate::contract::Dependency;
 use crate::dynamo::Dynamo;
+use crate::gate::Gate;
+use crate::idempotency::{Answers, SealingKeyError};
 use crate::outbound::OutboundError;
 use crate::redis::{Redis, RedisError};
 use crate::secrets::{self, Secrets, SecretsError};
 use crate::settings::{Settings, SettingsError};
 use crate::tenants::cursor::Cursors;
+use crate::tenants::plans::Plans;
 
 /// Why an environment cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +43,9 @@ pub enum StartError {
     /// No client for the world outside.
     #[error(transparent)]
     Outbound(#[from] OutboundError),
+    /// Kept answers cannot be sealed.
+    #[error(transparent)]
+    Sealing(#[from] SealingKeyError),
     /// A model is configured, but the secret holds no key for it.
     #[error("setting HUNTAZE_AI_BASE_URL: the secret has no `aiKey` for it")]
     NoAiKey,
@@ -51,6 +60,10 @@ pub struct Environment {
     redis: OnceCell<Arc<Redis>>,
     tokens: OnceCell<Arc<AccessTokens>>,
     keys: OnceCell<Arc<Keys>>,
+    plans: OnceCell<Arc<Plans>>,
+    gate: OnceCell<Arc<Gate>>,
+    answers: OnceCell<Arc<Answers>>,
+    breakers: OnceCell<Breakers>,
 }
 
 /// The secrets and what is derived from them.
@@ -131,6 +144,70 @@ impl Environment {
         self.keys.get_or_try_init(make).await.cloned()
     }
 
+    /// The plans of tenants.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn plans(&self) -> Result<Arc<Plans>, StartError> {
+        let make = async || Ok::<_, StartError>(Arc::new(Plans::new(self.dynamo().await?)));
+        self.plans.get_or_try_init(make).await.cloned()
+    }
+
+    /// The gate.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn gate(&self) -> Result<Arc<Gate>, StartError> {
+        let make = async || {
+            let every = self.settings().await?.metrics_flush;
+            Ok::<_, StartError>(Arc::new(Gate::new(self.redis().await?, every)))
+        };
+        self.gate.get_or_try_init(make).await.cloned()
+    }
+
+    /// The answers kept under idempotency keys.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn answers(&self) -> Result<Arc<Answers>, StartError> {
+        let make = async || {
+            let derived = self.derived().await?;
+            Ok::<_, StartError>(Arc::new(Answers::new(self.redis().await?, &derived.answer, derived.seed)?))
+        };
+        self.answers.get_or_try_init(make).await.cloned()
+    }
+
+    /// The breakers of everything that this stage is configured to depend on.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn breakers(&self) -> Result<&Breakers, StartError> {
+        let make = async || {
+            let Some(ai) = &self.settings().await?.ai else { return Ok(Breakers::default()) };
+            let region = self.aws().await.region().map_or("nowhere", |region| region.as_ref()).to_owned();
+            let redis = self.redis().await?;
+            let breaker = Breaker::new(Dependency::Ai, &region, &ai.model, breaker::AI, redis);
+            Ok(Breakers::new(vec![Arc::new(breaker)]))
+        };
+        self.breakers.get_or_try_init(make).await
+    }
+
+    /// What lets equal requests share.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn coalescer(&self) -> Result<Coalescer, StartError> {
+        Ok(Coalescer::new(self.redis().await?))
+    }
+
+    /// What `GET /api/metrics` asks for.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn scrape_token(&self) -> Result<Option<String>, StartError> {
+        Ok(self.held().await?.secrets.scrape_token.clone())
+    }
+
     /// The accounts.
     ///
     /// # Errors
@@ -178,7 +255,9 @@ impl Environment {
             None => Ok(Provider::Builtin),
             Some(ai) => {
                 let key = self.held().await?.secrets.ai_key.as_deref().ok_or(StartError::NoAiKey)?;
-                Ok(Provider::OpenAi(OpenAi::new(ai, key)?))
+                let breaker = self.breakers().await?.of(&[Dependency::Ai]).next().cloned();
+                let breaker = breaker.ok_or(StartError::NoAiKey)?;
+                Ok(Provider::OpenAi(OpenAi::new(ai, key, breaker)?))
             }
         }
     }

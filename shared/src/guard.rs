@@ -3,61 +3,51 @@
 //! Invariant: only [`Guard::admit`] makes an [`Admission`], and only an `Admission` makes a call. So no route
 //! can be reached without what its contract asks for.
 
+mod budgets;
+mod identity;
+
+pub use budgets::limits_of;
+pub use identity::Caller;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::auth::access_token::{AccessTokens, TokenError};
-use crate::auth::api_key::ApiKey;
-use crate::auth::key_store::{Keys, Maker};
-use crate::clock::Millis;
-use crate::contract::ids::{KeyId, TenantId, UserId};
-use crate::contract::keys::Environment as KeyEnvironment;
-use crate::contract::route::TENANT_CALLS;
-use crate::contract::users::Via;
-use crate::contract::{Access, Budget, MINUTE, OnOutage, Role, Route, Scope};
+use crate::auth::access_token::AccessTokens;
+use crate::auth::key_store::Keys;
+use crate::breaker::Breakers;
+use crate::clock::{Deadline, Millis};
+use crate::coalesce::{Share, Turn};
+use crate::contract::{Access, Budget, OnOutage, Plan, Route};
 use crate::environment::{Environment, StartError};
-use crate::http::{Incoming, Kind, Problem};
-use crate::limits::{Limit, Limiter, Standing, Verdict};
-use crate::redis::Redis;
-use crate::tenants::TenantCtx;
+use crate::gate::{Asked, Gate, Passed, Verdict};
+use crate::http::{Incoming, Kind, Problem, Rendered};
+use crate::idempotency::{Answers, Claim, Kept, Record, Seed};
+use crate::limits::{Limit, LocalLimits, Standing};
+use crate::metrics::{self, Idempotency, LimitDecision};
+use crate::random;
+use crate::redis::RedisError;
+use crate::tenants::plans::{Plans, REMEMBERED};
 use crate::tenants::usage::UsageCounters;
+use budgets::{budget, claim, denied};
+use identity::authorize;
 
-/// Names the tenant of a call where a user belongs to several.
-const TENANT_HEADER: &str = "huntaze-tenant";
+/// A denial is not told on the word of a plan that is older.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// Keeping an answer is tried even where the deadline is over.
+const CONCLUDE_AT_LEAST: Duration = Duration::from_millis(250);
 
-/// Who calls.
-#[derive(Debug, Clone)]
-pub struct Caller {
-    /// The tenant the call acts in.
-    pub tenant: TenantCtx,
-    /// The user, or the one who made the key.
-    pub user: UserId,
-    /// How the caller proved who it is.
-    pub via: Via,
-    /// What the user is in the tenant; a key has no role.
-    pub role: Option<Role>,
-    /// What the credentials allow.
-    pub scopes: Vec<Scope>,
-    /// What a key works on; sessions work on the real thing.
-    pub environment: KeyEnvironment,
-    key: Option<KeyId>,
+/// What an endpoint wants of the gate beside what its route says.
+#[derive(Debug)]
+pub struct Ask {
+    /// How many calls it counts as under its limits.
+    pub cost: u64,
+    /// What makes it equal to other requests.
+    pub share: Option<Share>,
 }
 
-impl Caller {
-    /// For the audit trail: the key or the user.
-    pub fn actor(&self) -> String {
-        self.key.map_or_else(|| self.user.to_string(), |key| key.to_string())
-    }
-}
-
-impl<'a> From<&'a Caller> for Maker<'a> {
-    fn from(caller: &'a Caller) -> Self {
-        Self {
-            user: caller.user,
-            actor: caller.actor(),
-            scopes: &caller.scopes,
-            environment: caller.environment,
-        }
+impl Default for Ask {
+    fn default() -> Self {
+        Self { cost: 1, share: None }
     }
 }
 
@@ -65,9 +55,16 @@ impl<'a> From<&'a Caller> for Maker<'a> {
 pub struct Admission {
     caller: Option<Caller>,
     standings: Vec<Standing>,
+    claim: Option<(Claim, Seed)>,
+    share: Option<Share>,
+    turn: Turn,
 }
 
 impl Admission {
+    const fn of(caller: Option<Caller>, standings: Vec<Standing>) -> Self {
+        Self { caller, standings, claim: None, share: None, turn: Turn::Alone }
+    }
+
     /// Who calls; nobody in particular on a public route.
     pub const fn caller(&self) -> Option<&Caller> {
         self.caller.as_ref()
@@ -77,6 +74,31 @@ impl Admission {
     pub fn standings(&self) -> &[Standing] {
         &self.standings
     }
+
+    /// See [`Seed`].
+    pub(crate) const fn seed(&self) -> Option<Seed> {
+        match &self.claim {
+            Some((_, seed)) => Some(*seed),
+            None => None,
+        }
+    }
+
+    /// The claim to conclude once there is an answer.
+    pub(crate) fn claim(&self) -> Option<Claim> {
+        self.claim.as_ref().map(|(claim, _)| claim.clone())
+    }
+
+    pub(crate) fn take_turn(&mut self) -> (Option<Share>, Turn) {
+        (self.share.take(), std::mem::replace(&mut self.turn, Turn::Alone))
+    }
+}
+
+/// What the guard says to a request that it does not refuse.
+pub enum Passage {
+    /// It may be handled.
+    Admitted(Box<Admission>),
+    /// It was answered before; this is the answer.
+    Replayed(Kept, Vec<Standing>),
 }
 
 /// A refusal, and where the limits stand if they were asked.
@@ -97,9 +119,13 @@ impl From<Problem> for Refusal {
 pub struct Guard {
     tokens: Arc<AccessTokens>,
     keys: Arc<Keys>,
-    redis: Arc<Redis>,
     usage: UsageCounters,
-    limiter: Limiter,
+    plans: Arc<Plans>,
+    gate: Arc<Gate>,
+    answers: Arc<Answers>,
+    breakers: Breakers,
+    scrape_token: Option<String>,
+    local: LocalLimits,
 }
 
 impl Guard {
@@ -111,9 +137,13 @@ impl Guard {
         Ok(Self {
             tokens: environment.tokens().await?,
             keys: environment.keys().await?,
-            redis: environment.redis().await?,
             usage: UsageCounters::new(environment.dynamo().await?),
-            limiter: Limiter::default(),
+            plans: environment.plans().await?,
+            gate: environment.gate().await?,
+            answers: environment.answers().await?,
+            breakers: environment.breakers().await?.clone(),
+            scrape_token: environment.scrape_token().await?,
+            local: LocalLimits::default(),
         })
     }
 
@@ -124,39 +154,188 @@ impl Guard {
 
     /// Admission to a route that needs no guard.
     pub(crate) fn unguarded(route: &Route) -> Option<Admission> {
-        (!Self::is_needed(route)).then_some(Admission { caller: None, standings: Vec::new() })
+        (!Self::is_needed(route)).then_some(Admission::of(None, Vec::new()))
     }
 
-    /// Admits a request or says why not: checks without I/O first, then who calls, then one trip for all limits.
+    /// Who calls, if the route asks for it, and whether they may: no I/O where it can be done without.
     ///
     /// # Errors
-    /// [`Refusal`]
-    pub async fn admit(&self, route: &Route, incoming: &Incoming) -> Result<Admission, Refusal> {
+    /// 401 and 403
+    pub async fn identify(&self, route: &Route, incoming: &Incoming) -> Result<Option<Caller>, Problem> {
         let caller = match route.access {
             Access::Public => None,
             Access::Session | Access::Caller | Access::Scoped(_) => Some(self.authenticate(incoming).await?),
+            Access::Scraper => {
+                self.scraper(incoming)?;
+                None
+            }
         };
         if let Some(caller) = &caller {
             authorize(route.access, caller)?;
         }
-        let Some((limits, on_outage)) = budget(route, incoming, caller.as_ref()) else {
-            return Ok(Admission { caller, standings: Vec::new() });
+        Ok(caller)
+    }
+
+    /// Admits a request or says why not: one trip for its limits, its idempotency key, its part in shared work
+    /// and the breakers it depends on; none where a limit denied it a moment ago.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub async fn admit(
+        &self,
+        route: &Route,
+        incoming: &Incoming,
+        caller: Option<Caller>,
+        ask: Ask,
+    ) -> Result<Passage, Refusal> {
+        let token = random::token();
+        let claim = claim(route, incoming, caller.as_ref(), &token)?;
+        let share = ask.share.map(|share| share.named(&token));
+        let plan = self.plan(caller.as_ref(), REMEMBERED).await;
+        let Some((mut limits, on_outage)) = budget(route, incoming, caller.as_ref(), plan) else {
+            return Ok(Passage::Admitted(Box::new(Admission::of(caller, Vec::new()))));
         };
-        let verdict = match self.limiter.admit(&self.redis, &limits, incoming.deadline).await {
-            Verdict::Unknown(error) => {
-                tracing::warn!(error = %crate::telemetry::chain(&error), route = route.operation, "limits unknown");
-                match on_outage {
-                    OnOutage::Refuse => return Err(Problem::from(error).into()),
-                    OnOutage::LocalLimit => self.limiter.admit_locally(&limits),
-                }
-            }
-            known => known,
-        };
-        match verdict {
-            Verdict::Admitted(standings) => Ok(Admission { caller, standings }),
-            Verdict::Denied(standings) => Err(denied(standings)),
-            Verdict::Unknown(error) => Err(Problem::from(error).into()),
+        if let Some(standings) = self.local.recall(&limits) {
+            metrics::limits(LimitDecision::Remembered);
+            return Err(denied(standings));
         }
+        let pass = async |limits: &[Limit]| {
+            let breakers = self.breakers.of(route.depends_on).collect();
+            let (claim, share) = (claim.as_ref(), share.as_ref());
+            let asked = Asked { limits, cost: ask.cost, claim, share, breakers, now_us: 0 };
+            self.gate.pass(&asked, incoming.deadline).await
+        };
+        let mut verdict = pass(&limits).await;
+        if matches!(verdict, Verdict::Denied(_)) {
+            // A plan that was raised a moment ago is worth a second look, and a second trip.
+            let now = self.plan(caller.as_ref(), LOOK_AGAIN).await;
+            if let Some((raised, _)) = budget(route, incoming, caller.as_ref(), now).filter(|_| now != plan) {
+                limits = raised;
+                verdict = pass(&limits).await;
+            }
+        }
+        match verdict {
+            Verdict::Admitted(passed) => {
+                metrics::limits(LimitDecision::Admitted);
+                self.passage(passed, caller, claim, share)
+            }
+            Verdict::Denied(standings) => {
+                metrics::limits(LimitDecision::Denied);
+                self.local.remember(&limits, &standings);
+                Err(denied(standings))
+            }
+            Verdict::Unknown(error) => {
+                let limits = Some(limits).filter(|_| on_outage == OnOutage::LocalLimit && claim.is_none());
+                self.alone(limits.as_deref(), ask.cost, caller, error)
+            }
+        }
+    }
+
+    async fn plan(&self, caller: Option<&Caller>, age_max: Duration) -> Plan {
+        match caller {
+            Some(caller) => self.plans.of(caller.tenant, age_max).await,
+            None => Plan::default(),
+        }
+    }
+
+    /// What follows for a request that its limits admitted.
+    fn passage(
+        &self,
+        passed: Passed,
+        caller: Option<Caller>,
+        claim: Option<Claim>,
+        share: Option<Share>,
+    ) -> Result<Passage, Refusal> {
+        let Passed { standings, record, turn } = passed;
+        let (found, problem) = match (record, claim) {
+            (Record::None, _) | (Record::Claimed { .. }, None) => {
+                return Ok(Passage::Admitted(Box::new(Admission {
+                    share,
+                    turn,
+                    ..Admission::of(caller, standings)
+                })));
+            }
+            (Record::Claimed { first_us }, Some(claim)) => {
+                metrics::idempotency(Idempotency::Claimed);
+                let seed = self.answers.seed(&claim, first_us);
+                let claim = Some((claim, seed));
+                let admission = Admission { claim, share, turn, ..Admission::of(caller, standings) };
+                return Ok(Passage::Admitted(Box::new(admission)));
+            }
+            (Record::Done(sealed), claim) => match claim.and_then(|claim| self.answers.open(&claim, &sealed))
+            {
+                Some(kept) => {
+                    metrics::idempotency(Idempotency::Replayed);
+                    return Ok(Passage::Replayed(kept, standings));
+                }
+                None => (Idempotency::Replayed, Problem::internal("a kept answer cannot be opened")),
+            },
+            (Record::Running(left), _) => {
+                let detail =
+                    "A request with this `Idempotency-Key` is still running. Wait as `Retry-After` says.";
+                let problem = Problem::new(Kind::IdempotencyInProgress, detail);
+                // Usually it ends long before its claim does.
+                (Idempotency::Running, problem.retry_after(left.min(Duration::from_secs(2))))
+            }
+            (Record::Mismatch, _) => {
+                let detail =
+                    "This `Idempotency-Key` was used for another request. Use a new key for each request.";
+                (Idempotency::Mismatch, Problem::new(Kind::IdempotencyMismatch, detail))
+            }
+        };
+        metrics::idempotency(found);
+        Err(Refusal { problem, standings })
+    }
+
+    /// Without the fleet: this environment's own counts, where the route lets them do (`limits`).
+    fn alone(
+        &self,
+        limits: Option<&[Limit]>,
+        cost: u64,
+        caller: Option<Caller>,
+        error: RedisError,
+    ) -> Result<Passage, Refusal> {
+        let Some(limits) = limits else {
+            metrics::limits(LimitDecision::Unknown);
+            return Err(Problem::from(error).into());
+        };
+        // While trips are skipped, one line a request would say nothing new.
+        if !matches!(error, RedisError::Skipped) {
+            tracing::warn!(error = %crate::telemetry::chain(&error), "limits unknown");
+        }
+        match self.local.admit_share(limits, cost) {
+            Ok(standings) => {
+                metrics::limits(LimitDecision::AdmittedLocally);
+                Ok(Passage::Admitted(Box::new(Admission::of(caller, standings))))
+            }
+            Err(standings) => {
+                metrics::limits(LimitDecision::DeniedLocally);
+                Err(denied(standings))
+            }
+        }
+    }
+
+    /// Keeps the answer of a claim, or gives the claim back where trying again may help.
+    pub(crate) async fn conclude(&self, claim: &Claim, rendered: &Rendered, deadline: Deadline) {
+        let deadline = Deadline::after(deadline.left().max(CONCLUDE_AT_LEAST));
+        let ended = if rendered.status() < 500 {
+            self.answers.keep(claim, &rendered.kept(), deadline).await
+        } else {
+            self.answers.release(claim, deadline).await
+        };
+        match ended {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!("another attempt had taken an idempotency key over"),
+            Err(error) => tracing::warn!(error = %crate::telemetry::chain(&error), "an answer was not kept"),
+        }
+    }
+
+    /// Tells the fleet what this environment has counted, now.
+    ///
+    /// # Errors
+    /// [`RedisError`]
+    pub async fn flush(&self, deadline: Deadline) -> Result<(), RedisError> {
+        self.gate.flush(deadline).await
     }
 
     /// What an admitted call leaves behind, done while it is answered: the key was used, the call counts.
@@ -178,149 +357,5 @@ impl Guard {
                 tracing::warn!(error = %crate::telemetry::chain(&error), what, "not noted");
             }
         }
-    }
-
-    async fn authenticate(&self, incoming: &Incoming) -> Result<Caller, Problem> {
-        let header = incoming.header("authorization").ok_or_else(|| {
-            Problem::unauthorized("Send `Authorization: Bearer` with an access token or an API key.")
-        })?;
-        let scheme_and_token =
-            header.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let (_, token) = scheme_and_token.ok_or_else(|| {
-            Problem::unauthorized("The Authorization header must be `Bearer`, a space, and the token or key.")
-        })?;
-        if ApiKey::looks_like(token) {
-            self.by_key(token.trim()).await
-        } else {
-            self.by_token(token.trim(), incoming)
-        }
-    }
-
-    async fn by_key(&self, text: &str) -> Result<Caller, Problem> {
-        let key = ApiKey::parse(text).ok_or_else(|| {
-            Problem::unauthorized(
-                "This is not an API key: its form or checksum is wrong. Was it copied whole?",
-            )
-        })?;
-        let record = self
-            .keys
-            .find(&key, Millis::now())
-            .await?
-            .ok_or_else(|| Problem::unauthorized("This API key is unknown, revoked or expired."))?;
-        Ok(Caller {
-            tenant: TenantCtx::admitted(record.tenant),
-            user: record.created_by,
-            via: Via::Key,
-            role: None,
-            scopes: record.scopes,
-            environment: record.environment,
-            key: Some(record.id),
-        })
-    }
-
-    fn by_token(&self, token: &str, incoming: &Incoming) -> Result<Caller, Problem> {
-        let claims = self.tokens.verify(token).map_err(|error| {
-            Problem::unauthorized(match error {
-                TokenError::Expired => "The access token has expired. Refresh it.",
-                TokenError::Invalid => "The access token is not valid. Sign in again.",
-            })
-        })?;
-        let (tenant, role) = choose(&claims.tenants, incoming.header(TENANT_HEADER))?;
-        Ok(Caller {
-            tenant: TenantCtx::admitted(tenant),
-            user: claims.sub,
-            via: Via::Session,
-            role: Some(role),
-            scopes: role.scopes().to_vec(),
-            environment: KeyEnvironment::Live,
-            key: None,
-        })
-    }
-}
-
-/// The tenant that a session acts in: the one named, or the only one.
-fn choose(tenants: &[(TenantId, Role)], named: Option<&str>) -> Result<(TenantId, Role), Problem> {
-    match (named, tenants) {
-        (Some(named), _) => {
-            tenants.iter().find(|(id, _)| id.to_string() == named).copied().ok_or_else(|| {
-                Problem::new(
-                    Kind::Forbidden,
-                    format!("The header `{TENANT_HEADER}` names no tenant of yours."),
-                )
-            })
-        }
-        (None, [only]) => Ok(*only),
-        (None, []) => Err(Problem::new(Kind::Forbidden, "You do not belong to any tenant.")),
-        (None, _) => Err(Problem::new(
-            Kind::InvalidRequest,
-            format!("You belong to several tenants. Name one in the header `{TENANT_HEADER}`."),
-        )),
-    }
-}
-
-fn authorize(access: Access, caller: &Caller) -> Result<(), Problem> {
-    match access {
-        Access::Session if caller.via != Via::Session => {
-            Err(Problem::new(Kind::Forbidden, "This route is for signed-in users. API keys cannot use it."))
-        }
-        Access::Scoped(scope) if !caller.scopes.contains(&scope) => Err(Problem::new(
-            Kind::Forbidden,
-            format!("These credentials lack the scope `{}`.", scope.as_str()),
-        )),
-        Access::Public | Access::Session | Access::Caller | Access::Scoped(_) => Ok(()),
-    }
-}
-
-/// The limits of a call, and what happens when they cannot be asked.
-fn budget(route: &Route, incoming: &Incoming, caller: Option<&Caller>) -> Option<(Vec<Limit>, OnOutage)> {
-    match (route.budget, caller) {
-        (Budget::Unlimited, _) => None,
-        (Budget::PerIp { calls, per, on_outage }, _) => {
-            let identity = format!("{}|{}", route.operation, incoming.ip_block());
-            Some((vec![Limit::new("ip", calls, per, &identity)], on_outage))
-        }
-        (Budget::PerCaller { calls, per, on_outage }, Some(caller)) => {
-            let own = format!("{}|{}", route.operation, caller.actor());
-            let tenant = caller.tenant.id().to_string();
-            let limits = vec![
-                Limit::new("caller", calls, per, &own),
-                Limit::new("tenant", TENANT_CALLS, MINUTE, &tenant),
-            ];
-            Some((limits, on_outage))
-        }
-        (Budget::PerCaller { .. }, None) => None,
-    }
-}
-
-fn denied(standings: Vec<Standing>) -> Refusal {
-    let wait = standings.iter().map(|standing| standing.wait).max().unwrap_or(Duration::from_secs(1));
-    let violated: Vec<_> = standings.iter().filter(|s| !s.wait.is_zero()).map(|s| s.name).collect();
-    let limits: Vec<_> = standings
-        .iter()
-        .filter(|s| !s.wait.is_zero())
-        .map(|s| format!("`{}` of {} calls in {} s", s.name, s.quota, s.window.as_secs()))
-        .collect();
-    let mut problem = Problem::new(
-        Kind::RateLimited,
-        format!("The limit {} is used up. Wait as `Retry-After` says.", limits.join(" and ")),
-    )
-    .retry_after(wait);
-    problem.violated_policies = violated;
-    Refusal { problem, standings }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_user_of_several_tenants_has_to_name_one_of_them() {
-        let (ana, bea, other) = (TenantId::generate(), TenantId::generate(), TenantId::generate());
-        let both = [(ana, Role::Owner), (bea, Role::Viewer)];
-        assert_eq!(choose(&both, Some(&bea.to_string())).unwrap(), (bea, Role::Viewer));
-        assert_eq!(choose(&both, None).unwrap_err().kind, Kind::InvalidRequest);
-        assert_eq!(choose(&both, Some(&other.to_string())).unwrap_err().kind, Kind::Forbidden);
-        assert_eq!(choose(&both[..1], None).unwrap(), (ana, Role::Owner));
-        assert_eq!(choose(&[], None).unwrap_err().kind, Kind::Forbidden);
     }
 }

@@ -9,24 +9,35 @@
 //! content                                         the product: what creators pay for
 //! ai                                              the gateway to language models
 //! auth                                            who somebody is
-//! tenants  limits                                 domains: no HTTP, no SDK types
+//! scrape                                          what the fleet counted
+//! gate                                            what a call asks of the fleet, in one trip
+//! limits  breaker  coalesce  idempotency          what the fleet shares
+//! tenants                                         domains: no HTTP, no SDK types
 //! dynamo  redis  outbound  secrets                adapters: the only files that name their SDK
-//! contract  settings  telemetry  clock            ground: words, not behaviour
+//! metrics                                         what is counted
+//! contract  settings  telemetry  clock  random    ground: words, not behaviour
 //! ```
 
 pub mod ai;
 pub mod auth;
+pub mod breaker;
 pub mod clock;
+pub mod coalesce;
 pub mod content;
 pub mod contract;
 pub mod dynamo;
 pub mod endpoint;
 pub mod environment;
+pub mod gate;
 pub mod guard;
 pub mod http;
+pub mod idempotency;
 pub mod limits;
+pub mod metrics;
 pub mod outbound;
+pub mod random;
 pub mod redis;
+pub mod scrape;
 pub mod secrets;
 pub mod serve;
 pub mod settings;

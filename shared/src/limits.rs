@@ -1,25 +1,21 @@
-//! Rate limits for the whole fleet: several limits in one trip, all or nothing, by the server's clock.
+//! Rate limits: the rules, what is counted for whom, and this environment's own counts.
 //!
-//! The algorithm is the generic cell rate algorithm (ITU-T I.371): a limit stores one time, the theoretical
-//! arrival time of the next call, and admits a call that is not earlier than that time less the burst.
+//! The fleet's counts are one part of the gate, which runs the same rules in Lua, by the
+//! server's clock, all limits of a call or none.
 
-mod gcra;
 mod local;
+mod rule;
 
-pub use gcra::{Gcra, Step};
+pub use rule::{Algorithm, Rule, State, Step};
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
 
-use crate::clock::{Deadline, Millis};
-use crate::redis::{Redis, RedisError, Script};
-use local::Local;
-
-static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("limits/gcra.lua")));
+use crate::clock::Millis;
+use local::{Denials, Local};
 
 /// What an environment that is cut off may still admit of a limit.
 const SHARE_DURING_OUTAGE: u32 = 10;
@@ -33,19 +29,46 @@ pub struct Limit {
     pub quota: u32,
     /// The window.
     pub window: Duration,
+    algorithm: Algorithm,
     key: String,
 }
 
 impl Limit {
     /// A limit for everything that has the same `identity`.
-    pub fn new(name: &'static str, quota: u32, window: Duration, identity: &str) -> Self {
-        // Hashed: an address is no business of a database's key list.
+    pub fn new(
+        name: &'static str,
+        algorithm: Algorithm,
+        quota: u32,
+        window: Duration,
+        identity: &str,
+    ) -> Self {
+        // Hashed: an address is no business of a database's key list. The algorithm is part of the key,
+        // because none can read what another stored.
         let hash = URL_SAFE_NO_PAD.encode(&digest(&SHA256, identity.as_bytes()).as_ref()[..16]);
-        Self { name, quota, window, key: format!("hz1:lim:{name}:{hash}") }
+        let number = Rule::new(algorithm, quota, window).script_args()[0];
+        Self { name, quota, window, algorithm, key: format!("hz1:lim:{name}:{number}:{hash}") }
     }
 
-    fn gcra(&self) -> Gcra {
-        Gcra::new(self.quota, self.window)
+    /// Where the count lies in Redis.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// How it counts.
+    pub fn rule(&self) -> Rule {
+        Rule::new(self.algorithm, self.quota, self.window)
+    }
+
+    /// Where the limit stands after a step of its rule.
+    pub fn standing(&self, step: &Step) -> Standing {
+        Standing {
+            name: self.name,
+            quota: self.quota,
+            window: self.window,
+            remaining: step.remaining,
+            reset: Duration::from_micros(step.reset_us),
+            wait: Duration::from_micros(step.wait_us),
+        }
     }
 }
 
@@ -66,62 +89,42 @@ pub struct Standing {
     pub wait: Duration,
 }
 
-/// What the limits say. An answer that did not come is neither yes nor no.
-#[derive(Debug)]
-pub enum Verdict {
-    /// Every limit admits the call, and it has been counted.
-    Admitted(Vec<Standing>),
-    /// At least one limit does not; nothing has been counted.
-    Denied(Vec<Standing>),
-    /// Nobody knows.
-    Unknown(RedisError),
-}
-
-/// Counts calls for the fleet, and for this environment alone while the fleet cannot be asked.
+/// What this environment knows by itself: its own counts for an outage, and the denials of a moment ago.
 #[derive(Default)]
-pub struct Limiter {
-    local: Local,
+pub struct LocalLimits {
+    counts: Local,
+    denials: Denials,
 }
 
-impl Limiter {
-    /// Asks for one call under all of `limits`.
-    pub async fn admit(&self, redis: &Redis, limits: &[Limit], deadline: Deadline) -> Verdict {
-        let keys: Vec<String> = limits.iter().map(|limit| limit.key.clone()).collect();
-        let mut args = vec![1];
-        args.extend(limits.iter().flat_map(|limit| limit.gcra().script_args()));
-        match redis.run(&SCRIPT, &keys, &args, deadline).await {
-            Ok(answer) => decode(limits, &answer),
-            Err(error) => Verdict::Unknown(error),
-        }
+impl LocalLimits {
+    /// Asks this environment's own counts, at a share of the limits.
+    ///
+    /// # Errors
+    /// Where the limits stand, when one of them denies the call.
+    pub fn admit_share(&self, limits: &[Limit], cost: u64) -> Result<Vec<Standing>, Vec<Standing>> {
+        let share = |limit: &Limit| Limit {
+            quota: (limit.quota / SHARE_DURING_OUTAGE).max(u32::try_from(cost).unwrap_or(u32::MAX)),
+            ..limit.clone()
+        };
+        let reduced: Vec<Limit> = limits.iter().map(share).collect();
+        self.counts.admit(&reduced, cost, Millis::now())
     }
 
-    /// Asks this environment's own counters, at a share of the limits.
-    pub fn admit_locally(&self, limits: &[Limit]) -> Verdict {
-        let reduced: Vec<Limit> = limits
-            .iter()
-            .map(|limit| Limit { quota: (limit.quota / SHARE_DURING_OUTAGE).max(1), ..limit.clone() })
-            .collect();
-        self.local.admit(&reduced, Millis::now())
+    /// Asks this environment's own counts, at the whole of the limits.
+    ///
+    /// # Errors
+    /// Where the limits stand, when one of them denies the call.
+    pub fn admit(&self, limits: &[Limit], cost: u64) -> Result<Vec<Standing>, Vec<Standing>> {
+        self.counts.admit(limits, cost, Millis::now())
     }
-}
 
-fn decode(limits: &[Limit], answer: &[i64]) -> Verdict {
-    let micros = |value: i64| Duration::from_micros(u64::try_from(value).unwrap_or(0));
-    let standing = |(limit, part): (&Limit, &[i64])| Standing {
-        name: limit.name,
-        quota: limit.quota,
-        window: limit.window,
-        remaining: u32::try_from(part[0]).unwrap_or(0),
-        reset: micros(part[1]),
-        wait: micros(part[2]),
-    };
-    match answer.split_first() {
-        Some((admitted, parts)) if parts.len() == limits.len() * 3 => {
-            let standings = limits.iter().zip(parts.chunks_exact(3)).map(standing).collect();
-            if *admitted == 1 { Verdict::Admitted(standings) } else { Verdict::Denied(standings) }
-        }
-        _ => {
-            Verdict::Unknown(RedisError::malformed("the limit script answered with another number of values"))
-        }
+    /// Keeps a denial of the fleet for a moment.
+    pub fn remember(&self, limits: &[Limit], standings: &[Standing]) {
+        self.denials.remember(limits, standings, Millis::now());
+    }
+
+    /// The denial of a moment ago, if there was one: asking again would bring the same.
+    pub fn recall(&self, limits: &[Limit]) -> Option<Vec<Standing>> {
+        self.denials.recall(limits, Millis::now())
     }
 }

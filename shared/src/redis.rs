@@ -1,15 +1,21 @@
-//! Redis over Upstash's REST API: scripts and a ping, each within a hard deadline.
+//! Redis over Upstash's REST API: trips of scripts and commands, each within a hard deadline.
 //!
-//! Invariant: nothing outside this module sees the client, and nothing here waits for seconds.
+//! Invariant: nothing outside this module sees the client, and nothing here waits for seconds. While Redis
+//! is away, trips are not even tried.
+
+mod circuit;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 pub use upstash_redis_rs::Script;
-use upstash_redis_rs::{Builder, Error};
+use upstash_redis_rs::{Builder, Error, FromReply, Pipeline, Reply, Slots};
 
-use crate::clock::Deadline;
+use crate::clock::{Deadline, Millis};
+use crate::metrics::{self, Called, Ended, RedisTrip};
+use crate::telemetry;
+use circuit::Circuit;
 
 /// Why Redis gave no answer that could be used.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +26,9 @@ pub enum RedisError {
     /// It answered, but not what was asked: a wrong token, a broken script, a proxy in between.
     #[error("Redis refused the call")]
     Refused(#[source] Error),
+    /// It failed just now, so it was not asked.
+    #[error("Redis was not asked: it failed several times just now")]
+    Skipped,
 }
 
 impl From<Error> for RedisError {
@@ -38,11 +47,77 @@ impl RedisError {
     }
 }
 
+/// What a command or script answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// Nothing there.
+    Nil,
+    /// An integer.
+    Int(i64),
+    /// Bytes, usually text.
+    Text(Vec<u8>),
+    /// Several.
+    List(Vec<Self>),
+}
+
+impl Value {
+    /// The integer, also where it is written as text.
+    pub fn int(&self) -> Option<i64> {
+        match self {
+            Self::Int(int) => Some(*int),
+            Self::Text(_) => self.text()?.parse().ok(),
+            Self::Nil | Self::List(_) => None,
+        }
+    }
+
+    /// The text; nothing where it is empty or no text.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(bytes) => std::str::from_utf8(bytes).ok().filter(|text| !text.is_empty()),
+            Self::Nil | Self::Int(_) | Self::List(_) => None,
+        }
+    }
+
+    /// The members.
+    pub fn list(&self) -> &[Self] {
+        match self {
+            Self::List(values) => values,
+            Self::Nil | Self::Int(_) | Self::Text(_) => &[],
+        }
+    }
+}
+
+impl FromReply for Value {
+    fn from_reply(reply: Reply) -> Result<Self, Error> {
+        Ok(match reply {
+            Reply::Nil => Self::Nil,
+            Reply::Int(int) => Self::Int(int),
+            Reply::Bytes(bytes) => Self::Text(bytes),
+            Reply::Array(items) => {
+                Self::List(items.into_iter().map(Self::from_reply).collect::<Result<_, _>>()?)
+            }
+        })
+    }
+}
+
 /// The database of the fleet.
 pub struct Redis {
     client: upstash_redis_rs::Redis,
     connected: AtomicBool,
+    circuit: Circuit,
     trip: Duration,
+}
+
+enum Step<'a> {
+    Script { script: &'a Script, keys: Vec<String>, args: Vec<String> },
+    Command { name: &'static str, args: Vec<String> },
+}
+
+/// Scripts and commands that travel together. Other callers' may run in between.
+#[must_use = "a trip does nothing until it is sent"]
+pub struct Trip<'a> {
+    redis: &'a Redis,
+    steps: Vec<Step<'a>>,
 }
 
 impl Redis {
@@ -53,48 +128,49 @@ impl Redis {
     pub fn new(url: &str, token: &str, trip: Duration) -> Result<Self, RedisError> {
         let builder: Builder = upstash_redis_rs::Redis::builder(url, token);
         let client = builder.deadline(trip).connect_timeout(first(trip)).build()?;
-        Ok(Self { client, connected: AtomicBool::new(false), trip })
+        Ok(Self { client, connected: AtomicBool::new(false), circuit: Circuit::default(), trip })
     }
 
-    /// Runs a script that answers with a list of integers.
+    /// A trip without steps.
+    pub const fn trip(&self) -> Trip<'_> {
+        Trip { redis: self, steps: Vec::new() }
+    }
+
+    /// Runs one script that answers with a list.
     ///
     /// # Errors
     /// [`RedisError`], at the latest when the trip's time or `deadline` is over.
     pub fn run<'a>(
         &'a self,
         script: &'a Script,
-        keys: &'a [String],
-        args: &'a [u64],
+        keys: &[String],
+        args: &[String],
         deadline: Deadline,
-    ) -> BoxFuture<'a, Result<Vec<i64>, RedisError>> {
+    ) -> BoxFuture<'a, Result<Vec<Value>, RedisError>> {
+        let trip = self.trip().script(script, keys.to_vec(), args.to_vec());
         Box::pin(async move {
-            let mut call = self.client.eval(script).deadline(self.time_for_a_trip(deadline));
-            for key in keys {
-                call = call.key(key);
+            match trip.send(deadline).await?.pop() {
+                Some(Ok(Value::List(values))) => Ok(values),
+                Some(Err(error)) => Err(error),
+                _ => Err(RedisError::malformed("a script answered with something other than a list")),
             }
-            for arg in args {
-                call = call.arg(arg);
-            }
-            self.noted(call.send().await)
         })
     }
 
-    /// Removes a key.
+    /// Runs one command.
     ///
     /// # Errors
     /// [`RedisError`]
-    pub fn remove<'a>(&'a self, key: &'a str, deadline: Deadline) -> BoxFuture<'a, Result<(), RedisError>> {
-        let call = self.client.del(key).deadline(self.time_for_a_trip(deadline));
-        Box::pin(async move { self.noted(call.send().await).map(|_| ()) })
-    }
-
-    /// Whether it answers.
-    ///
-    /// # Errors
-    /// [`RedisError`]
-    pub fn ping(&self, deadline: Deadline) -> BoxFuture<'_, Result<(), RedisError>> {
-        let call = self.client.ping().deadline(self.time_for_a_trip(deadline));
-        Box::pin(async move { self.noted(call.send().await).map(|_| ()) })
+    pub fn command<'a>(
+        &'a self,
+        name: &'static str,
+        args: &[&str],
+        deadline: Deadline,
+    ) -> BoxFuture<'a, Result<Value, RedisError>> {
+        let trip = self.trip().command(name, args.iter().map(|arg| (*arg).to_owned()).collect());
+        Box::pin(async move {
+            trip.send(deadline).await?.pop().unwrap_or_else(|| Err(RedisError::malformed("no answer")))
+        })
     }
 
     fn time_for_a_trip(&self, deadline: Deadline) -> Duration {
@@ -102,8 +178,84 @@ impl Redis {
     }
 
     fn noted<T>(&self, result: Result<T, Error>) -> Result<T, RedisError> {
-        self.connected.store(result.is_ok(), Ordering::Relaxed);
-        Ok(result?)
+        match result {
+            Ok(value) => {
+                self.connected.store(true, Ordering::Relaxed);
+                self.circuit.succeeded();
+                metrics::redis_trip(RedisTrip::Answered);
+                Ok(value)
+            }
+            Err(error) => {
+                metrics::redis_trip(RedisTrip::Failed);
+                if let Some(pause) = self.circuit.failed(Millis::now()) {
+                    let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+                    tracing::warn!(error = %telemetry::chain(&error), pauseMs = pause_ms, "Redis is left alone");
+                }
+                Err(error.into())
+            }
+        }
+    }
+}
+
+impl<'a> Trip<'a> {
+    /// With a script.
+    pub fn script(mut self, script: &'a Script, keys: Vec<String>, args: Vec<String>) -> Self {
+        self.steps.push(Step::Script { script, keys, args });
+        self
+    }
+
+    /// With a command.
+    pub fn command(mut self, name: &'static str, args: Vec<String>) -> Self {
+        self.steps.push(Step::Command { name, args });
+        self
+    }
+
+    /// Makes the trip: one HTTP request, or two where the server had forgotten a script.
+    ///
+    /// # Errors
+    /// [`RedisError`] of the whole trip; what a single step was refused for is in its place.
+    pub fn send(
+        self,
+        deadline: Deadline,
+    ) -> BoxFuture<'a, Result<Vec<Result<Value, RedisError>>, RedisError>> {
+        Box::pin(async move {
+            if self.redis.circuit.is_open() {
+                metrics::redis_trip(RedisTrip::Skipped);
+                return Err(RedisError::Skipped);
+            }
+            let deadline = Deadline::after(self.redis.time_for_a_trip(deadline));
+            telemetry::redis_trip();
+            let started = Instant::now();
+            let first = self.redis.noted(self.pipeline(deadline, |_| true, false).send().await);
+            let ended = if first.is_ok() { Ended::Ok } else { Ended::Error };
+            metrics::dependency(Called::Redis, ended, started.elapsed());
+            let mut slots = first?;
+            let forgotten: Vec<bool> = (0..self.steps.len()).map(|i| slots.lacks_script(i)).collect();
+            let mut taught = if forgotten.contains(&true) {
+                telemetry::redis_trip();
+                self.redis.noted(self.pipeline(deadline, |i| forgotten[i], true).send().await)?
+            } else {
+                Slots::default()
+            };
+            let mut next = 0..;
+            let mut take = |index: usize| match forgotten[index] {
+                true => taught.take(next.next().unwrap_or_default()),
+                false => slots.take(index),
+            };
+            Ok((0..self.steps.len()).map(|index| take(index).map_err(RedisError::from)).collect())
+        })
+    }
+
+    fn pipeline(&self, deadline: Deadline, wanted: impl Fn(usize) -> bool, teach: bool) -> Pipeline<'_> {
+        let mut pipeline = self.redis.client.pipeline().deadline(deadline.left());
+        for (_, step) in self.steps.iter().enumerate().filter(|(index, _)| wanted(*index)) {
+            pipeline = match step {
+                Step::Script { script, keys, args } if teach => pipeline.eval(script, keys, args),
+                Step::Script { script, keys, args } => pipeline.evalsha(script, keys, args),
+                Step::Command { name, args } => pipeline.command(name, args),
+            };
+        }
+        pipeline
     }
 }
 

@@ -18,6 +18,9 @@ pub struct Secrets {
     /// The key of the model's provider; absent where no model is configured.
     #[serde(default)]
     pub ai_key: Option<String>,
+    /// What `GET /api/metrics` asks for. Without it nobody can scrape.
+    #[serde(default)]
+    pub scrape_token: Option<String>,
 }
 
 /// A signing key with the name that tokens carry in `kid`.

@@ -1,5 +1,11 @@
 //! Cold start, then one request from top to bottom.
 
+mod log;
+mod schedule;
+mod shutdown;
+
+pub use schedule::on_schedule;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,30 +16,80 @@ use lambda_http::aws_lambda_events::encodings::Body;
 use lambda_http::http::{Method as HttpMethod, Response};
 use lambda_http::{Request, RequestExt as _, service_fn};
 use tokio::sync::OnceCell;
-use tracing::Level;
 
 use crate::clock::{Deadline, Millis};
 use crate::contract::ids::RequestId;
-use crate::contract::schedule::Schedule;
 use crate::contract::{Contract, Route};
-use crate::endpoint::{Call, Endpoint};
+use crate::endpoint::{Call, Parsed, PreparedEndpoint};
 use crate::environment::{Environment, StartError};
-use crate::guard::{Admission, Guard, Refusal};
+use crate::guard::{Admission, Ask, Caller, Guard, Passage, Refusal};
 use crate::http::{Incoming, Kind, Problem, Rendered, is_method, parameters_of};
-use crate::telemetry;
+use crate::metrics;
+use crate::telemetry::{self, TRIPS};
+use log::{Line, Log};
 
 pub use lambda_http::Error;
 
 /// An answer does not wait longer for what it leaves behind.
 const NOTE_WITHIN: Duration = Duration::from_secs(1);
+/// Lambda gives an environment half a second after SIGTERM.
+const FLUSH_WITHIN: Duration = Duration::from_millis(300);
 /// Between our answer and the end that Lambda sets, so that the answer still leaves.
 const MARGIN: Duration = Duration::from_millis(250);
 
 /// An endpoint behind its border. Boxed here, so that each function compiles the pipeline once and not once
 /// per endpoint.
-type Handler =
-    Box<dyn Fn(Incoming, Admission) -> BoxFuture<'static, Result<Rendered, Problem>> + Send + Sync>;
-type Connect = for<'a> fn(&'a Environment) -> BoxFuture<'a, Result<Handler, StartError>>;
+trait Handler: Send + Sync {
+    /// Reads a request and lets the endpoint look at it.
+    fn prepare<'a>(
+        &'a self,
+        incoming: &'a Arc<Incoming>,
+        caller: Option<&'a Caller>,
+    ) -> BoxFuture<'a, Looked>;
+}
+
+/// A request that was read, and waits for its admission.
+trait Prepared: Send {
+    fn answer(self: Box<Self>, admission: Admission) -> BoxFuture<'static, Result<Rendered, Problem>>;
+}
+
+/// What the endpoint wants of the gate, and the request that waits for it.
+type Looked = Result<(Ask, Box<dyn Prepared>), Problem>;
+
+type Connect = for<'a> fn(&'a Environment) -> BoxFuture<'a, Result<Box<dyn Handler>, StartError>>;
+
+struct Connected<E>(Arc<E>);
+
+struct Waiting<E: PreparedEndpoint> {
+    endpoint: Arc<E>,
+    incoming: Arc<Incoming>,
+    parsed: Parsed<E::Answers>,
+    prepared: E::Prepared,
+}
+
+impl<E: PreparedEndpoint> Handler for Connected<E> {
+    fn prepare<'a>(
+        &'a self,
+        incoming: &'a Arc<Incoming>,
+        caller: Option<&'a Caller>,
+    ) -> BoxFuture<'a, Looked> {
+        Box::pin(async move {
+            let parsed = Parsed::read(incoming)?;
+            let (prepared, ask) = self.0.prepare(&parsed, caller).await?;
+            let (endpoint, incoming) = (Arc::clone(&self.0), Arc::clone(incoming));
+            Ok((ask, Box::new(Waiting { endpoint, incoming, parsed, prepared }) as Box<dyn Prepared>))
+        })
+    }
+}
+
+impl<E: PreparedEndpoint> Prepared for Waiting<E> {
+    fn answer(self: Box<Self>, admission: Admission) -> BoxFuture<'static, Result<Rendered, Problem>> {
+        Box::pin(async move {
+            let call = Call::new(self.parsed, self.incoming, admission);
+            Rendered::success(&E::Answers::ROUTE, self.endpoint.handle(call, self.prepared).await?)
+        })
+    }
+}
 
 /// A Lambda function: the endpoints it answers.
 #[derive(Default)]
@@ -44,7 +100,7 @@ pub struct Function {
 struct Registered {
     route: Route,
     connect: Connect,
-    handler: OnceCell<Handler>,
+    handler: OnceCell<Box<dyn Handler>>,
 }
 
 impl Function {
@@ -55,7 +111,7 @@ impl Function {
 
     /// With an endpoint.
     #[must_use]
-    pub fn answers<E: Endpoint>(mut self) -> Self {
+    pub fn answers<E: PreparedEndpoint>(mut self) -> Self {
         let route = E::Answers::ROUTE;
         self.endpoints.push(Registered { route, connect: connect::<E>, handler: OnceCell::new() });
         self
@@ -73,6 +129,7 @@ impl Function {
             telemetry::start();
             let served = Arc::new(Served { endpoints: self.endpoints, ..Served::default() });
             served.warm_up().await;
+            shutdown::when_ended(Arc::clone(&served)).await;
             let answer = move |request: Request| -> BoxFuture<'static, Result<Response<Body>, Infallible>> {
                 let served = Arc::clone(&served);
                 Box::pin(async move { Ok(served.answer(request).await) })
@@ -82,18 +139,12 @@ impl Function {
     }
 }
 
-fn connect<E: Endpoint>(environment: &Environment) -> BoxFuture<'_, Result<Handler, StartError>> {
-    Box::pin(async move {
-        let endpoint = Arc::new(E::connect(environment).await?);
-        let handler: Handler = Box::new(move |incoming, admission| {
-            let endpoint = Arc::clone(&endpoint);
-            Box::pin(async move {
-                let call = Call::read(incoming, admission)?;
-                Rendered::success(&E::Answers::ROUTE, endpoint.handle(call).await?)
-            })
-        });
-        Ok(handler)
-    })
+fn connect<E: PreparedEndpoint>(
+    environment: &Environment,
+) -> BoxFuture<'_, Result<Box<dyn Handler>, StartError>> {
+    Box::pin(
+        async move { Ok(Box::new(Connected(Arc::new(E::connect(environment).await?))) as Box<dyn Handler>) },
+    )
 }
 
 /// A function that is running.
@@ -103,12 +154,6 @@ struct Served {
     environment: Environment,
     guard: OnceCell<Guard>,
     is_warm: AtomicBool,
-}
-
-/// What the canonical log line tells of a request.
-struct Line {
-    operation: &'static str,
-    tenant: Option<String>,
 }
 
 impl Served {
@@ -125,22 +170,27 @@ impl Served {
     async fn ready<'a>(
         &'a self,
         endpoint: &'a Registered,
-    ) -> Result<(&'a Handler, Option<&'a Guard>), StartError> {
+    ) -> Result<(&'a dyn Handler, Option<&'a Guard>), StartError> {
         let guard = if Guard::is_needed(&endpoint.route) {
             Some(self.guard.get_or_try_init(|| Guard::connect(&self.environment)).await?)
         } else {
             None
         };
         let handler = endpoint.handler.get_or_try_init(|| (endpoint.connect)(&self.environment)).await?;
-        Ok((handler, guard))
+        Ok((handler.as_ref(), guard))
     }
 
     async fn answer(&self, request: Request) -> Response<Body> {
         let (started, request_id) = (Instant::now(), RequestId::generate());
         let is_head = request.method() == HttpMethod::HEAD;
         let log = Log::of(&request, !self.is_warm.swap(true, Ordering::Relaxed));
-        let mut line = Line { operation: "none", tenant: None };
-        let (rendered, problem) = match self.process(request, request_id, &mut line).await {
+        if log.cold_start {
+            metrics::cold_start(self.function());
+        }
+        let mut line = Line { operation: "none", tenant: None, trips: Arc::default() };
+        let trips = Arc::clone(&line.trips);
+        let answered = TRIPS.scope(trips, self.process(request, request_id, &mut line)).await;
+        let (rendered, problem) = match answered {
             Ok(rendered) => (rendered, None),
             Err(refusal) => {
                 let mut rendered = Rendered::problem(&refusal.problem, request_id);
@@ -148,8 +198,22 @@ impl Served {
                 (rendered, Some(refusal.problem))
             }
         };
-        log.write(request_id, &line, started, rendered.status(), problem.as_ref());
+        let took = started.elapsed();
+        metrics::request(line.operation, rendered.status(), took);
+        log.write(request_id, &line, took, rendered.status(), problem.as_ref());
         rendered.finish(request_id, is_head)
+    }
+
+    /// Tells the fleet what this environment has counted and did not yet tell.
+    async fn flush(&self) {
+        if let Some(guard) = self.guard.get() {
+            let _ = guard.flush(Deadline::after(FLUSH_WITHIN)).await;
+        }
+    }
+
+    /// The function's name in the contract.
+    fn function(&self) -> &'static str {
+        self.endpoints.first().map_or("not-found", |endpoint| endpoint.route.function)
     }
 
     async fn process(&self, request: Request, id: RequestId, line: &mut Line) -> Result<Rendered, Refusal> {
@@ -157,7 +221,7 @@ impl Served {
         let route = &endpoint.route;
         line.operation = route.operation;
         let deadline = deadline(route, &request);
-        let incoming = Incoming::new(request, parameters, id, deadline);
+        let incoming = Arc::new(Incoming::new(request, parameters, id, deadline));
         if incoming.body_bytes() > route.body_bytes_max {
             let detail = format!(
                 "The body has {} bytes; at most {} are read.",
@@ -171,28 +235,13 @@ impl Served {
                 Problem::unavailable("The service is starting or misconfigured. Try again shortly.")
                     .because(error)
             })?;
-            let admission = match (Guard::unguarded(route), guard) {
-                (Some(admission), _) => admission,
-                (None, Some(guard)) => guard.admit(route, &incoming).await?,
-                (None, None) => return Err(Problem::internal("a guarded route without a guard").into()),
-            };
-            let (caller, standings) = (admission.caller().cloned(), admission.standings().to_vec());
-            line.tenant = caller.as_ref().map(|caller| caller.tenant.id().to_string());
-            let note = async {
-                if let (Some(guard), Some(caller)) = (guard, &caller) {
-                    let noted = tokio::time::timeout(NOTE_WITHIN, guard.note(route, caller)).await;
-                    if noted.is_err() {
-                        tracing::warn!(route = route.operation, "use not noted in time");
-                    }
+            match (Guard::unguarded(route), guard) {
+                (Some(admission), _) => {
+                    let (_, prepared) = handler.prepare(&incoming, None).await?;
+                    Ok(prepared.answer(admission).await?)
                 }
-            };
-            let (outcome, ()) = tokio::join!(handler(incoming, admission), note);
-            match outcome {
-                Ok(mut rendered) => {
-                    rendered.limits(&standings);
-                    Ok(rendered)
-                }
-                Err(problem) => Err(Refusal { problem, standings }),
+                (None, Some(guard)) => guarded(route, &incoming, handler, guard, line).await,
+                (None, None) => Err(Problem::internal("a guarded route without a guard").into()),
             }
         };
         tokio::time::timeout(deadline.left(), answered).await.unwrap_or_else(|_| {
@@ -227,6 +276,62 @@ impl Served {
     }
 }
 
+/// One request past the guard: who calls, what is asked, whether it may be, and then the answer.
+async fn guarded(
+    route: &Route,
+    incoming: &Arc<Incoming>,
+    handler: &dyn Handler,
+    guard: &Guard,
+    line: &mut Line,
+) -> Result<Rendered, Refusal> {
+    let caller = guard.identify(route, incoming).await?;
+    line.tenant = caller.as_ref().map(|caller| caller.tenant.id().to_string());
+    let prepared = handler.prepare(incoming, caller.as_ref()).await;
+    // A request that cannot be read counts as much as one that can, and is refused as one if it is one too many.
+    let (ask, prepared) = match prepared {
+        Ok((ask, prepared)) => (ask, Ok(prepared)),
+        Err(problem) => (Ask::default(), Err(problem)),
+    };
+    let admission = match guard.admit(route, incoming, caller.clone(), ask).await? {
+        Passage::Admitted(admission) => admission,
+        Passage::Replayed(kept, standings) => {
+            let mut rendered = Rendered::replayed(kept);
+            rendered.limits(&standings);
+            return Ok(rendered);
+        }
+    };
+    let (standings, claim) = (admission.standings().to_vec(), admission.claim());
+    let note = async {
+        if let Some(caller) = &caller {
+            let noted = tokio::time::timeout(NOTE_WITHIN, guard.note(route, caller)).await;
+            if noted.is_err() {
+                tracing::warn!(route = route.operation, "use not noted in time");
+            }
+        }
+    };
+    let answer = async {
+        match prepared {
+            Ok(prepared) => prepared.answer(*admission).await,
+            Err(problem) => Err(problem),
+        }
+    };
+    let (outcome, ()) = tokio::join!(answer, note);
+    if let Some(claim) = &claim {
+        let rendered = match &outcome {
+            Ok(rendered) => rendered,
+            Err(problem) => &Rendered::problem(problem, incoming.request_id),
+        };
+        guard.conclude(claim, rendered, incoming.deadline).await;
+    }
+    match outcome {
+        Ok(mut rendered) => {
+            rendered.limits(&standings);
+            Ok(rendered)
+        }
+        Err(problem) => Err(Refusal { problem, standings }),
+    }
+}
+
 /// The route's own deadline, or what Lambda leaves of it.
 fn deadline(route: &Route, request: &Request) -> Deadline {
     let own = Duration::from_millis(route.deadline_ms);
@@ -235,96 +340,4 @@ fn deadline(route: &Route, request: &Request) -> Deadline {
     let end = request.lambda_context_ref().map(|context| Millis(context.deadline)).filter(|end| *end > now);
     let left = end.map_or(own, |end| end.since(now).saturating_sub(MARGIN));
     Deadline::after(own.min(left))
-}
-
-/// The members of the canonical line that are known before the answer.
-struct Log {
-    method: HttpMethod,
-    path_bytes: usize,
-    aws_request_id: String,
-    trace_id: Option<String>,
-    function: String,
-    cold_start: bool,
-}
-
-impl Log {
-    fn of(request: &Request, cold_start: bool) -> Self {
-        let context = request.lambda_context_ref();
-        Self {
-            method: request.method().clone(),
-            path_bytes: request.uri().path().len(),
-            aws_request_id: context.map(|context| context.request_id.clone()).unwrap_or_default(),
-            trace_id: context.and_then(|context| context.xray_trace_id.clone()),
-            function: context.map(|context| context.env_config.function_name.clone()).unwrap_or_default(),
-            cold_start,
-        }
-    }
-
-    fn write(&self, id: RequestId, line: &Line, started: Instant, status: u16, problem: Option<&Problem>) {
-        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let code = problem.map(|problem| problem.kind.code());
-        let cause =
-            problem.and_then(|problem| problem.source.as_deref()).map(|source| telemetry::chain(source));
-        macro_rules! line {
-            ($level:expr) => {
-                tracing::event!(
-                    $level,
-                    requestId = %id,
-                    service = "huntaze",
-                    functionName = self.function,
-                    awsRequestId = self.aws_request_id,
-                    traceId = self.trace_id,
-                    method = %self.method,
-                    route = line.operation,
-                    tenant = line.tenant,
-                    status,
-                    code,
-                    cause,
-                    durationMs = duration_ms,
-                    pathBytes = self.path_bytes,
-                    coldStart = self.cold_start,
-                    "request"
-                )
-            };
-        }
-        match problem.map_or(Level::INFO, |problem| problem.kind.level()) {
-            Level::ERROR => line!(Level::ERROR),
-            Level::WARN => line!(Level::WARN),
-            _ => line!(Level::INFO),
-        }
-    }
-}
-
-/// Runs a function that a schedule starts. An error makes Lambda try again and, in the end, keep the event.
-///
-/// # Errors
-/// When the Runtime API cannot be reached.
-pub async fn on_schedule<F>(schedule: &'static Schedule, run: F) -> Result<(), Error>
-where
-    F: AsyncFn(&Environment) -> Result<(), Error>,
-{
-    telemetry::start();
-    let environment = Environment::default();
-    lambda_runtime::run(service_fn(async |event: lambda_runtime::LambdaEvent<serde_json::Value>| {
-        let started = Instant::now();
-        let limit = Duration::from_millis(schedule.deadline_ms);
-        let outcome = tokio::time::timeout(limit, run(&environment)).await;
-        let outcome = outcome.unwrap_or_else(|_| Err(format!("not done after {limit:?}").into()));
-        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (schedule, aws_request_id) = (schedule.function, event.context.request_id);
-        match &outcome {
-            Ok(()) => {
-                tracing::info!(schedule, awsRequestId = aws_request_id, durationMs = duration_ms, "ran");
-            }
-            Err(error) => tracing::error!(
-                schedule,
-                awsRequestId = aws_request_id,
-                durationMs = duration_ms,
-                error = %telemetry::chain(error.as_ref()),
-                "failed"
-            ),
-        }
-        outcome
-    }))
-    .await
 }

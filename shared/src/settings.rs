@@ -21,6 +21,8 @@ pub struct Settings {
     pub upstash_url: String,
     /// The time a trip to Redis has. The first of an environment, which connects, has two and a half times it.
     pub redis_trip: Duration,
+    /// An environment writes its metrics at most this often.
+    pub metrics_flush: Duration,
     /// Whether an account is usable before its address is verified.
     pub sign_up: SignUp,
     /// The model that writes; without one, `builtin` answers.
@@ -54,13 +56,14 @@ pub struct SettingsError {
 }
 
 /// The names of all settings: what is read here and nothing else. The last two may be absent or empty.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 10] = [
     "HUNTAZE_STAGE",
     "HUNTAZE_IDENTITY_TABLE",
     "HUNTAZE_TENANT_TABLE",
     "HUNTAZE_SECRET_ID",
     "HUNTAZE_UPSTASH_URL",
     "HUNTAZE_REDIS_TRIP_MS",
+    "HUNTAZE_METRICS_FLUSH_MS",
     "HUNTAZE_SIGN_UP",
     "HUNTAZE_AI_BASE_URL",
     "HUNTAZE_AI_MODEL",
@@ -98,15 +101,12 @@ impl Settings {
                 });
             }
         };
-        let redis_trip = match required("HUNTAZE_REDIS_TRIP_MS")?.parse() {
-            Ok(millis @ 10..=5_000) => Duration::from_millis(millis),
-            _ => {
-                return Err(SettingsError {
-                    name: "HUNTAZE_REDIS_TRIP_MS",
-                    problem: "must be from 10 to 5000",
-                });
-            }
+        let millis = |name, range: std::ops::RangeInclusive<u64>, problem| {
+            let millis = required(name)?.parse().ok().filter(|millis| range.contains(millis));
+            millis.map(Duration::from_millis).ok_or(SettingsError { name, problem })
         };
+        let redis_trip = millis("HUNTAZE_REDIS_TRIP_MS", 10..=5_000, "must be from 10 to 5000")?;
+        let metrics_flush = millis("HUNTAZE_METRICS_FLUSH_MS", 0..=60_000, "must be from 0 to 60000")?;
         let sign_up = match required("HUNTAZE_SIGN_UP")?.as_str() {
             "open" => SignUp::Open,
             "verified" => SignUp::Verified,
@@ -124,6 +124,7 @@ impl Settings {
             secret_id: required("HUNTAZE_SECRET_ID")?,
             upstash_url: required("HUNTAZE_UPSTASH_URL")?,
             redis_trip,
+            metrics_flush,
             sign_up,
             ai,
         })
@@ -137,7 +138,7 @@ mod tests {
     fn complete() -> BTreeMap<&'static str, String> {
         let value = |name: &str| match name {
             "HUNTAZE_SIGN_UP" => "open",
-            "HUNTAZE_REDIS_TRIP_MS" => "100",
+            "HUNTAZE_REDIS_TRIP_MS" | "HUNTAZE_METRICS_FLUSH_MS" => "100",
             _ => "x",
         };
         NAMES.iter().map(|name| (*name, value(name).to_owned())).collect()
@@ -145,7 +146,7 @@ mod tests {
 
     #[test]
     fn every_required_setting_is_named_when_it_is_missing() {
-        for name in &NAMES[..7] {
+        for name in &NAMES[..8] {
             let mut values = complete();
             values.insert(name, String::new());
             let error = Settings::from_values(&values).unwrap_err().to_string();

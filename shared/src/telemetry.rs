@@ -2,6 +2,9 @@
 //!
 //! Invariant: no body, prompt, secret or address is ever a field.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -26,6 +29,30 @@ pub fn start() {
         .with_filter(filter);
     // A second call in one process would fail; the first subscriber stays.
     let _ = tracing_subscriber::registry().with(lines).try_init();
+}
+
+/// The trips that one request makes, for its line in the log.
+#[derive(Debug, Default)]
+pub struct Trips {
+    /// To Redis.
+    pub redis: AtomicU32,
+    /// To DynamoDB.
+    pub dynamo: AtomicU32,
+}
+
+tokio::task_local! {
+    /// The trips of the request that is being answered.
+    pub static TRIPS: Arc<Trips>;
+}
+
+/// Counts a trip to Redis for the request that is being answered, if one is.
+pub fn redis_trip() {
+    let _ = TRIPS.try_with(|trips| trips.redis.fetch_add(1, Ordering::Relaxed));
+}
+
+/// Counts a trip to DynamoDB for the request that is being answered, if one is.
+pub fn dynamo_trip() {
+    let _ = TRIPS.try_with(|trips| trips.dynamo.fetch_add(1, Ordering::Relaxed));
 }
 
 /// The links of an error chain, outermost first, for the log.

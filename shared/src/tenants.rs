@@ -6,11 +6,13 @@
 
 pub mod creators;
 pub mod cursor;
+pub mod plans;
 pub mod records;
 pub mod usage;
 
 use serde::{Deserialize, Serialize};
 
+use crate::contract::Plan;
 use crate::contract::ids::TenantId;
 use crate::dynamo::{Dynamo, DynamoError, Key};
 
@@ -49,7 +51,7 @@ pub struct Tenant {
     /// Its name.
     pub name: String,
     /// Its plan.
-    pub plan: String,
+    pub plan: Plan,
 }
 
 /// Reads the tenant of a call.

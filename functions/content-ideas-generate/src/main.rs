@@ -1,9 +1,11 @@
 //! `POST /api/content-ideas/generate`: ideas for a creator, each with caption and hashtags.
+//! Identical requests in flight anywhere in the fleet share one upstream call.
 
-use shared::content::{Asker, Ideas};
+use shared::content::{Asker, Ideas, Subject};
 use shared::contract::content_ideas::{Generate, IdeaBatch};
-use shared::endpoint::{Call, Endpoint};
+use shared::endpoint::{Call, Parsed, PreparedEndpoint};
 use shared::environment::{Environment, StartError};
+use shared::guard::{Ask, Caller};
 use shared::http::{Problem, Reply};
 use shared::serve::{self, Function};
 use shared::tenants::creators::Creators;
@@ -13,26 +15,38 @@ async fn main() -> Result<(), serve::Error> {
     Function::new().answers::<GenerateIdeas>().serve().await
 }
 
+/// A request for more ideas than this counts twice.
+const IDEAS_PER_CALL: u32 = 10;
+
 struct GenerateIdeas {
     ideas: Ideas,
 }
 
-impl Endpoint for GenerateIdeas {
+impl PreparedEndpoint for GenerateIdeas {
     type Answers = Generate;
+    type Prepared = Subject;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
         let creators = Creators::new(environment.dynamo().await?);
-        Ok(Self { ideas: Ideas::new(environment.provider().await?, creators) })
+        let coalescer = environment.coalescer().await?;
+        Ok(Self { ideas: Ideas::new(environment.provider().await?, creators, coalescer) })
     }
 
-    async fn handle(&self, call: Call<Generate>) -> Result<Reply<IdeaBatch>, Problem> {
-        let caller = call.caller()?;
-        let asker = Asker {
-            request: call.request_id,
-            tenant: caller.tenant,
-            environment: caller.environment,
-            deadline: call.deadline,
-        };
-        Ok(self.ideas.generate(asker, &call.body).await?.into())
+    async fn prepare(
+        &self,
+        request: &Parsed<Generate>,
+        caller: Option<&Caller>,
+    ) -> Result<(Subject, Ask), Problem> {
+        let caller = caller.ok_or_else(|| Problem::unauthorized("This route needs a caller."))?;
+        let (subject, share) = self.ideas.prepare(caller.tenant, caller.environment, &request.body).await?;
+        let cost = request.body.options.count.get().div_ceil(IDEAS_PER_CALL).into();
+        Ok((subject, Ask { cost, share }))
+    }
+
+    async fn handle(&self, mut call: Call<Generate>, subject: Subject) -> Result<Reply<IdeaBatch>, Problem> {
+        let turn = call.take_turn();
+        let environment = call.caller()?.environment;
+        let asker = Asker { request: call.request_id, environment, deadline: call.deadline };
+        Ok(self.ideas.generate(asker, &subject, &call.body.options, turn).await?.into())
     }
 }

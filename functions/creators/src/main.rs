@@ -1,6 +1,7 @@
 //! `GET` and `POST /api/creators`: the tenant's creators, and a new one.
 
 use shared::contract::creators::{CreateCreator, Creator, ListCreators};
+use shared::contract::ids::CreatorId;
 use shared::contract::page::Page;
 use shared::endpoint::{Call, Endpoint, Pages};
 use shared::environment::{Environment, StartError};
@@ -45,6 +46,7 @@ impl Endpoint for Create {
 
     async fn handle(&self, call: Call<CreateCreator>) -> Result<Reply<Creator>, Problem> {
         let tenant = call.caller()?.tenant;
-        Ok(self.0.create(tenant, call.body).await?.into())
+        let id = call.seed().map_or_else(CreatorId::generate, |seed| CreatorId::from_bytes(seed.0));
+        Ok(self.0.create(tenant, id, call.body).await?.into())
     }
 }

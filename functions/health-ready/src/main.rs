@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use shared::breaker::Breakers;
 use shared::clock::Deadline;
 use shared::contract::health::{Check, Health, Ready, Status};
 use shared::dynamo::{Dynamo, Table};
@@ -23,13 +24,15 @@ const CHECK_TIME: Duration = Duration::from_millis(1_500);
 struct Readiness {
     dynamo: Dynamo,
     redis: Arc<Redis>,
+    breakers: Breakers,
 }
 
 impl Endpoint for Readiness {
     type Answers = Ready;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self { dynamo: environment.dynamo().await?, redis: environment.redis().await? })
+        let breakers = environment.breakers().await?.clone();
+        Ok(Self { dynamo: environment.dynamo().await?, redis: environment.redis().await?, breakers })
     }
 
     async fn handle(&self, call: Call<Ready>) -> Result<Reply<Health>, Problem> {
@@ -38,28 +41,33 @@ impl Endpoint for Readiness {
         let (identity, tenant, redis) = tokio::join!(
             check("dynamodb.identity", Status::Fail, deadline, self.dynamo.ping(Table::Identity)),
             check("dynamodb.tenant", Status::Fail, deadline, self.dynamo.ping(Table::Tenant)),
-            check("redis", Status::Warn, deadline, self.redis.ping(deadline)),
+            check("redis", Status::Warn, deadline, self.redis.command("PING", &[], deadline)),
         );
         // The secrets were read before this could be called.
         let secrets = Check { component: "secrets", status: Status::Pass, latency_ms: 0, detail: None };
-        let checks = vec![identity, tenant, redis, secrets];
+        let mut checks = vec![identity, tenant, redis, secrets];
+        for breaker in self.breakers.iter() {
+            // Where Redis does not tell, what this environment saw last has to do.
+            let _ = breaker.refresh(deadline).await;
+            checks.push(breaker.health());
+        }
         let status = checks.iter().map(|check| check.status).max().unwrap_or(Status::Pass);
         let http = if status == Status::Fail { 503 } else { 200 };
         Ok(Reply::from(Health { status, version: env!("CARGO_PKG_VERSION"), checks }).status(http))
     }
 }
 
-async fn check<E: std::error::Error>(
+async fn check<T, E: std::error::Error>(
     component: &'static str,
     when_away: Status,
     deadline: Deadline,
-    look: impl Future<Output = Result<(), E>>,
+    look: impl Future<Output = Result<T, E>>,
 ) -> Check {
     let started = Instant::now();
     let outcome = tokio::time::timeout(deadline.left(), look).await;
     let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let (status, detail) = match outcome {
-        Ok(Ok(())) => (Status::Pass, None),
+        Ok(Ok(_)) => (Status::Pass, None),
         Ok(Err(_)) => (when_away, Some("does not answer as it should; the log says how")),
         Err(_) => (when_away, Some("does not answer in time")),
     };

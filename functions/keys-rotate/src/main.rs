@@ -27,7 +27,8 @@ impl Endpoint for Rotate {
     async fn handle(&self, call: Call<RotateKey>) -> Result<Reply<CreatedKey>, Problem> {
         let caller = call.caller()?;
         let grace = Duration::from_secs(call.body.grace_seconds.get().into());
-        let (key, listed) = self.0.rotate(caller.tenant, call.path.id, grace, &caller.into()).await?;
+        let by = caller.maker(call.seed());
+        let (key, listed) = self.0.rotate(caller.tenant, call.path.id, grace, &by).await?;
         Ok(CreatedKey { key: key.expose().to_owned(), listed }.into())
     }
 }

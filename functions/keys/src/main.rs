@@ -56,7 +56,7 @@ impl Endpoint for Create {
             environment: wish.environment,
             expires_at: wish.expires_at.map(Timestamp::get),
         };
-        let (key, listed) = self.keys.create(caller.tenant, new, &caller.into()).await?;
+        let (key, listed) = self.keys.create(caller.tenant, new, &caller.maker(call.seed())).await?;
         Ok(CreatedKey { key: key.expose().to_owned(), listed }.into())
     }
 }

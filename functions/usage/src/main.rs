@@ -1,13 +1,17 @@
 //! `GET /api/usage`: what the tenant used in a month, and the limits that apply.
 
-use shared::clock::Millis;
-use shared::contract::route::TENANT_CALLS;
+use std::sync::Arc;
+
+use shared::clock::{Deadline, Millis};
 use shared::contract::usage::{GetUsage, LimitInfo, RolledUp, RouteUsage, Usage};
-use shared::contract::{Budget, MINUTE, operations};
 use shared::endpoint::{Call, Endpoint};
 use shared::environment::{Environment, StartError};
+use shared::gate::{Asked, Gate, Verdict};
+use shared::guard::{Caller, limits_of};
 use shared::http::{Problem, Reply};
+use shared::limits::Limit;
 use shared::serve::{self, Function};
+use shared::tenants::plans::{Plans, REMEMBERED};
 use shared::tenants::usage::UsageCounters;
 
 #[tokio::main(flavor = "current_thread")]
@@ -15,13 +19,21 @@ async fn main() -> Result<(), serve::Error> {
     Function::new().answers::<Show>().serve().await
 }
 
-struct Show(UsageCounters);
+struct Show {
+    counters: UsageCounters,
+    gate: Arc<Gate>,
+    plans: Arc<Plans>,
+}
 
 impl Endpoint for Show {
     type Answers = GetUsage;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self(UsageCounters::new(environment.dynamo().await?)))
+        Ok(Self {
+            counters: UsageCounters::new(environment.dynamo().await?),
+            gate: environment.gate().await?,
+            plans: environment.plans().await?,
+        })
     }
 
     async fn handle(&self, call: Call<GetUsage>) -> Result<Reply<Usage>, Problem> {
@@ -30,22 +42,32 @@ impl Endpoint for Show {
             Some(_) => return Err(Problem::invalid("?month", "must be a month, such as 2026-11")),
             None => Millis::now().month(),
         };
-        let used = self.0.month(call.caller()?.tenant, &month).await?;
+        let caller = call.caller()?;
+        let used = self.counters.month(caller.tenant, &month);
+        let (used, limits) = tokio::join!(used, self.limits(caller, call.deadline));
+        let used = used?;
         let requests = used.routes.into_iter().map(|(route, count)| RouteUsage { route, count }).collect();
         let rolled_up = used.total.map(|total| RolledUp { requests: total.requests, at: total.at.rfc3339() });
-        Ok(Usage { month, requests, rolled_up, limits: limits() }.into())
+        Ok(Usage { month, requests, rolled_up, limits }.into())
     }
 }
 
-/// The limits of a caller, as the contract states them.
-fn limits() -> Vec<LimitInfo> {
-    let tenant = LimitInfo { name: "tenant".to_owned(), quota: TENANT_CALLS, window: MINUTE.as_secs() };
-    let own = operations().into_iter().filter_map(|operation| match operation.route.budget {
-        Budget::PerCaller { calls, per, .. } => {
-            let name = format!("{}/caller", operation.route.operation);
-            Some(LimitInfo { name, quota: calls, window: per.as_secs() })
-        }
-        Budget::PerIp { .. } | Budget::Unlimited => None,
-    });
-    std::iter::once(tenant).chain(own).collect()
+impl Show {
+    /// The limits of a caller under its plan, looked at in one trip and not touched.
+    async fn limits(&self, caller: &Caller, deadline: Deadline) -> Vec<LimitInfo> {
+        let plan = self.plans.of(caller.tenant, REMEMBERED).await;
+        let (names, limits): (Vec<_>, Vec<_>) = limits_of(caller, plan).into_iter().unzip();
+        let asked = Asked { limits: &limits, ..Asked::default() };
+        let standings = match self.gate.pass(&asked, deadline).await {
+            Verdict::Admitted(passed) => passed.standings,
+            _ => Vec::new(),
+        };
+        let info = |(i, (name, limit)): (usize, (String, &Limit))| LimitInfo {
+            name,
+            quota: limit.quota,
+            remaining: standings.get(i).map(|standing| standing.remaining),
+            window: limit.window.as_secs(),
+        };
+        names.into_iter().zip(&limits).enumerate().map(info).collect()
+    }
 }

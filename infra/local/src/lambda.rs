@@ -18,6 +18,8 @@ use crate::template::Function;
 /// As many environments of one function at a time; more requests wait.
 const ENVIRONMENTS_MAX: usize = 40;
 const INIT_WITHIN: Duration = Duration::from_secs(10);
+/// What Lambda gives an environment with an extension after SIGTERM.
+const RETIRE_WITHIN: Duration = Duration::from_secs(2);
 /// The simulator keeps what it was sent, so an environment is replaced after this many requests.
 const REQUESTS_PER_ENVIRONMENT: u32 = 500;
 /// The simulator's wake-up can be lost between its look and its wait; a short slice bounds what that costs.
@@ -53,7 +55,7 @@ pub enum InvokeError {
 }
 
 /// Where functions run and what they are given.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Host {
     /// The folder of the binaries.
     pub binaries: PathBuf,
@@ -63,6 +65,8 @@ pub struct Host {
     pub variables: BTreeMap<String, String>,
     /// Whether environments are frozen between requests.
     pub freeze: bool,
+    /// Variables of environments that start from now on, for tests that give them another clock.
+    pub added: Mutex<BTreeMap<String, String>>,
 }
 
 /// A function and its environments.
@@ -70,13 +74,20 @@ pub struct Pool {
     function: Function,
     host: Arc<Host>,
     idle: Mutex<Vec<Running>>,
+    busy: Mutex<Vec<u32>>,
     places: Semaphore,
 }
 
 impl Pool {
     /// A function without environments; requests bring them.
     pub fn new(function: Function, host: Arc<Host>) -> Self {
-        Self { function, host, idle: Mutex::default(), places: Semaphore::new(ENVIRONMENTS_MAX) }
+        Self {
+            function,
+            host,
+            idle: Mutex::default(),
+            busy: Mutex::default(),
+            places: Semaphore::new(ENVIRONMENTS_MAX),
+        }
     }
 
     /// The function.
@@ -95,7 +106,10 @@ impl Pool {
             Some(running) => running,
             None => Running::start(&self.function, &self.host).await?,
         };
+        let process = running.process.id();
+        self.busy().push(process);
         let answer = running.run(&self.function, event).await;
+        self.busy().retain(|busy| *busy != process);
         match &answer {
             Ok(_) if running.served < REQUESTS_PER_ENVIRONMENT => self.lock().push(running),
             _ => running.end().await,
@@ -108,7 +122,45 @@ impl Pool {
         self.lock().iter().map(|running| running.process.id()).collect()
     }
 
-    /// Ends every environment that waits.
+    /// The process ids of the environments that answer a request.
+    pub fn busy_processes(&self) -> Vec<u32> {
+        self.busy().clone()
+    }
+
+    /// Ends every environment that waits as Lambda does: with SIGTERM and a moment to finish.
+    pub async fn retire(&self) {
+        self.tell_the_end().await;
+        let idle = std::mem::take(&mut *self.lock());
+        for mut running in idle {
+            let begun = Instant::now();
+            while running.process.has_ended().is_none() && begun.elapsed() < RETIRE_WITHIN {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            running.end().await;
+        }
+    }
+
+    /// Sends SIGTERM to every environment that waits, so that several pools can end together.
+    pub async fn tell_the_end(&self) {
+        for signal in ["-CONT", "-TERM"] {
+            let processes: Vec<String> = self.idle_processes().iter().map(u32::to_string).collect();
+            if !processes.is_empty() {
+                // One that ended by itself is no mistake of ours.
+                let kill = tokio::process::Command::new("kill")
+                    .arg(signal)
+                    .args(processes)
+                    .stderr(Stdio::null())
+                    .status();
+                let _ = kill.await;
+            }
+        }
+    }
+
+    fn busy(&self) -> std::sync::MutexGuard<'_, Vec<u32>> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends every environment that waits, at once.
     pub async fn end(&self) {
         let idle = std::mem::take(&mut *self.lock());
         for running in idle {
@@ -237,6 +289,7 @@ fn spawn(function: &Function, host: &Host, simulator: &Simulator) -> std::io::Re
         .env("AWS_SECRET_ACCESS_KEY", "local")
         .envs(&function.variables)
         .envs(certificates())
+        .envs(host.added.lock().unwrap_or_else(PoisonError::into_inner).iter())
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)

@@ -174,7 +174,7 @@ async fn serve(options: Options, ai_key: Option<String>) -> Result<(), LocalErro
         stack.secrets.put(&stack.secret_id, &stack.secret);
     }
     let demo = Demo::load_or_create(&stack.url(), &data.join("demo.json")).await?;
-    println!("{}", demo.welcome(&stack.url(), &stack.logs().display().to_string()));
+    println!("{}", demo.welcome(&stack.url(), &stack.logs().display().to_string(), stack.scrape_token()));
     wait_for_the_end(&mut stack).await?;
     stack.end().await;
     eprintln!("stopped");

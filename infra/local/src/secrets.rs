@@ -108,6 +108,7 @@ pub fn generate() -> Result<Value, LocalError> {
         "rootKey": random()?,
         "tokenKeys": [{"kid": "local-1", "seed": random()?}],
         "upstashToken": random()?.replace(['/', '+', '='], "x"),
+        "scrapeToken": random()?.replace(['/', '+', '='], "x"),
         "aiKey": "local",
     }))
 }
@@ -119,13 +120,18 @@ pub fn generate() -> Result<Value, LocalError> {
 pub fn load_or_generate(file: &Path) -> Result<Value, LocalError> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
+    let mut secret = generate()?;
     if let Ok(text) = std::fs::read_to_string(file) {
-        return serde_json::from_str(&text).map_err(|error| LocalError::Part {
-            part: "the secret",
-            why: format!("{} is damaged ({error}); remove it with --fresh", file.display()),
-        });
+        let kept: serde_json::Map<String, Value> =
+            serde_json::from_str(&text).map_err(|error| LocalError::Part {
+                part: "the secret",
+                why: format!("{} is damaged ({error}); remove it with --fresh", file.display()),
+            })?;
+        // What a newer version needs beside what an older one made.
+        for (name, value) in kept {
+            secret[name] = value;
+        }
     }
-    let secret = generate()?;
     let written = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file);
     let written = written.and_then(|mut file| file.write_all(secret.to_string().as_bytes()));
     written.map_err(LocalError::io(format!("writing {}", file.display())))?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -93,6 +93,7 @@ impl Stack {
             logs,
             variables: aws_variables(dynamo_wire.address(), secrets.address()),
             freeze: !options.never_freeze,
+            added: Mutex::default(),
         });
         let functions: Pools = template
             .functions
@@ -122,6 +123,11 @@ impl Stack {
         format!("http://{}", self.gateway.address())
     }
 
+    /// What `GET /api/metrics` asks for.
+    pub fn scrape_token(&self) -> &str {
+        self.secret["scrapeToken"].as_str().unwrap_or_default()
+    }
+
     /// The folder of the logs.
     pub fn logs(&self) -> &Path {
         &self.host.logs
@@ -141,7 +147,10 @@ impl Stack {
     /// Ends every environment.
     pub async fn end(&self) {
         for pool in self.functions.values() {
-            pool.end().await;
+            pool.tell_the_end().await;
+        }
+        for pool in self.functions.values() {
+            pool.retire().await;
         }
     }
 }

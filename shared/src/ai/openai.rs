@@ -1,6 +1,7 @@
 //! Chat completions of the OpenAI API, which many servers speak.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use reqwest::{Client, Response, StatusCode};
@@ -8,8 +9,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{AiError, Completion, StructuredCall};
+use crate::breaker::Breaker;
 use crate::clock::Deadline;
 use crate::contract::meta::TokenUsage;
+use crate::metrics::{self, Called, Ended};
 use crate::outbound::{self, OutboundError};
 use crate::settings::AiSettings;
 
@@ -20,8 +23,10 @@ const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 pub struct OpenAi {
     http: Client,
     url: String,
+    models_url: String,
     key: String,
     model: String,
+    breaker: Arc<Breaker>,
 }
 
 #[derive(Deserialize)]
@@ -65,13 +70,15 @@ impl OpenAi {
     ///
     /// # Errors
     /// [`OutboundError`]
-    pub fn new(settings: &AiSettings, key: &str) -> Result<Self, OutboundError> {
+    pub fn new(settings: &AiSettings, key: &str, breaker: Arc<Breaker>) -> Result<Self, OutboundError> {
         let base = settings.base_url.trim_end_matches('/');
         Ok(Self {
             http: outbound::client(base, CONNECT_TIMEOUT)?,
             url: format!("{base}/chat/completions"),
+            models_url: format!("{base}/models"),
             key: key.to_owned(),
             model: settings.model.clone(),
+            breaker,
         })
     }
 
@@ -80,7 +87,7 @@ impl OpenAi {
         &self.model
     }
 
-    /// One call, one attempt.
+    /// One call, one attempt, if the breaker lets it.
     ///
     /// # Errors
     /// [`AiError`], at the latest when the deadline has passed.
@@ -101,17 +108,45 @@ impl OpenAi {
         });
         let request = self.http.post(&self.url).bearer_auth(&self.key);
         let request = request.header("content-type", "application/json").body(body.to_string());
-        let attempt = async move {
-            let mut response = request.send().await.map_err(broken)?;
-            let status = response.status();
-            let retry_after = retry_after(&response);
-            let bytes = read(&mut response).await?;
-            if status.is_success() { completion(&bytes) } else { Err(classify(status, retry_after, &bytes)) }
-        };
         Box::pin(async move {
-            tokio::time::timeout(deadline.left(), attempt).await.unwrap_or(Err(AiError::Timeout))
+            let attempt = async { completion(&answer(request).await?) };
+            Ok(self.breaker.call(deadline, counted(attempt)).await?)
         })
     }
+
+    /// Asks for something cheap, to learn whether the provider is well, if the breaker lets it.
+    ///
+    /// # Errors
+    /// [`AiError`]
+    pub fn probe(&self, deadline: Deadline) -> BoxFuture<'_, Result<(), AiError>> {
+        let request = self.http.get(&self.models_url).bearer_auth(&self.key);
+        Box::pin(async move {
+            let attempt = async { answer(request).await.map(|_| ()) };
+            Ok(self.breaker.call(deadline, counted(attempt)).await?)
+        })
+    }
+
+    /// The breaker that its calls go through.
+    pub const fn breaker(&self) -> &Arc<Breaker> {
+        &self.breaker
+    }
+}
+
+async fn counted<T>(call: impl Future<Output = Result<T, AiError>>) -> Result<T, AiError> {
+    let started = Instant::now();
+    let result = call.await;
+    let ended = if result.is_ok() { Ended::Ok } else { Ended::Error };
+    metrics::dependency(Called::Ai, ended, started.elapsed());
+    result
+}
+
+/// The body of a success.
+async fn answer(request: reqwest::RequestBuilder) -> Result<Vec<u8>, AiError> {
+    let mut response = request.send().await.map_err(broken)?;
+    let status = response.status();
+    let retry_after = retry_after(&response);
+    let bytes = read(&mut response).await?;
+    if status.is_success() { Ok(bytes) } else { Err(classify(status, retry_after, &bytes)) }
 }
 
 fn broken(error: reqwest::Error) -> AiError {

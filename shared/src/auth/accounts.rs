@@ -10,6 +10,7 @@ use super::derived::DerivedKeys;
 use super::email::{Email, MalformedEmail, hex};
 use super::password::{HashError, Password, Passwords, WeakPassword};
 use crate::clock::Millis;
+use crate::contract::Plan;
 use crate::contract::Role;
 use crate::contract::auth::Membership;
 use crate::contract::ids::{RecordId, TenantId, UserId};
@@ -215,10 +216,7 @@ impl Accounts {
         let mut writes = vec![
             Write::put(guard, &guarded)?.when(Condition::Absent),
             Write::put(user_key(account.id), account)?,
-            Write::put(
-                Key::tenant(tenant.pk(), "META"),
-                &Tenant { name: tenant_name, plan: "free".to_owned() },
-            )?,
+            Write::put(Key::tenant(tenant.pk(), "META"), &Tenant { name: tenant_name, plan: Plan::Free })?,
             Write::put(Key::tenant(tenant.pk(), format!("MEM#{}", account.id)), &member)?
                 .indexed(&owner, &tenant.pk()),
             outbox(tenant, Event::AccountOpened, account.id, token_id, now)?,

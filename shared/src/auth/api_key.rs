@@ -7,6 +7,7 @@ use ring::hmac;
 use super::email::hex;
 use super::{NoRandomness, random};
 use crate::contract::keys::Environment;
+use crate::idempotency::Seed;
 
 const SECRET_CHARS: usize = 43;
 const CHECKSUM_CHARS: usize = 6;
@@ -39,10 +40,34 @@ impl ApiKey {
     /// # Errors
     /// [`NoRandomness`]
     pub fn mint(environment: Environment) -> Result<Self, NoRandomness> {
+        Self::of_bytes(environment, random::<64>)
+    }
+
+    /// The key of a seed: the same at every attempt of one request, and without `key` nobody can tell it.
+    ///
+    /// # Errors
+    /// None; the type is that of [`ApiKey::mint`].
+    pub fn mint_from(environment: Environment, key: &hmac::Key, seed: Seed) -> Result<Self, NoRandomness> {
+        let mut round = 0u8;
+        Self::of_bytes(environment, || {
+            let mut bytes = [0; 64];
+            for half in bytes.chunks_mut(32) {
+                round += 1;
+                let tag = hmac::sign(key, &[&seed.0[..], &[round]].concat());
+                half.copy_from_slice(tag.as_ref());
+            }
+            Ok(bytes)
+        })
+    }
+
+    fn of_bytes(
+        environment: Environment,
+        mut source: impl FnMut() -> Result<[u8; 64], NoRandomness>,
+    ) -> Result<Self, NoRandomness> {
         let mut text = prefix(environment).to_owned();
         while text.len() < prefix(environment).len() + SECRET_CHARS {
             // 248 is the largest multiple of 62 in a byte: beyond it, some characters would be likelier.
-            let bytes = random::<64>()?;
+            let bytes = source()?;
             let chars = bytes
                 .iter()
                 .filter(|byte| **byte < 248)
@@ -122,6 +147,15 @@ mod tests {
             assert_eq!(key.environment(), environment);
             assert_eq!(key.expose().len(), 8 + 43 + 6);
         }
+    }
+
+    #[test]
+    fn a_seed_gives_one_key_and_another_seed_another() {
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, &[3; 32]);
+        let mint = |seed| ApiKey::mint_from(Environment::Live, &secret, Seed([seed; 16])).unwrap();
+        assert_eq!(mint(1), mint(1));
+        assert_ne!(mint(1), mint(2));
+        assert_eq!(ApiKey::parse(mint(1).expose()), Some(mint(1)));
     }
 
     #[test]

@@ -12,12 +12,18 @@ pub struct DerivedKeys {
     pub email: Key,
     /// For looking an API key up without storing it.
     pub api_key: Key,
+    /// For API keys that are made from a seed.
+    pub mint: Key,
     /// For sealing refresh tokens.
     pub refresh: Key,
     /// For sealing cursors.
     pub cursor: Key,
     /// For making one-time tokens from their identifiers.
     pub one_time: Key,
+    /// For what an idempotent request creates: the same at every attempt.
+    pub seed: Key,
+    /// For sealing the answers that are kept under idempotency keys.
+    pub answer: [u8; 32],
     /// The pepper of the passwords.
     pub password: [u8; 32],
 }
@@ -38,9 +44,12 @@ impl DerivedKeys {
         Self {
             email: hmac("email look-up"),
             api_key: hmac("api key look-up"),
+            mint: hmac("api key from a seed"),
             refresh: hmac("refresh token"),
             cursor: hmac("cursor"),
             one_time: hmac("one-time token"),
+            seed: hmac("idempotent seed"),
+            answer: expand(&root, "kept answer"),
             password: expand(&root, "password pepper"),
         }
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::NoRandomness;
 use super::api_key::ApiKey;
 use super::derived::DerivedKeys;
+pub use super::maker::{Maker, NewKey};
 use crate::clock::Millis;
 use crate::contract::Scope;
 use crate::contract::ids::{KeyId, TenantId, UserId};
@@ -76,38 +77,6 @@ impl From<Listing> for ListedKey {
             expires_at: listing.expires_at.map(Millis::rfc3339),
             last_used_at: listing.last_used_at.map(Millis::rfc3339),
         }
-    }
-}
-
-/// A key to be made.
-pub struct NewKey {
-    /// What it is for.
-    pub name: String,
-    /// What it may do.
-    pub scopes: Vec<Scope>,
-    /// What it works on.
-    pub environment: Environment,
-    /// When it stops working.
-    pub expires_at: Option<Millis>,
-}
-
-/// Who makes or rotates a key, and may give it no more than they have.
-pub struct Maker<'a> {
-    /// The user.
-    pub user: UserId,
-    /// For the audit trail.
-    pub actor: String,
-    /// What the credentials allow.
-    pub scopes: &'a [Scope],
-    /// What they work on.
-    pub environment: Environment,
-}
-
-impl Maker<'_> {
-    fn may_give(&self, scopes: &[Scope], environment: Environment) -> Result<(), KeyError> {
-        let within = scopes.iter().all(|scope| self.scopes.contains(scope));
-        let stays = self.environment == Environment::Live || environment == Environment::Test;
-        if within && stays { Ok(()) } else { Err(KeyError::Exceeds) }
     }
 }
 
@@ -243,24 +212,50 @@ impl Keys {
         if new.expires_at.is_some_and(|at| at <= now) {
             return Err(KeyError::PastExpiry);
         }
-        let (key, listing, mut writes) = self.making(tenant, new, by.user, now)?;
+        let (key, listing, mut writes) = self.making(tenant, new, by, now)?;
         writes.push(audit(tenant, Action::KeyCreated, &by.actor, &listing.id.to_string(), now)?);
-        self.dynamo.transact(writes).await?;
-        Ok((key, listing.into()))
+        match self.dynamo.transact(writes).await {
+            Ok(()) => Ok((key, listing.into())),
+            Err(WriteError::Conflict { .. }) if by.seed.is_some() => {
+                self.made_before(tenant, key, listing.id).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What an earlier attempt of the same request made, before it died.
+    async fn made_before(
+        &self,
+        tenant: TenantCtx,
+        key: ApiKey,
+        id: KeyId,
+    ) -> Result<(ApiKey, ListedKey), KeyError> {
+        match self.listing(tenant, id).await {
+            Ok(listing) => Ok((key, listing.into())),
+            Err(KeyError::NotFound) => Err(KeyError::Rotated),
+            Err(error) => Err(error),
+        }
     }
 
     fn making(
         &self,
         tenant: TenantCtx,
         new: NewKey,
-        created_by: UserId,
+        by: &Maker<'_>,
         now: Millis,
     ) -> Result<(ApiKey, Listing, Vec<Write>), KeyError> {
-        let key = ApiKey::mint(new.environment)?;
+        let (key, id) = match by.seed {
+            Some(seed) => {
+                let key = ApiKey::mint_from(new.environment, &self.derived.mint, seed)?;
+                (key, KeyId::from_bytes(seed.0))
+            }
+            None => (ApiKey::mint(new.environment)?, KeyId::generate()),
+        };
+        let created_by = by.user;
         let digest = key.digest(&self.derived.api_key);
         let ttl = new.expires_at.map(|at| at.plus(KEEP_EXPIRED).secs());
         let record = KeyRecord {
-            id: KeyId::generate(),
+            id,
             tenant: tenant.id(),
             created_by,
             scopes: new.scopes.clone(),
@@ -362,7 +357,7 @@ impl Keys {
             environment: old.environment,
             expires_at: old.expires_at,
         };
-        let (key, listing, mut writes) = self.making(tenant, successor, by.user, now)?;
+        let (key, listing, mut writes) = self.making(tenant, successor, by, now)?;
         let ending = |item| {
             let write = Write::update(item).set("expiresAt", ends).set("ttl", ends.plus(KEEP_EXPIRED).secs());
             write.when(Condition::Present)
@@ -375,6 +370,9 @@ impl Keys {
         writes.push(audit(tenant, Action::KeyRotated, &by.actor, &id.to_string(), now)?);
         match self.dynamo.transact(writes).await {
             Ok(()) => Ok((key, listing.into())),
+            Err(WriteError::Conflict { .. }) if by.seed.is_some() => {
+                self.made_before(tenant, key, listing.id).await
+            }
             Err(WriteError::Conflict { index, current: Some(_) }) if index == replaced => {
                 Err(KeyError::Rotated)
             }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::email::Email;
 use crate::auth::derived::DerivedKeys;
 use crate::clock::Deadline;
-use crate::redis::{Redis, RedisError, Script};
+use crate::metrics;
+use crate::redis::{Redis, RedisError, Script, Value};
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("throttle.lua")));
 
@@ -58,10 +59,16 @@ impl Attempts {
             ACCOUNTS_PER_IP,
             millis(IP_WINDOW),
         ];
-        match redis.run(&SCRIPT, &keys, &args, deadline).await?.as_slice() {
-            [0] => Ok(None),
-            [wait] => Ok(Some(Duration::from_millis(u64::try_from(*wait).unwrap_or(1)))),
-            _ => Err(RedisError::malformed("the throttle script answered with another number of values")),
+        let args = args.map(|arg| arg.to_string());
+        let answer = redis.run(&SCRIPT, &keys, &args, deadline).await?;
+        metrics::redis_commands(6);
+        match answer.first().and_then(Value::int) {
+            Some(0) => Ok(None),
+            Some(wait) => {
+                metrics::limit_denied("signin");
+                Ok(Some(Duration::from_millis(u64::try_from(wait).unwrap_or(1))))
+            }
+            None => Err(RedisError::malformed("the throttle script answered with another number of values")),
         }
     }
 
@@ -70,6 +77,6 @@ impl Attempts {
     /// # Errors
     /// [`RedisError`]: the attempts stay until their window ends.
     pub async fn forget(&self, redis: &Redis, deadline: Deadline) -> Result<(), RedisError> {
-        redis.remove(&self.account_key, deadline).await
+        redis.command("DEL", &[&self.account_key], deadline).await.map(|_| ())
     }
 }

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::bounded::Text;
 use super::ids::{TenantId, UserId};
 use super::route::AUTH_BODY_BYTES_MAX;
-use super::{Access, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Role, Route};
+use super::{
+    Access, Algorithm, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Role, Route, Sharing,
+};
 
 const fn public(function: &'static str, path: &'static str, operation: &'static str) -> Route {
     Route {
@@ -18,17 +20,26 @@ const fn public(function: &'static str, path: &'static str, operation: &'static 
         operation,
         summary: "",
         access: Access::Public,
-        budget: Budget::PerIp { calls: 30, per: MINUTE, on_outage: OnOutage::Refuse },
+        budget: Budget::PerIp {
+            calls: 30,
+            per: MINUTE,
+            by: Algorithm::SlidingWindow,
+            on_outage: OnOutage::Refuse,
+        },
         deadline_ms: 8_000,
         body_bytes_max: AUTH_BODY_BYTES_MAX,
         success: 200,
         media: Media::Json,
         metered: false,
+        idempotent: false,
+        sharing: Sharing::Off,
+        depends_on: &[],
     }
 }
 
 /// Nobody guesses a sealed token, so an outage of Redis need not end everybody's session.
-const WITHOUT_GUESSING: Budget = Budget::PerIp { calls: 30, per: MINUTE, on_outage: OnOutage::LocalLimit };
+const WITHOUT_GUESSING: Budget =
+    Budget::PerIp { calls: 30, per: MINUTE, by: Algorithm::Gcra, on_outage: OnOutage::LocalLimit };
 
 /// A secret text that must not be logged.
 #[derive(Clone, Deserialize)]

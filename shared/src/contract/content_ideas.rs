@@ -1,5 +1,7 @@
 //! `POST /api/content-ideas/generate`: ideas for a creator, with captions and hashtags.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +10,10 @@ use super::creators::{Goal, Platform};
 use super::ids::{CreatorId, IdeaId};
 use super::meta::Meta;
 use super::route::BODY_BYTES_MAX;
-use super::{Access, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Route, Scope};
+use super::{
+    Access, Algorithm, Budget, Contract, Dependency, MINUTE, Media, Method, Nothing, OnOutage, Route, Scope,
+    Sharing,
+};
 
 /// `POST /api/content-ideas/generate`
 pub struct Generate;
@@ -21,12 +26,24 @@ impl Contract for Generate {
         operation: "generateContentIdeas",
         summary: "Ideas for a creator, each with hook, outline, caption and hashtags. Drafts: a person posts.",
         access: Access::Scoped(Scope::ContentWrite),
-        budget: Budget::PerCaller { calls: 60, per: MINUTE, on_outage: OnOutage::LocalLimit },
+        budget: Budget::PerCaller {
+            calls: 60,
+            per: MINUTE,
+            by: Algorithm::Gcra,
+            on_outage: OnOutage::LocalLimit,
+        },
         deadline_ms: 24_000,
         body_bytes_max: BODY_BYTES_MAX,
         success: 200,
         media: Media::Json,
         metered: true,
+        idempotent: true,
+        sharing: Sharing::On {
+            fresh: Duration::from_secs(30),
+            stale: Duration::from_secs(90),
+            expected: Duration::from_secs(4),
+        },
+        depends_on: &[Dependency::Ai],
     };
     type Path = Nothing;
     type Query = Nothing;
@@ -80,7 +97,7 @@ pub enum Format {
 }
 
 /// What is wanted.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct IdeaOptions {
     /// How many ideas.
@@ -99,6 +116,8 @@ pub struct IdeaOptions {
     pub max_hashtags: Whole<0, 30>,
     /// The same seed and input give the same ideas on the builtin provider.
     pub seed: Option<u64>,
+    /// Whether the ideas must be made for this request alone, even if an equal one was just answered.
+    pub fresh: bool,
     /// Whether the builtin provider may answer where a model cannot. Otherwise: 503.
     pub allow_degraded: bool,
 }
@@ -114,13 +133,14 @@ impl Default for IdeaOptions {
             include_hashtags: true,
             max_hashtags: Whole::clamped(5),
             seed: None,
+            fresh: false,
             allow_degraded: true,
         }
     }
 }
 
 /// The answer.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct IdeaBatch {
     /// The ideas.
     pub data: IdeaData,
@@ -129,7 +149,7 @@ pub struct IdeaBatch {
 }
 
 /// The ideas.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct IdeaData {
     /// As many as asked for, or fewer with a warning in `meta`.
     pub ideas: Vec<Idea>,
@@ -146,7 +166,7 @@ pub enum Effort {
 }
 
 /// One idea.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Idea {
     /// The idea.
@@ -170,7 +190,7 @@ pub struct Idea {
 }
 
 /// The text of a post.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Caption {
     /// The text.
     pub text: String,
@@ -179,7 +199,7 @@ pub struct Caption {
 }
 
 /// Where a hashtag comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum HashtagSource {
     /// The vocabulary of the niche.
@@ -189,7 +209,7 @@ pub enum HashtagSource {
 }
 
 /// A hashtag.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Hashtag {
     /// With `#`.
     pub tag: String,

@@ -7,7 +7,9 @@ use super::bounded::{List, Text};
 use super::ids::CreatorId;
 use super::page::{Page, PageQuery};
 use super::route::BODY_BYTES_MAX;
-use super::{Access, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Route, Scope};
+use super::{
+    Access, Algorithm, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Route, Scope, Sharing,
+};
 
 const fn route(function: &'static str, method: Method, path: &'static str, scope: Scope) -> Route {
     Route {
@@ -17,12 +19,20 @@ const fn route(function: &'static str, method: Method, path: &'static str, scope
         operation: "",
         summary: "",
         access: Access::Scoped(scope),
-        budget: Budget::PerCaller { calls: 120, per: MINUTE, on_outage: OnOutage::LocalLimit },
+        budget: Budget::PerCaller {
+            calls: 120,
+            per: MINUTE,
+            by: Algorithm::Gcra,
+            on_outage: OnOutage::LocalLimit,
+        },
         deadline_ms: 5_000,
         body_bytes_max: BODY_BYTES_MAX,
         success: 200,
         media: Media::Json,
         metered: false,
+        idempotent: matches!(method, Method::Post),
+        sharing: Sharing::Off,
+        depends_on: &[],
     }
 }
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::route::BODY_BYTES_MAX;
-use super::{Access, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Route};
+use super::{Access, Algorithm, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Route, Sharing};
 
 const LIVE: Route = Route {
     function: "health",
@@ -19,6 +19,9 @@ const LIVE: Route = Route {
     success: 200,
     media: Media::Json,
     metered: false,
+    idempotent: false,
+    sharing: Sharing::Off,
+    depends_on: &[],
 };
 
 /// `GET /api/health`
@@ -42,7 +45,12 @@ impl Contract for Ready {
         operation: "getReadiness",
         summary: "Whether requests can be served: 503 only when none could be.",
         // Wide, because a tenth of it must do for watchers while Redis is away.
-        budget: Budget::PerIp { calls: 300, per: MINUTE, on_outage: OnOutage::LocalLimit },
+        budget: Budget::PerIp {
+            calls: 300,
+            per: MINUTE,
+            by: Algorithm::TokenBucket,
+            on_outage: OnOutage::LocalLimit,
+        },
         deadline_ms: 5_000,
         ..LIVE
     };
@@ -89,4 +97,34 @@ pub struct Check {
     /// What is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<&'static str>,
+}
+
+/// Where a breaker stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Calls go through and are judged.
+    #[default]
+    Closed,
+    /// No call goes through.
+    Open,
+    /// A few calls go through, with a permit each.
+    HalfOpen,
+    /// More and more calls go through.
+    Ramp,
+}
+
+impl Phase {
+    /// Every phase, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Closed, Self::Open, Self::HalfOpen, Self::Ramp];
+
+    /// As in metrics and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+            Self::Ramp => "ramp",
+        }
+    }
 }

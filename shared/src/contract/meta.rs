@@ -1,12 +1,12 @@
 //! What every AI answer says about itself.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::ids::RequestId;
 
 /// How an answer came about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Generation {
     /// A language model wrote it.
@@ -16,7 +16,7 @@ pub enum Generation {
 }
 
 /// Why an answer is not what a configured model would have given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DegradedReason {
     /// No model is configured.
@@ -25,12 +25,14 @@ pub enum DegradedReason {
     Timeout,
     /// The model failed.
     ProviderError,
+    /// The model failed too often just now, so it was not asked.
+    CircuitOpen,
     /// The call came with a test key.
     Sandbox,
 }
 
 /// What the call used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenUsage {
     /// Tokens read by the model.
@@ -40,17 +42,17 @@ pub struct TokenUsage {
 }
 
 /// What an AI answer says about itself.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Meta {
     /// The request, as in `x-request-id`.
     pub request_id: RequestId,
     /// `openai` or `builtin`.
-    pub provider: &'static str,
+    pub provider: String,
     /// The model that answered.
     pub model: String,
     /// The prompt or grammar and its version.
-    pub prompt_version: &'static str,
+    pub prompt_version: String,
     /// How the answer came about.
     pub generation: Generation,
     /// Whether a language model wrote any of it.
@@ -59,9 +61,13 @@ pub struct Meta {
     pub degraded: bool,
     /// Why it is degraded.
     pub degraded_reason: Option<DegradedReason>,
-    /// How often a model was asked.
+    /// Whether the answer had been made for an equal request before.
+    pub cached: bool,
+    /// Whether an equal request made the answer while this one waited.
+    pub coalesced: bool,
+    /// How often a model was asked, for this request.
     pub attempts: u32,
-    /// What the model used.
+    /// What the model used, for this request.
     pub usage: TokenUsage,
     /// From the arrival of the request, in milliseconds.
     pub latency_ms: u64,

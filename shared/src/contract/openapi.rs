@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::problem::{MEDIA_TYPE, ProblemBody};
 use super::route::BODY_BYTES_MAX;
-use super::{Access, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Route};
+use super::{Access, Algorithm, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Route, Sharing};
 
 /// A text that is answered as it is.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -23,12 +23,20 @@ const DOCUMENT: Route = Route {
     operation: "getOpenApi",
     summary: "This API as an OpenAPI 3.1 document.",
     access: Access::Public,
-    budget: Budget::PerIp { calls: 60, per: MINUTE, on_outage: OnOutage::LocalLimit },
+    budget: Budget::PerIp {
+        calls: 60,
+        per: MINUTE,
+        by: Algorithm::FixedWindow,
+        on_outage: OnOutage::LocalLimit,
+    },
     deadline_ms: 2_000,
     body_bytes_max: BODY_BYTES_MAX,
     success: 200,
     media: Media::Json,
     metered: false,
+    idempotent: false,
+    sharing: Sharing::Off,
+    depends_on: &[],
 };
 
 /// `GET /api/openapi.json`
@@ -136,6 +144,7 @@ pub fn document(operations: &[Operation]) -> Value {
                     "description": "`accessToken` of sign-in or refresh."},
                 "key": {"type": "http", "scheme": "bearer", "bearerFormat": "hz_live_... or hz_test_...",
                     "description": "An API key."},
+                "scraper": {"type": "http", "scheme": "bearer", "description": "The stage's scrape token."},
             },
         },
     })
@@ -146,6 +155,7 @@ fn describe(operation: &Operation, received: &mut SchemaGenerator, answered: &mu
     let content = match route.media {
         Media::Json => Some(("application/json", json!((operation.reply)(answered)))),
         Media::Html => Some(("text/html", json!({"type": "string"}))),
+        Media::Metrics => Some(("text/plain", json!({"type": "string"}))),
         Media::None => None,
     };
     let mut success = json!({"description": if route.success == 204 { "Done." } else { "The answer." }});
@@ -165,6 +175,13 @@ fn describe(operation: &Operation, received: &mut SchemaGenerator, answered: &mu
         "security": security(route.access),
         "x-deadline-ms": route.deadline_ms,
     });
+    if route.idempotent {
+        parameters.push(json!({
+            "name": "Idempotency-Key", "in": "header", "required": false,
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+            "description": "One effect and one answer for a day, however often the request is sent.",
+        }));
+    }
     if !parameters.is_empty() {
         described["parameters"] = Value::Array(parameters);
     }
@@ -184,6 +201,7 @@ fn security(access: Access) -> Value {
         Access::Public => json!([]),
         Access::Session => json!([{"session": []}]),
         Access::Caller | Access::Scoped(_) => json!([{"session": []}, {"key": []}]),
+        Access::Scraper => json!([{"scraper": []}]),
     }
 }
 

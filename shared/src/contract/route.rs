@@ -115,6 +115,8 @@ pub enum Access {
     Caller,
     /// A session or a key with this scope.
     Scoped(Scope),
+    /// Whoever has the stage's scrape token.
+    Scraper,
 }
 
 /// What happens to a request when the limits cannot be asked.
@@ -124,6 +126,19 @@ pub enum OnOutage {
     LocalLimit,
     /// 503: where guessing is worse than waiting.
     Refuse,
+}
+
+/// How calls are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// Calls come back one by one, evenly (ITU-T I.371).
+    Gcra,
+    /// All calls come back at the end of a window of the server's clock.
+    FixedWindow,
+    /// The last window fades while the next one fills.
+    SlidingWindow,
+    /// As GCRA, told as tokens that fill a bucket.
+    TokenBucket,
 }
 
 /// How often a route may be called.
@@ -137,17 +152,80 @@ pub enum Budget {
         calls: u32,
         /// The window.
         per: Duration,
+        /// How they are counted.
+        by: Algorithm,
         /// When Redis is away.
         on_outage: OnOutage,
     },
     /// By the key or user; [`TENANT_CALLS`] a minute applies as well.
     PerCaller {
-        /// Calls per window, also the burst.
+        /// Calls per window, also the burst; a plan multiplies it.
         calls: u32,
         /// The window.
         per: Duration,
+        /// How they are counted.
+        by: Algorithm,
         /// When Redis is away.
         on_outage: OnOutage,
+    },
+}
+
+/// What a tenant has paid for. Multiplies the budgets of its callers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Plan {
+    /// Nothing yet.
+    #[default]
+    Free,
+    /// A creator's.
+    Pro,
+    /// An agency's.
+    Agency,
+}
+
+impl Plan {
+    /// How many times the calls that contracts name.
+    pub const fn times(self) -> u32 {
+        match self {
+            Self::Free => 1,
+            Self::Pro => 5,
+            Self::Agency => 20,
+        }
+    }
+}
+
+/// What the answers of a route depend on and may have to do without. Each has a breaker for the whole fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dependency {
+    /// The model that writes.
+    Ai,
+}
+
+impl Dependency {
+    /// Every dependency.
+    pub const ALL: [Self; 1] = [Self::Ai];
+
+    /// As in metrics, logs and the names of breakers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ai => "ai",
+        }
+    }
+}
+
+/// How equal requests of a tenant share one computation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// Every request computes for itself.
+    Off,
+    /// One request leads and the others take its answer.
+    On {
+        /// The answer serves equal requests for so long after it was made.
+        fresh: Duration,
+        /// And for so long after that, while another request makes a new one.
+        stale: Duration,
+        /// What the first leader is expected to take.
+        expected: Duration,
     },
 }
 
@@ -158,6 +236,8 @@ pub enum Media {
     Json,
     /// `text/html`
     Html,
+    /// Prometheus text, version 0.0.4
+    Metrics,
     /// 204
     None,
 }
@@ -189,4 +269,10 @@ pub struct Route {
     pub media: Media,
     /// Whether calls count in `GET /api/usage`.
     pub metered: bool,
+    /// Whether `Idempotency-Key` is obeyed: on every POST that creates or spends.
+    pub idempotent: bool,
+    /// Whether equal requests share one computation.
+    pub sharing: Sharing,
+    /// What the answer depends on.
+    pub depends_on: &'static [Dependency],
 }

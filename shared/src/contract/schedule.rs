@@ -15,5 +15,12 @@ pub struct Schedule {
 pub const USAGE_ROLLUP: Schedule =
     Schedule { function: "usage-rollup", expression: "cron(10 * * * ? *)", deadline_ms: 50_000 };
 
+/// Tries dependencies whose breaker is due, so that users rarely pay for it.
+pub const BREAKER_PROBE: Schedule =
+    Schedule { function: "breaker-probe", expression: "rate(1 minute)", deadline_ms: 20_000 };
+
 /// Every schedule.
-pub const SCHEDULES: [&Schedule; 1] = [&USAGE_ROLLUP];
+pub const SCHEDULES: [&Schedule; 2] = [&USAGE_ROLLUP, &BREAKER_PROBE];
+
+/// The functions of all schedules.
+pub const NAMES: [&str; 2] = [USAGE_ROLLUP.function, BREAKER_PROBE.function];

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::bounded::Text;
 use super::route::BODY_BYTES_MAX;
-use super::{Access, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Route, Scope};
+use super::{
+    Access, Algorithm, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Route, Scope, Sharing,
+};
 
 /// `GET /api/usage`
 pub struct GetUsage;
@@ -18,12 +20,20 @@ impl Contract for GetUsage {
         operation: "getUsage",
         summary: "Calls of the metered routes in a month, and the limits that apply.",
         access: Access::Scoped(Scope::UsageRead),
-        budget: Budget::PerCaller { calls: 60, per: MINUTE, on_outage: OnOutage::LocalLimit },
+        budget: Budget::PerCaller {
+            calls: 60,
+            per: MINUTE,
+            by: Algorithm::Gcra,
+            on_outage: OnOutage::LocalLimit,
+        },
         deadline_ms: 5_000,
         body_bytes_max: BODY_BYTES_MAX,
         success: 200,
         media: Media::Json,
         metered: false,
+        idempotent: false,
+        sharing: Sharing::Off,
+        depends_on: &[],
     };
     type Path = Nothing;
     type Query = UsageQuery;
@@ -79,6 +89,8 @@ pub struct LimitInfo {
     pub name: String,
     /// Calls per window.
     pub quota: u32,
+    /// Calls that would be admitted now; null where nobody knows at the moment.
+    pub remaining: Option<u32>,
     /// The window in seconds.
     pub window: u64,
 }

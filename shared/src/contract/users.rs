@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::bounded::Text;
 use super::ids::{TenantId, UserId};
 use super::route::BODY_BYTES_MAX;
-use super::{Access, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Role, Route, Scope};
+use super::{
+    Access, Algorithm, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Plan, Role, Route, Scope,
+    Sharing,
+};
 
 const ME: Route = Route {
     function: "users-me",
@@ -15,12 +18,20 @@ const ME: Route = Route {
     operation: "getMe",
     summary: "Who the caller is, and what the credentials allow.",
     access: Access::Caller,
-    budget: Budget::PerCaller { calls: 120, per: MINUTE, on_outage: OnOutage::LocalLimit },
+    budget: Budget::PerCaller {
+        calls: 120,
+        per: MINUTE,
+        by: Algorithm::Gcra,
+        on_outage: OnOutage::LocalLimit,
+    },
     deadline_ms: 5_000,
     body_bytes_max: BODY_BYTES_MAX,
     success: 200,
     media: Media::Json,
     metered: false,
+    idempotent: false,
+    sharing: Sharing::Off,
+    depends_on: &[],
 };
 
 /// `GET /api/users/me`
@@ -109,5 +120,5 @@ pub struct MyTenant {
     /// What the user is in it; null for a key.
     pub role: Option<Role>,
     /// Its plan.
-    pub plan: String,
+    pub plan: Plan,
 }

@@ -125,10 +125,11 @@ impl Dynamo {
                 .expression_attribute_values(":prefix", text(prefix));
         }
         let request = request.key_condition_expression(condition);
-        Box::pin(async move {
+        let call = async move {
             let output = request.send().await?;
             Ok(Found { items: output.items.unwrap_or_default(), next: output.last_evaluated_key })
-        })
+        };
+        Box::pin(super::counted(call, |_| true))
     }
 }
 

@@ -215,7 +215,7 @@ impl Dynamo {
     /// # Errors
     /// [`WriteError`]
     pub fn write(&self, write: Write) -> BoxFuture<'_, Result<(), WriteError>> {
-        Box::pin(self.single(write))
+        Box::pin(super::counted(self.single(write), is_failure))
     }
 
     /// All of these writes or none.
@@ -223,7 +223,7 @@ impl Dynamo {
     /// # Errors
     /// [`WriteError`]; the index of a conflict is the position in `writes`.
     pub fn transact(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<(), WriteError>> {
-        Box::pin(self.all_or_none(writes))
+        Box::pin(super::counted(self.all_or_none(writes), is_failure))
     }
 
     async fn all_or_none(&self, writes: Vec<Write>) -> Result<(), WriteError> {
@@ -327,4 +327,9 @@ fn current_of(error: impl Into<aws_sdk_dynamodb::Error>) -> Option<CurrentItem> 
         aws_sdk_dynamodb::Error::ConditionalCheckFailedException(failed) => failed.item.map(CurrentItem),
         _ => None,
     }
+}
+
+/// A condition that does not hold is no failure of the database.
+const fn is_failure(error: &WriteError) -> bool {
+    matches!(error, WriteError::Dynamo(_))
 }

@@ -7,7 +7,7 @@ use crate::auth::accounts::SignUpError;
 use crate::auth::key_store::KeyError;
 use crate::auth::sessions::RefreshError;
 use crate::auth::signin::{ResumeError, SignInError};
-use crate::content::IdeaError;
+use crate::content::{IdeaError, Unwritten};
 use crate::contract::meta::DegradedReason;
 use crate::dynamo::{DynamoError, WriteError};
 use crate::redis::RedisError;
@@ -142,16 +142,17 @@ impl From<IdeaError> for Problem {
         match error {
             IdeaError::Profile(error) => Self::invalid(error.pointer, error.message),
             IdeaError::Creator(error) => error.into(),
-            IdeaError::Refused => Self::new(
+            IdeaError::Unwritten(Unwritten::Refused) => Self::new(
                 Kind::Refused,
                 "The model declined this request. Change the profile or the options.",
             ),
-            IdeaError::OnlyDegraded(reason) => {
+            IdeaError::Unwritten(Unwritten::OnlyDegraded(reason)) => {
                 let (why, retry) = match reason {
                     DegradedReason::NoProvider => ("no model is configured", None),
                     DegradedReason::Sandbox => ("test keys have no model", None),
                     DegradedReason::Timeout => ("the model did not answer in time", Some(5)),
                     DegradedReason::ProviderError => ("the model fails at the moment", Some(30)),
+                    DegradedReason::CircuitOpen => ("the model failed too often just now", Some(30)),
                 };
                 let detail = format!(
                     "Only the builtin provider could answer, because {why}. Set `allowDegraded` to accept that."

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use lambda_http::aws_lambda_events::encodings::Body;
-use lambda_http::http::{HeaderMap, Method as HttpMethod};
+use lambda_http::http::{HeaderMap, HeaderValue, Method as HttpMethod};
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt as _};
 use serde::de::DeserializeOwned;
@@ -64,6 +64,17 @@ impl Incoming {
     /// A header that is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// A header as it came.
+    pub(crate) fn raw_header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.get(name).map(HeaderValue::as_bytes)
+    }
+
+    /// What makes two requests of one operation the same.
+    pub(crate) fn parts(&self) -> Vec<&[u8]> {
+        let parameters = self.parameters.values().map(String::as_bytes);
+        parameters.chain([self.query.as_bytes(), self.body.as_ref()]).collect()
     }
 
     /// A cookie.

@@ -19,9 +19,11 @@ pub enum Kind {
     NotFound,
     MethodNotAllowed,
     Conflict,
+    IdempotencyInProgress,
     PayloadTooLarge,
     UnsupportedMediaType,
     Unprocessable,
+    IdempotencyMismatch,
     Refused,
     RateLimited,
     Internal,
@@ -39,10 +41,10 @@ impl Kind {
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
-            Self::Conflict => 409,
+            Self::Conflict | Self::IdempotencyInProgress => 409,
             Self::PayloadTooLarge => 413,
             Self::UnsupportedMediaType => 415,
-            Self::Unprocessable | Self::Refused => 422,
+            Self::Unprocessable | Self::IdempotencyMismatch | Self::Refused => 422,
             Self::RateLimited => 429,
             Self::Internal => 500,
             Self::Unavailable | Self::AiUnavailable => 503,
@@ -59,9 +61,11 @@ impl Kind {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::Conflict => "conflict",
+            Self::IdempotencyInProgress => "idempotency_in_progress",
             Self::PayloadTooLarge => "payload_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::Unprocessable => "unprocessable",
+            Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::Refused => "refused",
             Self::RateLimited => "rate_limited",
             Self::Internal => "internal",
@@ -80,9 +84,11 @@ impl Kind {
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
             Self::Conflict => "Conflict",
+            Self::IdempotencyInProgress => "Request still running",
             Self::PayloadTooLarge => "Request body too large",
             Self::UnsupportedMediaType => "Unsupported media type",
             Self::Unprocessable => "Request cannot be processed",
+            Self::IdempotencyMismatch => "Idempotency key used for another request",
             Self::Refused => "Declined by the model",
             Self::RateLimited => "Rate limit exceeded",
             Self::Internal => "Internal error",
@@ -95,9 +101,12 @@ impl Kind {
     /// Whether the same request may succeed later.
     pub const fn is_retryable(self) -> bool {
         match self {
-            Self::RateLimited | Self::Internal | Self::Unavailable | Self::AiUnavailable | Self::Deadline => {
-                true
-            }
+            Self::IdempotencyInProgress
+            | Self::RateLimited
+            | Self::Internal
+            | Self::Unavailable
+            | Self::AiUnavailable
+            | Self::Deadline => true,
             Self::InvalidRequest
             | Self::Unauthorized
             | Self::Forbidden
@@ -107,6 +116,7 @@ impl Kind {
             | Self::PayloadTooLarge
             | Self::UnsupportedMediaType
             | Self::Unprocessable
+            | Self::IdempotencyMismatch
             | Self::Refused => false,
         }
     }

@@ -1,5 +1,6 @@
 //! Replies, and how they and problems become HTTP.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use lambda_http::aws_lambda_events::encodings::Body;
@@ -13,6 +14,7 @@ use super::{Kind, Problem};
 use crate::contract::ids::RequestId;
 use crate::contract::problem::MEDIA_TYPE;
 use crate::contract::{Media, Route};
+use crate::idempotency::Kept;
 use crate::limits::Standing;
 
 /// The cookie that carries a browser's refresh token.
@@ -28,7 +30,7 @@ pub struct Reply<T> {
 enum Content<T> {
     Value(T),
     /// A document that is written already.
-    Text(&'static str),
+    Text(Cow<'static, str>),
 }
 
 impl<T> From<T> for Reply<T> {
@@ -40,7 +42,12 @@ impl<T> From<T> for Reply<T> {
 impl<T> Reply<T> {
     /// A document that is written already, in the contract's media type.
     pub fn text(text: &'static str) -> Self {
-        Self { content: Content::Text(text), headers: HeaderMap::new(), status: None }
+        Self::written(text)
+    }
+
+    /// A document that was written for this call, in the contract's media type.
+    pub fn written(text: impl Into<Cow<'static, str>>) -> Self {
+        Self { content: Content::Text(text.into()), headers: HeaderMap::new(), status: None }
     }
 
     /// With a cookie.
@@ -90,11 +97,14 @@ impl Rendered {
                 Some("application/json"),
                 Body::Text(serde_json::to_string(&value).map_err(Problem::internal)?),
             ),
-            (Media::Json, Content::Text(text)) => (Some("application/json"), Body::Text(text.to_owned())),
+            (Media::Json, Content::Text(text)) => (Some("application/json"), Body::Text(text.into_owned())),
             (Media::Html, Content::Text(text)) => {
-                (Some("text/html; charset=utf-8"), Body::Text(text.to_owned()))
+                (Some("text/html; charset=utf-8"), Body::Text(text.into_owned()))
             }
-            (Media::Html, Content::Value(_)) => {
+            (Media::Metrics, Content::Text(text)) => {
+                (Some("text/plain; version=0.0.4; charset=utf-8"), Body::Text(text.into_owned()))
+            }
+            (Media::Html | Media::Metrics, Content::Value(_)) => {
                 return Err(Problem::internal("a value where a page was expected"));
             }
         };
@@ -125,6 +135,30 @@ impl Rendered {
         if let Some(allow) = problem.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
             headers.insert(ALLOW, allow);
         }
+        Self { response }
+    }
+
+    /// As it is kept under an idempotency key.
+    pub fn kept(&self) -> Kept {
+        let media = self.response.headers().get(CONTENT_TYPE).and_then(|media| media.to_str().ok());
+        Kept {
+            status: self.status(),
+            media: media.map(str::to_owned),
+            body: String::from_utf8_lossy(self.response.body().as_ref()).into_owned(),
+        }
+    }
+
+    /// The answer that was kept under an idempotency key.
+    pub fn replayed(kept: Kept) -> Self {
+        let mut response =
+            Response::new(if kept.body.is_empty() { Body::Empty } else { Body::Text(kept.body) });
+        *response.status_mut() =
+            StatusCode::from_u16(kept.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        if let Some(media) = kept.media.and_then(|media| HeaderValue::from_str(&media).ok()) {
+            headers.insert(CONTENT_TYPE, media);
+        }
+        headers.insert(HeaderName::from_static("idempotency-replayed"), HeaderValue::from_static("true"));
         Self { response }
     }
 

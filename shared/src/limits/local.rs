@@ -1,48 +1,103 @@
-//! The limits of one environment alone, for when the fleet's cannot be asked.
+//! The limits of one environment alone: for when the fleet's cannot be asked, and for what it just said.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::hash::Hash;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Limit, Standing, Verdict};
+use super::rule::State;
+use super::{Limit, Standing};
 use crate::clock::Millis;
 
 /// More keys than an environment meets between two clean-ups.
 const KEYS_MAX: usize = 10_000;
+/// A denial is not repeated from memory for longer, so that a raised limit is soon felt.
+const REMEMBERED_MAX: Duration = Duration::from_millis(1_500);
 
-/// Arrival times by key, in microseconds.
+/// A map that forgets what time has made void when it grows too large.
+pub(super) struct Fading<K, V> {
+    entries: Mutex<HashMap<K, (u64, V)>>,
+}
+
+impl<K, V> Default for Fading<K, V> {
+    fn default() -> Self {
+        Self { entries: Mutex::default() }
+    }
+}
+
+impl<K: Hash + Eq, V> Fading<K, V> {
+    fn entries(&self, now: u64) -> MutexGuard<'_, HashMap<K, (u64, V)>> {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if entries.len() > KEYS_MAX {
+            entries.retain(|_, (until, _)| *until > now);
+        }
+        entries
+    }
+}
+
+/// Counts by key.
 #[derive(Default)]
 pub(super) struct Local {
-    arrivals: Mutex<HashMap<String, u64>>,
+    counts: Fading<String, State>,
 }
 
 impl Local {
-    pub(super) fn admit(&self, limits: &[Limit], now: Millis) -> Verdict {
+    /// Whether all of `limits` admit the call, and where they stand then.
+    pub(super) fn admit(
+        &self,
+        limits: &[Limit],
+        cost: u64,
+        now: Millis,
+    ) -> Result<Vec<Standing>, Vec<Standing>> {
         let now_us = now.0 * 1000;
-        let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
-        if arrivals.len() > KEYS_MAX {
-            arrivals.retain(|_, arrival| *arrival > now_us);
-        }
-        let steps: Vec<_> = limits
-            .iter()
-            .map(|limit| limit.gcra().step(arrivals.get(&limit.key).copied(), now_us, 1))
-            .collect();
-        let admitted = steps.iter().all(|step| step.admitted);
-        if admitted {
+        let mut counts = self.counts.entries(now_us);
+        let stored = |limit: &Limit| counts.get(&limit.key).map(|(_, state)| *state);
+        let steps: Vec<_> =
+            limits.iter().map(|limit| limit.rule().step(stored(limit), now_us, cost)).collect();
+        if steps.iter().all(|step| step.wait_us == 0) {
             for (limit, step) in limits.iter().zip(&steps) {
-                arrivals.insert(limit.key.clone(), step.arrival_us);
+                counts.insert(limit.key.clone(), (now_us + step.reset_us, step.state));
+            }
+            return Ok(limits.iter().zip(&steps).map(|(limit, step)| limit.standing(step)).collect());
+        }
+        let denied = |(limit, step): (&Limit, &super::Step)| {
+            let looked = limit.rule().step(stored(limit), now_us, 0);
+            limit.standing(&super::Step { wait_us: step.wait_us, ..looked })
+        };
+        Err(limits.iter().zip(&steps).map(denied).collect())
+    }
+}
+
+/// Denials of the fleet, until they are worth asking again.
+#[derive(Default)]
+pub(super) struct Denials {
+    denied: Fading<String, Standing>,
+}
+
+impl Denials {
+    pub(super) fn remember(&self, limits: &[Limit], standings: &[Standing], now: Millis) {
+        let mut denied = self.denied.entries(now.0);
+        for (limit, standing) in limits.iter().zip(standings).filter(|(_, s)| !s.wait.is_zero()) {
+            let until = now.plus(standing.wait.min(REMEMBERED_MAX)).0;
+            denied.insert(limit.key.clone(), (until, standing.clone()));
+        }
+    }
+
+    /// What the fleet would say again, if it said no to one of `limits` a moment ago. A limit that has changed
+    /// since is asked anew.
+    pub(super) fn recall(&self, limits: &[Limit], now: Millis) -> Option<Vec<Standing>> {
+        let denied = self.denied.entries(now.0);
+        let mut standings = Vec::new();
+        for limit in limits {
+            if let Some((until, standing)) = denied.get(&limit.key)
+                && now.0 < *until
+                && standing.quota == limit.quota
+            {
+                // How long ago that was is not kept: the wait told then is at most this much too long.
+                standings.push(standing.clone());
             }
         }
-        let standing = |(limit, step): (&Limit, &super::Step)| Standing {
-            name: limit.name,
-            quota: limit.quota,
-            window: limit.window,
-            remaining: step.remaining,
-            reset: Duration::from_micros(step.reset_us),
-            wait: Duration::from_micros(step.wait_us),
-        };
-        let standings = limits.iter().zip(&steps).map(standing).collect();
-        if admitted { Verdict::Admitted(standings) } else { Verdict::Denied(standings) }
+        (!standings.is_empty()).then_some(standings)
     }
 }
 
@@ -50,20 +105,33 @@ impl Local {
 mod tests {
     use super::*;
     use crate::contract::MINUTE;
+    use crate::contract::route::Algorithm::Gcra;
 
     #[test]
     fn several_limits_admit_together_or_not_at_all() {
         let local = Local::default();
-        let wide = Limit::new("wide", 10, MINUTE, "a");
-        let narrow = Limit::new("narrow", 1, MINUTE, "a");
+        let wide = Limit::new("wide", Gcra, 10, MINUTE, "a");
+        let narrow = Limit::new("narrow", Gcra, 1, MINUTE, "a");
         let both = [wide.clone(), narrow];
-        assert!(matches!(local.admit(&both, Millis(1)), Verdict::Admitted(_)));
+        assert!(local.admit(&both, 1, Millis(1)).is_ok());
         for _ in 0..5 {
-            assert!(matches!(local.admit(&both, Millis(1)), Verdict::Denied(_)));
+            assert!(local.admit(&both, 1, Millis(1)).is_err());
         }
-        let Verdict::Admitted(standings) = local.admit(&[wide], Millis(1)) else {
-            panic!("wide has calls left")
-        };
+        let standings = local.admit(&[wide], 1, Millis(1)).unwrap();
         assert_eq!(standings[0].remaining, 8, "the five denied calls took nothing");
+    }
+
+    #[test]
+    fn a_denial_is_repeated_for_a_moment_and_not_for_another_quota() {
+        let denials = Denials::default();
+        let limit = Limit::new("caller", Gcra, 1, MINUTE, "a");
+        let local = Local::default();
+        local.admit(std::slice::from_ref(&limit), 1, Millis(1)).unwrap();
+        let denied = local.admit(std::slice::from_ref(&limit), 1, Millis(1)).unwrap_err();
+        denials.remember(std::slice::from_ref(&limit), &denied, Millis(1));
+        assert!(denials.recall(std::slice::from_ref(&limit), Millis(1_400)).is_some());
+        assert!(denials.recall(std::slice::from_ref(&limit), Millis(1_502)).is_none());
+        let raised = Limit::new("caller", Gcra, 2, MINUTE, "a");
+        assert!(denials.recall(&[raised], Millis(1_400)).is_none());
     }
 }

@@ -66,17 +66,24 @@ impl Creators {
         Self { dynamo }
     }
 
-    /// Adds one.
+    /// Adds one, under this identifier. If it is there already, an earlier attempt of the same request added it.
     ///
     /// # Errors
     /// [`CreatorError::Dynamo`]
-    pub async fn create(&self, tenant: TenantCtx, profile: Profile) -> Result<Creator, CreatorError> {
+    pub async fn create(
+        &self,
+        tenant: TenantCtx,
+        id: CreatorId,
+        profile: Profile,
+    ) -> Result<Creator, CreatorError> {
         let now = Millis::now();
-        let stored =
-            Stored { id: CreatorId::generate(), version: 1, profile, created_at: now, updated_at: now };
+        let stored = Stored { id, version: 1, profile, created_at: now, updated_at: now };
         let write = Write::put(key(tenant, stored.id), &stored)?.when(Condition::Absent);
-        self.dynamo.write(write).await.map_err(|error| not_conflict(error, CreatorError::NotFound))?;
-        Ok(stored.into())
+        match self.dynamo.write(write).await {
+            Ok(()) => Ok(stored.into()),
+            Err(WriteError::Conflict { current: Some(item), .. }) => Ok(item.read::<Stored>()?.into()),
+            Err(error) => Err(not_conflict(error, CreatorError::NotFound)),
+        }
     }
 
     /// Reads one.

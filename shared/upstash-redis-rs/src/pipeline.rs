@@ -89,7 +89,7 @@ impl<'a> Pipeline<'a> {
 }
 
 /// The results of a pipeline, in the order of its commands.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Slots(Vec<Option<Result<Reply, ServerError>>>);
 
 impl Slots {

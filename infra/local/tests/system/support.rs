@@ -77,6 +77,10 @@ impl World {
         if options.parameters.iter().all(|(name, _)| *name != "RedisTripMs") {
             options.parameters.push(("RedisTripMs", "2000".to_owned()));
         }
+        // Every trip tells what was counted, so that tests need not wait for it.
+        if options.parameters.iter().all(|(name, _)| *name != "MetricsFlushMs") {
+            options.parameters.push(("MetricsFlushMs", "0".to_owned()));
+        }
         let stack = Stack::start(options).await.expect("the stack starts");
         let demo = Demo::create(&stack.url(), "demo@example.com").await.expect("a demo tenant");
         Self { http: client(), stack, demo }

@@ -1,0 +1,28 @@
+//! `GET /api/metrics`: what the whole fleet counted, for Prometheus.
+
+use shared::contract::metrics::Scrape;
+use shared::contract::openapi::Document;
+use shared::endpoint::{Call, Endpoint};
+use shared::environment::{Environment, StartError};
+use shared::http::{Problem, Reply};
+use shared::scrape::Fleet;
+use shared::serve::{self, Function};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), serve::Error> {
+    Function::new().answers::<Show>().serve().await
+}
+
+struct Show(Fleet);
+
+impl Endpoint for Show {
+    type Answers = Scrape;
+
+    async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self(Fleet::new(environment.redis().await?, environment.breakers().await?.clone())))
+    }
+
+    async fn handle(&self, call: Call<Scrape>) -> Result<Reply<Document>, Problem> {
+        Ok(Reply::written(self.0.text(call.deadline).await?))
+    }
+}

@@ -1,0 +1,154 @@
+//! Every script against its model in Rust, over random schedules. Times are arguments; nobody sleeps.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config as Runs, TestRunner};
+use shared::breaker::{Breaker, Config, Mode, Report, State};
+use shared::gate::{Asked, Gate, Verdict};
+use shared::limits::{Algorithm, Limit, State as Count};
+use shared::redis::{Redis, Value};
+
+use crate::{Database, soon};
+
+const BEGIN_US: u64 = 1_795_000_000_000_000;
+const ALL: [Algorithm; 4] =
+    [Algorithm::Gcra, Algorithm::FixedWindow, Algorithm::SlidingWindow, Algorithm::TokenBucket];
+
+/// Runs `check` for many inputs; each gets a name of its own in the database.
+fn for_many<T: std::fmt::Debug>(
+    inputs: impl Strategy<Value = T>,
+    check: impl AsyncFn(&Database, &Redis, String, T),
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (database, redis) = runtime.block_on(async {
+        let database = Database::start().await;
+        let redis = database.environment();
+        (database, redis)
+    });
+    let number = std::cell::Cell::new(0);
+    let runs = Runs { cases: 60, failure_persistence: None, ..Runs::default() };
+    TestRunner::new(runs)
+        .run(&inputs, |input| {
+            number.set(number.get() + 1);
+            runtime.block_on(check(&database, &redis, format!("case-{}", number.get()), input));
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn the_gate_counts_as_the_rules_say_and_a_denied_call_takes_nothing() {
+    let limit = (prop::sample::select(&ALL[..]), 1u32..12, 1u64..30);
+    let call = (0u64..4_000_000, 0u64..4);
+    let inputs = (prop::collection::vec(limit, 1..4), prop::collection::vec(call, 1..40));
+    for_many(inputs, async |database, _, name, (limits, calls)| {
+        let gate = Gate::new(database.environment(), Duration::from_secs(3600));
+        let limits: Vec<Limit> = limits
+            .into_iter()
+            .enumerate()
+            .map(|(i, (by, quota, secs))| {
+                Limit::new("caller", by, quota, Duration::from_secs(secs), &format!("{name}-{i}"))
+            })
+            .collect();
+        let mut counts: Vec<Option<Count>> = vec![None; limits.len()];
+        let mut now = BEGIN_US;
+        for (gap, cost) in calls {
+            now += gap;
+            let asked = Asked { limits: &limits, cost, now_us: now, ..Asked::default() };
+            let steps: Vec<_> = limits
+                .iter()
+                .zip(&counts)
+                .map(|(limit, count)| limit.rule().step(*count, now, cost))
+                .collect();
+            let admits = cost == 0 || steps.iter().all(|step| step.wait_us == 0);
+            let expected: Vec<_> = limits
+                .iter()
+                .zip(&steps)
+                .zip(&counts)
+                .map(|((limit, step), count)| {
+                    if admits {
+                        limit.standing(&shared::limits::Step { wait_us: 0, ..*step })
+                    } else {
+                        let looked = limit.rule().step(*count, now, 0);
+                        limit.standing(&shared::limits::Step { wait_us: step.wait_us, ..looked })
+                    }
+                })
+                .collect();
+            match gate.pass(&asked, soon()).await {
+                Verdict::Admitted(passed) => assert_eq!((true, passed.standings), (admits, expected)),
+                Verdict::Denied(standings) => assert_eq!((false, standings), (admits, expected)),
+                Verdict::Unknown(error) => panic!("{error:?}"),
+            }
+            if admits && cost > 0 {
+                for (count, step) in counts.iter_mut().zip(&steps) {
+                    *count = Some(step.state);
+                }
+            }
+        }
+    });
+}
+
+#[derive(Debug, Clone)]
+enum Did {
+    Asks,
+    Reports { age: u64, permit: usize, calls: u64, failed: u64, slow: u64 },
+}
+
+const CONFIG: Config = Config {
+    bucket_us: 1_000_000,
+    buckets: 5,
+    calls_min: 4,
+    failure_pct: 50,
+    slow_pct: 60,
+    slow_us: 1,
+    open_us: 2_000_000,
+    open_max_us: 9_000_000,
+    permits: 2,
+    passes: 2,
+    ramp_us: 3_000_000,
+};
+
+#[test]
+fn the_breakers_script_moves_as_its_rule_says() {
+    let report = (0u64..2, 0usize..6, 0u64..4, 0u64..3, 0u64..3);
+    let did = prop_oneof![
+        1 => Just(Did::Asks),
+        2 => report.prop_map(|(age, permit, calls, failed, slow)| Did::Reports { age, permit, calls, failed, slow }),
+    ];
+    let mode = prop::sample::select(vec!["", "", "", "metrics_only", "forced_open", "forced_closed"]);
+    let inputs = (mode, prop::collection::vec((0u64..2_500_000, did), 1..60));
+    for_many(inputs, async |_, redis, name, (mode, events)| {
+        let keys = [format!("b:{name}"), format!("b:{name}:mode")];
+        if !mode.is_empty() {
+            redis.command("SET", &[&keys[1], mode], soon()).await.unwrap();
+        }
+        let parsed = Mode::parse(mode);
+        let (mut model, mut now, mut permits) = (State::default(), BEGIN_US, Vec::<u64>::new());
+        for (i, (gap, did)) in events.into_iter().enumerate() {
+            now += gap;
+            let (what, report, granted) = match did {
+                Did::Asks => {
+                    let permit = i as u64 + 1;
+                    let granted = model.ask(&CONFIG, parsed, now, permit, 1_500_000);
+                    if granted {
+                        permits.push(permit);
+                    }
+                    ("ask", Report { permit, ..Report::default() }, granted)
+                }
+                Did::Reports { age, permit, calls, failed, slow } => {
+                    let version = model.version.saturating_sub(age);
+                    let permit = permits.iter().rev().nth(permit).copied().unwrap_or(0);
+                    let report = Report { version, permit, calls, failed, slow, jitter: 100 };
+                    model.report(&CONFIG, parsed, now, report);
+                    ("report", report, false)
+                }
+            };
+            let args = CONFIG.script_args(now, what, report, 1_500_000);
+            let answer = redis.run(Breaker::script(), &keys, &args, soon()).await.unwrap();
+            assert_eq!(answer[1], Value::Int(i64::from(granted)), "{what} {report:?}");
+            let state = answer[2].text().unwrap();
+            assert_eq!((state, &State::parse(state)), (model.text().as_str(), &model), "{what} {report:?}");
+        }
+    });
+}

@@ -1,0 +1,376 @@
+//! Circuit breakers for the whole fleet: what one environment learns about a dependency, all know.
+//!
+//! The state lies in Redis and comes with the gate's answer, so a closed breaker costs no trip. A breaker
+//! that is due lends permits, each with a deadline of its own. While Redis is away, an environment follows
+//! the same rule by itself, from what it saw last.
+
+mod config;
+mod fleet;
+mod rule;
+
+pub use rule::{Config, Mode, Phase, Report, State, View};
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use crate::clock::{Deadline, Millis};
+use crate::contract::Dependency;
+use crate::metrics::{self, BreakerCall};
+use crate::random;
+use crate::redis::{Redis, Value};
+
+static BASE: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// A permit outlives its call by this much, so that the report still counts.
+const LEASE_MARGIN: Duration = Duration::from_secs(1);
+
+/// When the breaker of a model opens.
+pub const AI: Config = Config {
+    bucket_us: 3_000_000,
+    buckets: 10,
+    calls_min: 10,
+    failure_pct: 50,
+    slow_pct: 80,
+    slow_us: 12_000_000,
+    open_us: 5_000_000,
+    open_max_us: 120_000_000,
+    permits: 3,
+    passes: 3,
+    ramp_us: 10_000_000,
+};
+
+/// An error that says whether it tells of an unwell dependency.
+pub trait Failure {
+    /// Whether it counts. A caller's bad request does not.
+    fn counts_against_breaker(&self) -> bool;
+}
+
+/// Why a call has no result.
+#[derive(Debug, PartialEq, Eq)]
+pub enum CallError<E> {
+    /// It was not made: the breaker is open.
+    Open {
+        /// When the breaker may let calls through again.
+        retry_after: Duration,
+    },
+    /// It did not end within its deadline.
+    Deadline,
+    /// It was made and failed.
+    Failed(E),
+}
+
+/// The breaker of one dependency.
+pub struct Breaker {
+    dependency: Dependency,
+    keys: [String; 2],
+    config: Config,
+    redis: Arc<Redis>,
+    /// What [`Seen`] means for the next call, for a look without the lock.
+    next: AtomicU8,
+    /// Until when `next` is a refusal, in microseconds of this process.
+    refused_until_us: AtomicU64,
+    version: AtomicU64,
+    successes: AtomicU32,
+    first_success_ms: AtomicU64,
+    seen: Mutex<Seen>,
+}
+
+const PASS: u8 = 0;
+const REFUSE: u8 = 1;
+const LOOK: u8 = 2;
+
+/// What this environment saw last.
+#[derive(Default)]
+struct Seen {
+    state: State,
+    mode: Mode,
+    /// What has to be added to the time of this process for that of the server.
+    ahead_us: i64,
+}
+
+/// The time of this process, in microseconds.
+fn own_us() -> u64 {
+    u64::try_from(BASE.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+/// What a call has to give back.
+#[derive(Clone, Copy)]
+struct Entry {
+    version: u64,
+    permit: u64,
+}
+
+impl Breaker {
+    /// For a dependency, told apart by `name` from others of its kind in the same region.
+    pub fn new(dependency: Dependency, region: &str, name: &str, config: Config, redis: Arc<Redis>) -> Self {
+        let key = format!("hz1:brk:{region}:{}:{name}", dependency.as_str());
+        LazyLock::force(&BASE);
+        let breaker = Self {
+            dependency,
+            keys: [key.clone(), format!("{key}:mode")],
+            config,
+            redis,
+            next: AtomicU8::new(PASS),
+            refused_until_us: AtomicU64::new(0),
+            version: AtomicU64::new(0),
+            successes: AtomicU32::new(0),
+            first_success_ms: AtomicU64::new(0),
+            seen: Mutex::default(),
+        };
+        // Until the server has said its own, this machine's time has to do.
+        breaker.seen().ahead_us = ahead(Millis::now().0 * 1000);
+        breaker
+    }
+
+    /// Which dependency.
+    pub const fn dependency(&self) -> Dependency {
+        self.dependency
+    }
+
+    /// Where state and mode lie in Redis.
+    pub const fn keys(&self) -> &[String; 2] {
+        &self.keys
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state and mode seen last, and the server's time now.
+    pub fn look(&self) -> (State, Mode, u64) {
+        let seen = self.seen();
+        (seen.state.clone(), seen.mode, seen.now())
+    }
+
+    /// Takes what the server says at its time `now_us`.
+    pub fn observe(&self, state: &Value, mode: &Value, now_us: u64) {
+        let state = State::parse(state.text().unwrap_or_default());
+        let mode = Mode::parse(mode.text().unwrap_or_default());
+        let mut seen = self.seen();
+        *seen = Seen { state, mode, ahead_us: ahead(now_us) };
+        self.note(&seen);
+    }
+
+    /// Writes down what `seen` means for the next call.
+    fn note(&self, seen: &Seen) {
+        let now = seen.now();
+        self.version.store(seen.state.version, Ordering::Relaxed);
+        let next = match seen.state.view(seen.mode, now) {
+            View::Pass => PASS,
+            View::Refuse(wait) => {
+                self.refused_until_us.store(own_us() + wait, Ordering::Relaxed);
+                REFUSE
+            }
+            View::Permit | View::Share(_) => LOOK,
+        };
+        self.next.store(next, Ordering::Release);
+    }
+
+    /// Calls the dependency if the breaker lets it, and tells the fleet how it went: failures at once, a call
+    /// that is slow when it becomes slow, successes a few at a time.
+    ///
+    /// # Errors
+    /// [`CallError`]
+    pub async fn call<T, E: Failure>(
+        &self,
+        deadline: Deadline,
+        op: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, CallError<E>> {
+        let entry = match self.next.load(Ordering::Acquire) {
+            PASS => Entry { version: self.version.load(Ordering::Relaxed), permit: 0 },
+            REFUSE => match self.refused_until_us.load(Ordering::Relaxed).checked_sub(own_us()) {
+                Some(left @ 1..) => {
+                    metrics::breaker_call(self.dependency, BreakerCall::Rejected);
+                    return Err(CallError::Open { retry_after: Duration::from_micros(left) });
+                }
+                _ => self.enter(deadline).await?,
+            },
+            _ => self.enter(deadline).await?,
+        };
+        let mut op = pin!(op);
+        // What is there at once needs no timers.
+        match poll_fn(|context| Poll::Ready(op.as_mut().poll(context))).await {
+            Poll::Ready(result) => self.settle(entry, result, 1, deadline).await,
+            Poll::Pending => self.watch(entry, op, deadline).await,
+        }
+    }
+
+    /// Looks closely: a permit, a share of the calls, or a refusal.
+    async fn enter<E>(&self, deadline: Deadline) -> Result<Entry, CallError<E>> {
+        let (view, version) = {
+            let seen = self.seen();
+            (seen.state.view(seen.mode, seen.now()), seen.state.version)
+        };
+        let refused = |retry_after| {
+            metrics::breaker_call(self.dependency, BreakerCall::Rejected);
+            Err(CallError::Open { retry_after })
+        };
+        match view {
+            View::Pass => Ok(Entry { version, permit: 0 }),
+            View::Share(thousandths) if random::below(1000) < thousandths => Ok(Entry { version, permit: 0 }),
+            View::Share(_) => refused(Duration::from_secs(1)),
+            View::Refuse(wait) => refused(Duration::from_micros(wait)),
+            View::Permit => match self.ask(deadline).await {
+                Some(entry) => Ok(entry),
+                // Another trial is under way; or the breaker is closed by now, as the next call will see.
+                None => refused(Duration::from_secs(1)),
+            },
+        }
+    }
+
+    async fn ask(&self, deadline: Deadline) -> Option<Entry> {
+        let permit = random::below(1 << 52) + 1;
+        let lease = u64::try_from((deadline.left() + LEASE_MARGIN).as_micros()).unwrap_or(u64::MAX);
+        let granted = match self.send("ask", Report { permit, ..Report::default() }, lease, deadline).await {
+            Ok(granted) => granted,
+            Err(_) => {
+                let mut seen = self.seen();
+                let (mode, now) = (seen.mode, seen.now());
+                let granted = seen.state.ask(&self.config, mode, now, permit, lease);
+                self.note(&seen);
+                granted
+            }
+        };
+        let version = self.version.load(Ordering::Relaxed);
+        granted.then_some(Entry { version, permit })
+    }
+
+    /// Waits for a call that is under way, and tells when it becomes slow.
+    async fn watch<T, E: Failure>(
+        &self,
+        entry: Entry,
+        mut op: Pin<&mut impl Future<Output = Result<T, E>>>,
+        deadline: Deadline,
+    ) -> Result<T, CallError<E>> {
+        let slow_after = Duration::from_micros(self.config.slow_us);
+        let first = deadline.at_most(slow_after);
+        if let Ok(result) = tokio::time::timeout(first, op.as_mut()).await {
+            return self.settle(entry, result, 1, deadline).await;
+        }
+        if deadline.left().is_zero() {
+            self.failed(entry, 1, deadline).await;
+            return Err(CallError::Deadline);
+        }
+        metrics::breaker_call(self.dependency, BreakerCall::Slow);
+        let report = Report { slow: 1, calls: 1, ..self.report_of(entry) };
+        let (_, ended) =
+            tokio::join!(self.tell(report, deadline), tokio::time::timeout(deadline.left(), op.as_mut()));
+        match ended {
+            // It has been counted as a call; a failure is still news.
+            Ok(Ok(value)) => Ok(value),
+            Ok(result) => self.settle(entry, result, 0, deadline).await,
+            Err(_) => {
+                self.failed(entry, 0, deadline).await;
+                Err(CallError::Deadline)
+            }
+        }
+    }
+
+    async fn settle<T, E: Failure>(
+        &self,
+        entry: Entry,
+        result: Result<T, E>,
+        calls: u64,
+        deadline: Deadline,
+    ) -> Result<T, CallError<E>> {
+        match result {
+            Err(error) if error.counts_against_breaker() => {
+                self.failed(entry, calls, deadline).await;
+                Err(CallError::Failed(error))
+            }
+            other => {
+                if entry.permit != 0 {
+                    metrics::breaker_call(self.dependency, BreakerCall::Succeeded);
+                    self.tell(Report { calls, ..self.report_of(entry) }, deadline).await;
+                } else if calls > 0 {
+                    self.succeeded();
+                }
+                other.map_err(CallError::Failed)
+            }
+        }
+    }
+
+    fn succeeded(&self) {
+        metrics::breaker_call(self.dependency, BreakerCall::Succeeded);
+        if self.successes.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.first_success_ms.store(Millis::now().0, Ordering::Relaxed);
+        }
+    }
+
+    async fn failed(&self, entry: Entry, calls: u64, deadline: Deadline) {
+        metrics::breaker_call(self.dependency, BreakerCall::Failed);
+        // What went well before belongs to the same picture.
+        let before = if entry.permit == 0 { u64::from(self.successes.swap(0, Ordering::Relaxed)) } else { 0 };
+        let report = Report { calls: calls + before, failed: 1, ..self.report_of(entry) };
+        self.tell(report, deadline).await;
+    }
+
+    fn report_of(&self, entry: Entry) -> Report {
+        let jitter = random::below(250);
+        Report { version: entry.version, permit: entry.permit, jitter, ..Report::default() }
+    }
+
+    /// Tells the fleet, or follows the rule alone.
+    async fn tell(&self, report: Report, deadline: Deadline) {
+        // A call that used up its deadline still has to be told of.
+        let deadline = Deadline::after(deadline.left().max(Duration::from_millis(250)));
+        if self.send("report", report, 0, deadline).await.is_err() {
+            self.learn(report);
+        }
+    }
+
+    /// Follows the rule alone.
+    fn learn(&self, report: Report) {
+        let mut seen = self.seen();
+        let (mode, now, before) = (seen.mode, seen.now(), seen.state.phase);
+        seen.state.report(&self.config, mode, now, report);
+        if seen.state.phase != before {
+            self.moved(seen.state.phase, "this environment");
+        }
+        self.note(&seen);
+    }
+
+    fn moved(&self, to: Phase, who: &'static str) {
+        metrics::breaker_transition(self.dependency, to);
+        let breaker = self.keys[0].as_str();
+        tracing::warn!(breaker, to = to.as_str(), who, "a breaker moved");
+    }
+}
+
+impl Seen {
+    /// The server's time now.
+    fn now(&self) -> u64 {
+        own_us().saturating_add_signed(self.ahead_us)
+    }
+}
+
+fn ahead(server_us: u64) -> i64 {
+    i64::try_from(server_us).unwrap_or(0) - i64::try_from(own_us()).unwrap_or(0)
+}
+
+/// The breakers of an environment.
+#[derive(Default, Clone)]
+pub struct Breakers {
+    all: Vec<Arc<Breaker>>,
+}
+
+impl Breakers {
+    /// These.
+    pub const fn new(all: Vec<Arc<Breaker>>) -> Self {
+        Self { all }
+    }
+
+    /// Those that a route depends on.
+    pub fn of<'a>(&'a self, depends_on: &'a [Dependency]) -> impl Iterator<Item = &'a Arc<Breaker>> {
+        self.all.iter().filter(move |breaker| depends_on.contains(&breaker.dependency))
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Breaker>> {
+        self.all.iter()
+    }
+}

@@ -1,0 +1,99 @@
+//! What a breaker says to the fleet and hears from it.
+
+use std::sync::LazyLock;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::{Breaker, Mode, Phase, Report};
+use crate::clock::{Deadline, Millis};
+use crate::contract::health::{Check, Status};
+use crate::metrics;
+use crate::redis::{RedisError, Script, Value};
+
+static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("breaker.lua")));
+
+/// Successes are told of when so many have come together,
+const SUCCESSES_TOGETHER: u32 = 20;
+/// or when the first of them is this old.
+const SUCCESSES_WITHIN: Duration = Duration::from_secs(5);
+
+impl Breaker {
+    pub(super) async fn send(
+        &self,
+        what: &str,
+        report: Report,
+        lease: u64,
+        deadline: Deadline,
+    ) -> Result<bool, RedisError> {
+        let args = self.config.script_args(0, what, report, lease);
+        let answer = self.redis.run(&SCRIPT, &self.keys, &args, deadline).await?;
+        metrics::redis_commands(4);
+        self.take(&answer)
+    }
+
+    /// Takes the script's answer.
+    fn take(&self, answer: &[Value]) -> Result<bool, RedisError> {
+        let [now, granted, state, mode] = answer else {
+            return Err(RedisError::malformed("the breaker script answered with another number of values"));
+        };
+        let now = now.int().and_then(|now| u64::try_from(now).ok());
+        let now = now.ok_or_else(|| RedisError::malformed("the breaker script told no time"))?;
+        let before = self.seen().state.clone();
+        self.observe(state, mode, now);
+        let after = self.seen().state.clone();
+        // Only the script's caller whose report moved it sees the move as its own: the state began just now.
+        if after.version > before.version && after.since_us == now {
+            self.moved(after.phase, "the fleet");
+        }
+        Ok(granted.int() == Some(1))
+    }
+
+    /// Successes that are due, for a trip that is made anyway: keys and arguments of [`Breaker::script`].
+    pub fn due(&self) -> Option<(Vec<String>, Vec<String>)> {
+        let count = self.successes.load(Ordering::Relaxed);
+        let first = Millis(self.first_success_ms.load(Ordering::Relaxed));
+        let is_due =
+            count >= SUCCESSES_TOGETHER || (count > 0 && Millis::now().since(first) >= SUCCESSES_WITHIN);
+        is_due.then(|| {
+            let calls = u64::from(self.successes.swap(0, Ordering::Relaxed));
+            let version = self.version.load(Ordering::Relaxed);
+            let report = Report { version, calls, ..Report::default() };
+            (self.keys.to_vec(), self.config.script_args(0, "report", report, 0))
+        })
+    }
+
+    /// The script that [`Breaker::due`] is for.
+    pub fn script() -> &'static Script {
+        &SCRIPT
+    }
+
+    /// Reads the state anew.
+    ///
+    /// # Errors
+    /// [`RedisError`]
+    pub async fn refresh(&self, deadline: Deadline) -> Result<(), RedisError> {
+        let trip = self.redis.trip().command("MGET", self.keys.to_vec()).command("TIME", Vec::new());
+        let answers = trip.send(deadline).await?;
+        metrics::redis_commands(2);
+        let [Ok(values), Ok(time)] = answers.as_slice() else {
+            return Err(RedisError::malformed("the state of a breaker cannot be read"));
+        };
+        let part = |i: usize| time.list().get(i).and_then(Value::int).and_then(|n| u64::try_from(n).ok());
+        if let ([state, mode], Some(secs), Some(micros)) = (values.list(), part(0), part(1)) {
+            self.observe(state, mode, secs * 1_000_000 + micros);
+        }
+        Ok(())
+    }
+
+    /// How well the dependency is, without calling it.
+    pub fn health(&self) -> Check {
+        let (state, mode, _) = self.look();
+        let (status, detail) = match (mode, state.phase) {
+            (Mode::ForcedOpen, _) => (Status::Warn, Some("its breaker is held open by an operator")),
+            (_, Phase::Open) => (Status::Warn, Some("its breaker is open; answers are degraded")),
+            (_, Phase::HalfOpen | Phase::Ramp) => (Status::Warn, Some("it recovers")),
+            (_, Phase::Closed) => (Status::Pass, None),
+        };
+        Check { component: self.dependency().as_str(), status, latency_ms: 0, detail }
+    }
+}

@@ -1,0 +1,37 @@
+//! `GET /api/metrics`: what the fleet counts, for Prometheus.
+
+use super::openapi::Document;
+use super::route::BODY_BYTES_MAX;
+use super::{Access, Algorithm, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Route, Sharing};
+
+/// `GET /api/metrics`
+pub struct Scrape;
+
+impl Contract for Scrape {
+    const ROUTE: Route = Route {
+        function: "metrics",
+        method: Method::Get,
+        path: "/api/metrics",
+        operation: "getMetrics",
+        summary: "What the fleet counts, as Prometheus text. For whoever has the stage's scrape token.",
+        access: Access::Scraper,
+        budget: Budget::PerIp {
+            calls: 120,
+            per: MINUTE,
+            by: Algorithm::Gcra,
+            on_outage: OnOutage::LocalLimit,
+        },
+        deadline_ms: 8_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        success: 200,
+        media: Media::Metrics,
+        metered: false,
+        idempotent: false,
+        sharing: Sharing::Off,
+        depends_on: &[],
+    };
+    type Path = Nothing;
+    type Query = Nothing;
+    type Body = Nothing;
+    type Reply = Document;
+}

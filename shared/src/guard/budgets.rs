@@ -1,0 +1,102 @@
+//! What a request may cost, and what it is told when that is too much.
+
+use std::time::Duration;
+
+use super::{Caller, Refusal};
+use crate::contract::route::TENANT_CALLS;
+use crate::contract::{Algorithm, Budget, MINUTE, OnOutage, Plan, Route, operations};
+use crate::http::{Incoming, Kind, Problem};
+use crate::idempotency::Claim;
+use crate::limits::{Limit, Standing};
+use crate::metrics;
+
+const IDEMPOTENCY_HEADER: &str = "idempotency-key";
+
+/// The limits of a call, and what happens when they cannot be asked.
+pub(super) fn budget(
+    route: &Route,
+    incoming: &Incoming,
+    caller: Option<&Caller>,
+    plan: Plan,
+) -> Option<(Vec<Limit>, OnOutage)> {
+    match (route.budget, caller) {
+        (Budget::Unlimited, _) | (Budget::PerCaller { .. }, None) => None,
+        (Budget::PerIp { calls, per, by, on_outage }, _) => {
+            let identity = format!("{}|{}", route.operation, incoming.ip_block());
+            Some((vec![Limit::new("ip", by, calls, per, &identity)], on_outage))
+        }
+        (Budget::PerCaller { calls, per, by, on_outage }, Some(caller)) => {
+            Some((caller_limits(route.operation, (calls, per, by), caller, plan).to_vec(), on_outage))
+        }
+    }
+}
+
+/// Every limit of a caller under a plan, with the operation's name before that of its own.
+pub fn limits_of(caller: &Caller, plan: Plan) -> Vec<(String, Limit)> {
+    let mut all = Vec::new();
+    for operation in operations() {
+        let Budget::PerCaller { calls, per, by, .. } = operation.route.budget else { continue };
+        let [own, tenant] = caller_limits(operation.route.operation, (calls, per, by), caller, plan);
+        if all.is_empty() {
+            all.push(("tenant".to_owned(), tenant));
+        }
+        all.push((format!("{}/caller", operation.route.operation), own));
+    }
+    all
+}
+
+/// The limits of a caller under a plan: its own for the operation, and the one its tenant shares.
+fn caller_limits(
+    operation: &str,
+    (calls, per, by): (u32, Duration, Algorithm),
+    caller: &Caller,
+    plan: Plan,
+) -> [Limit; 2] {
+    let own = format!("{operation}|{}", caller.actor());
+    let tenant = caller.tenant.id().to_string();
+    [
+        Limit::new("caller", by, calls * plan.times(), per, &own),
+        Limit::new("tenant", Algorithm::Gcra, TENANT_CALLS * plan.times(), MINUTE, &tenant),
+    ]
+}
+
+/// The idempotency key of a request, on a route that obeys it.
+pub(super) fn claim(
+    route: &Route,
+    incoming: &Incoming,
+    caller: Option<&Caller>,
+    token: &str,
+) -> Result<Option<Claim>, Problem> {
+    let Some(key) = incoming.raw_header(IDEMPOTENCY_HEADER).filter(|_| route.idempotent) else {
+        return Ok(None);
+    };
+    let is_usable = (1..=255).contains(&key.len()) && key.iter().all(|byte| (0x21..=0x7e).contains(byte));
+    let key = std::str::from_utf8(key).ok().filter(|_| is_usable).ok_or_else(|| {
+        let message = "must have from 1 to 255 visible ASCII characters, such as a UUID";
+        Problem::invalid("Idempotency-Key", message)
+    })?;
+    let whose = caller.map(|caller| caller.tenant.id().to_string()).unwrap_or_default();
+    let scope = format!("{whose}|{}", route.operation);
+    Ok(Some(Claim::new(&scope, key, &incoming.parts(), token, incoming.deadline)))
+}
+
+/// A call that a limit denied.
+pub(super) fn denied(standings: Vec<Standing>) -> Refusal {
+    for standing in standings.iter().filter(|standing| !standing.wait.is_zero()) {
+        metrics::limit_denied(standing.name);
+    }
+    let wait = standings.iter().map(|standing| standing.wait).max().unwrap_or(Duration::from_secs(1));
+    let violated: Vec<_> = standings.iter().filter(|s| !s.wait.is_zero()).map(|s| s.name).collect();
+    let limits: Vec<_> = standings
+        .iter()
+        .filter(|s| !s.wait.is_zero())
+        .map(|s| format!("`{}` of {} calls in {} s", s.name, s.quota, s.window.as_secs()))
+        .collect();
+    let mut problem = Problem::new(
+        Kind::RateLimited,
+        format!("The limit {} is used up. Wait as `Retry-After` says.", limits.join(" and ")),
+    )
+    .retry_after(wait);
+    problem.violated_policies = violated;
+    Refusal { problem, standings }
+}

@@ -1,0 +1,12 @@
+-- So many calls between two full windows of the server's clock. Stored: which window, calls in it.
+local function fixed_window(stored, now, cost, window, quota)
+  local index = math.max(math.floor(now / window), stored[1] or 0)
+  local used = stored[1] == index and stored[2] or 0
+  local reset = (index + 1) * window - now
+  return {
+    wait = used + cost > quota and reset or 0,
+    remaining = quota - used - cost,
+    reset = reset,
+    state = { index, used + cost },
+  }
+end

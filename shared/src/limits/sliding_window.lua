@@ -1,0 +1,27 @@
+-- The calls of this window, and of the last one as much as still lies within one window from now, as if they
+-- had come evenly. Stored: which window, calls in it, calls in the one before.
+local function sliding_window(stored, now, cost, window, quota)
+  local index = math.max(math.floor(now / window), stored[1] or 0)
+  local used, before = 0, 0
+  if stored[1] == index then used, before = stored[2], stored[3]
+  elseif stored[1] == index - 1 then before = stored[2] end
+  local elapsed = math.max(now - index * window, 0)
+  local counted = used + math.floor(before * (window - elapsed) / window)
+  local wait = 0
+  if counted + cost > quota then
+    -- The first moment at which `weight` calls of the window before have faded to `room`.
+    local room, weight, since = quota - cost - used, before, 0
+    if room < 0 then room, weight, since = quota - cost, used, window end
+    local faded = window
+    if room >= 0 and weight > 0 then
+      faded = math.max(math.floor(window - (room + 1) * window / weight) + 1, 0)
+    end
+    wait = math.max(since + faded - elapsed, 1)
+  end
+  return {
+    wait = wait,
+    remaining = quota - counted - cost,
+    reset = (index + 2) * window - now,
+    state = { index, used + cost, before },
+  }
+end

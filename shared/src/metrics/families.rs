@@ -1,0 +1,143 @@
+//! Every metric: its name, what it means, and which values its labels may have.
+
+use super::{
+    BreakerCall, Called, Ended, HISTOGRAM_CELLS, Idempotency, LimitDecision, RedisTrip, SharingRole,
+};
+use crate::contract::{self, schedule};
+
+/// The values a label may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Set {
+    /// The operations of the contract, and `none` for what is none.
+    Route,
+    /// The first digit of the status.
+    Class,
+    /// Functions.
+    Function,
+    /// Schedules.
+    Schedule,
+    /// Names of limits.
+    Policy,
+    /// See [`LimitDecision`].
+    LimitDecision,
+    /// What has a breaker.
+    Breaker,
+    /// See [`BreakerCall`].
+    BreakerCall,
+    /// Where a breaker stands.
+    Phase,
+    /// See [`SharingRole`].
+    Role,
+    /// See [`Idempotency`].
+    Idempotency,
+    /// See [`Called`].
+    Called,
+    /// See [`Ended`].
+    Ended,
+    /// See [`RedisTrip`].
+    RedisTrip,
+}
+
+impl Set {
+    /// The values. The last of open sets takes what is in none.
+    pub const fn values(self) -> &'static [&'static str] {
+        match self {
+            Self::Route => &contract::OPERATIONS,
+            Self::Class => &["2xx", "3xx", "4xx", "5xx"],
+            Self::Function => &contract::FUNCTIONS,
+            Self::Schedule => &schedule::NAMES,
+            Self::Policy => &["ip", "caller", "tenant", "signin"],
+            Self::LimitDecision => LimitDecision::ALL,
+            Self::Breaker => &["ai"],
+            Self::BreakerCall => BreakerCall::ALL,
+            Self::Phase => &["closed", "open", "half_open", "ramp"],
+            Self::Role => SharingRole::ALL,
+            Self::Idempotency => Idempotency::ALL,
+            Self::Called => Called::ALL,
+            Self::Ended => Ended::ALL,
+            Self::RedisTrip => RedisTrip::ALL,
+        }
+    }
+}
+
+/// The place of a value in its set.
+pub(super) fn index(set: Set, value: &str) -> usize {
+    let values = set.values();
+    values.iter().position(|known| *known == value).unwrap_or(values.len() - 1)
+}
+
+/// Metrics of one name.
+#[derive(Debug)]
+pub struct Family {
+    /// Without the prefix `huntaze_` and the ending of its kind.
+    pub name: &'static str,
+    /// What it means.
+    pub help: &'static str,
+    /// Whether it is a histogram of durations; otherwise a counter.
+    pub is_histogram: bool,
+    /// Its labels.
+    pub labels: &'static [(&'static str, Set)],
+}
+
+impl Family {
+    /// Cells of one series.
+    pub(super) const fn width(&self) -> usize {
+        if self.is_histogram { HISTOGRAM_CELLS } else { 1 }
+    }
+
+    /// Cells of all series.
+    pub(super) fn cells(&self) -> usize {
+        self.labels.iter().map(|(_, set)| set.values().len()).product::<usize>() * self.width()
+    }
+
+    /// The first cell of the series with these labels.
+    pub(super) fn place(&self, labels: &[usize]) -> usize {
+        let series = self.labels.iter().zip(labels).fold(0, |place, ((_, set), label)| {
+            place * set.values().len() + (*label).min(set.values().len() - 1)
+        });
+        series * self.width()
+    }
+
+    /// The name of a series in snapshots: the family's name and its labels' values.
+    pub fn series(&self, mut number: usize) -> String {
+        let mut values = Vec::new();
+        for (_, set) in self.labels.iter().rev() {
+            values.push(set.values()[number % set.values().len()]);
+            number /= set.values().len();
+        }
+        values.push(self.name);
+        values.reverse();
+        values.join(",")
+    }
+}
+
+macro_rules! families {
+    ($($index:ident = $name:literal, $histogram:literal, [$(($label:literal, $set:ident)),*], $help:literal;)*) => {
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "names of places in the list below")]
+        enum Place { $($index),* }
+        $(pub(super) const $index: usize = Place::$index as usize;)*
+
+        /// Every family.
+        pub static FAMILIES: [Family; [$($name),*].len()] = [
+            $(Family { name: $name, help: $help, is_histogram: $histogram, labels: &[$(($label, Set::$set)),*] }),*
+        ];
+    };
+}
+
+families! {
+    REQUESTS = "requests", false, [("route", Route), ("status", Class)], "Requests that were answered.";
+    REQUEST_DURATION = "request_duration", true, [("route", Route)], "From the arrival of an event to the answer.";
+    COLD_STARTS = "cold_starts", false, [("function", Function)], "Environments that served their first request.";
+    LIMIT_DECISIONS = "limit_decisions", false, [("decision", LimitDecision)], "How limits were decided, and by whom.";
+    LIMIT_DENIALS = "limit_denials", false, [("policy", Policy)], "Calls that a limit denied.";
+    BREAKER_CALLS = "breaker_calls", false, [("breaker", Breaker), ("outcome", BreakerCall)], "Calls behind a breaker.";
+    BREAKER_TRANSITIONS = "breaker_transitions", false, [("breaker", Breaker), ("to", Phase)], "Breakers that moved.";
+    SHARING = "shared_requests", false, [("role", Role)], "Parts that requests had in shared work.";
+    IDEMPOTENCY = "idempotent_requests", false, [("found", Idempotency)], "What idempotency keys found.";
+    DEPENDENCY_CALLS = "dependency_calls", false, [("dependency", Called), ("ended", Ended)], "Calls over the network.";
+    DEPENDENCY_DURATION = "dependency_duration", true, [("dependency", Called)], "What calls over the network took.";
+    REDIS_TRIPS = "redis_trips", false, [("outcome", RedisTrip)], "Trips to Redis.";
+    REDIS_COMMANDS = "redis_billed_commands", false, [], "Commands that Upstash bills, inside scripts too.";
+    SCHEDULE_RUNS = "schedule_runs", false, [("schedule", Schedule), ("ended", Ended)], "Runs of schedules.";
+    FLUSH_FAILURES = "metrics_flush_failures", false, [], "Snapshots that could not be written at first.";
+}

@@ -1,0 +1,97 @@
+//! Whether Redis is worth a trip: a breaker of this environment alone, on the very thing that fleet-wide
+//! breakers need.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::clock::Millis;
+
+/// So many failures in a row, and trips are skipped.
+const FAILURES: u32 = 2;
+const PAUSE_FIRST_MS: u64 = 1_000;
+const PAUSE_LONGEST_MS: u64 = 4_000;
+
+/// Closed while `until_ms` is zero.
+#[derive(Default)]
+pub(super) struct Circuit {
+    failures: AtomicU32,
+    until_ms: AtomicU64,
+}
+
+impl Circuit {
+    /// Whether a trip is to be skipped. After the pause one caller gets `false`, and the others wait for how
+    /// it fares. A load while all is well.
+    pub(super) fn is_open(&self) -> bool {
+        let until = self.until_ms.load(Ordering::Relaxed);
+        until != 0 && self.is_open_at(until, Millis::now().0)
+    }
+
+    fn is_open_at(&self, until: u64, now: u64) -> bool {
+        // The wall clock goes on while the environment is frozen. If it was set back, the pause is void.
+        if now < until && until - now <= PAUSE_LONGEST_MS {
+            return true;
+        }
+        let taken =
+            self.until_ms.compare_exchange(until, now + PAUSE_FIRST_MS, Ordering::Relaxed, Ordering::Relaxed);
+        taken.is_err()
+    }
+
+    pub(super) fn succeeded(&self) {
+        if self.failures.load(Ordering::Relaxed) != 0 {
+            self.failures.store(0, Ordering::Relaxed);
+            self.until_ms.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a failure; the pause, if this one begins it.
+    pub(super) fn failed(&self, now: Millis) -> Option<Duration> {
+        let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let over = failures.checked_sub(FAILURES)?;
+        let pause = (PAUSE_FIRST_MS << over.min(8)).min(PAUSE_LONGEST_MS);
+        self.until_ms.store(now.0 + pause, Ordering::Relaxed);
+        Some(Duration::from_millis(pause))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_failures_open_it_and_one_success_closes_it() {
+        let circuit = Circuit::default();
+        assert_eq!(circuit.failed(Millis::now()), None);
+        assert!(!circuit.is_open());
+        assert_eq!(circuit.failed(Millis::now()), Some(Duration::from_secs(1)));
+        assert!(circuit.is_open());
+        circuit.succeeded();
+        assert!(!circuit.is_open());
+    }
+
+    #[test]
+    fn after_the_pause_one_caller_tries_and_the_others_wait_for_it() {
+        let circuit = Circuit::default();
+        circuit.failed(Millis(1_000));
+        circuit.failed(Millis(1_000));
+        let until = circuit.until_ms.load(Ordering::Relaxed);
+        assert!(circuit.is_open_at(until, until - 1));
+        assert!(!circuit.is_open_at(until, until), "one may try");
+        assert!(circuit.is_open_at(until, until), "who looked at the same time may not");
+    }
+
+    #[test]
+    fn pauses_grow_up_to_four_seconds() {
+        let circuit = Circuit::default();
+        let pauses: Vec<_> = (0..8).filter_map(|_| circuit.failed(Millis(0))).map(|p| p.as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 4, 4, 4, 4, 4]);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_prolong_the_pause() {
+        let circuit = Circuit::default();
+        circuit.failed(Millis(1_000_000));
+        circuit.failed(Millis(1_000_000));
+        let until = circuit.until_ms.load(Ordering::Relaxed);
+        assert!(!circuit.is_open_at(until, 1_000));
+    }
+}

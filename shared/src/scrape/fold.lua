@@ -1,0 +1,16 @@
+#!lua flags=allow-key-locking
+-- Moves what silent environments counted into the retired total, if nothing of it has changed since it was
+-- read: so nothing is counted twice, however often this is tried.
+-- KEYS  snapshots   ARGV  retired total as read (empty: none), retired total from now on, life in ms,
+--       then each silent field and its value as read
+-- Answers 1, or 0 where something had changed. Billed: EVALSHA, HGET for each, HSET, HDEL, PEXPIRE.
+if (redis.call('HGET', KEYS[1], 'retired') or '') ~= ARGV[1] then return { 0 } end
+local silent = {}
+for i = 4, #ARGV, 2 do
+  if redis.call('HGET', KEYS[1], ARGV[i]) ~= ARGV[i + 1] then return { 0 } end
+  silent[#silent + 1] = ARGV[i]
+end
+redis.call('HSET', KEYS[1], 'retired', ARGV[2])
+redis.call('HDEL', KEYS[1], unpack(silent))
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return { 1 }

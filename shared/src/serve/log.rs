@@ -1,0 +1,89 @@
+//! The canonical line of a request: one, whatever happened, without bodies, secrets or addresses.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use lambda_http::http::Method as HttpMethod;
+use lambda_http::{Request, RequestExt as _};
+use tracing::Level;
+
+use crate::contract::ids::RequestId;
+use crate::http::Problem;
+use crate::telemetry::{self, Trips};
+
+/// What the canonical line tells of a request.
+pub(super) struct Line {
+    pub(super) operation: &'static str,
+    pub(super) tenant: Option<String>,
+    pub(super) trips: Arc<Trips>,
+}
+
+/// The members of the canonical line that are known before the answer.
+pub(super) struct Log {
+    method: HttpMethod,
+    path_bytes: usize,
+    aws_request_id: String,
+    trace_id: Option<String>,
+    function: String,
+    pub(super) cold_start: bool,
+}
+
+impl Log {
+    pub(super) fn of(request: &Request, cold_start: bool) -> Self {
+        let context = request.lambda_context_ref();
+        Self {
+            method: request.method().clone(),
+            path_bytes: request.uri().path().len(),
+            aws_request_id: context.map(|context| context.request_id.clone()).unwrap_or_default(),
+            trace_id: context.and_then(|context| context.xray_trace_id.clone()),
+            function: context.map(|context| context.env_config.function_name.clone()).unwrap_or_default(),
+            cold_start,
+        }
+    }
+
+    pub(super) fn write(
+        &self,
+        id: RequestId,
+        line: &Line,
+        took: Duration,
+        status: u16,
+        problem: Option<&Problem>,
+    ) {
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let redis_trips = line.trips.redis.load(Ordering::Relaxed);
+        let dynamo_trips = line.trips.dynamo.load(Ordering::Relaxed);
+        let code = problem.map(|problem| problem.kind.code());
+        let cause =
+            problem.and_then(|problem| problem.source.as_deref()).map(|source| telemetry::chain(source));
+        macro_rules! line {
+            ($level:expr) => {
+                tracing::event!(
+                    $level,
+                    requestId = %id,
+                    service = "huntaze",
+                    functionName = self.function,
+                    awsRequestId = self.aws_request_id,
+                    traceId = self.trace_id,
+                    method = %self.method,
+                    route = line.operation,
+                    tenant = line.tenant,
+                    status,
+                    code,
+                    cause,
+                    durationMs = duration_ms,
+                    redisTrips = redis_trips,
+                    dynamoTrips = dynamo_trips,
+                    pathBytes = self.path_bytes,
+                    coldStart = self.cold_start,
+                    "request"
+                )
+            };
+        }
+        match problem.map_or(Level::INFO, |problem| problem.kind.level()) {
+            Level::ERROR => line!(Level::ERROR),
+            Level::WARN => line!(Level::WARN),
+            _ => line!(Level::INFO),
+        }
+    }
+}
