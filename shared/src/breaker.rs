@@ -12,7 +12,7 @@ pub use rule::{Config, Mode, Phase, Report, State, View};
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -25,6 +25,8 @@ use crate::redis::{Redis, Value};
 
 static BASE: LazyLock<Instant> = LazyLock::new(Instant::now);
 
+/// Before the name of a breaker in Redis.
+const PREFIX: &str = "hz1:brk:";
 /// A permit outlives its call by this much, so that the report still counts.
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
 
@@ -77,6 +79,7 @@ pub struct Breaker {
     successes: AtomicU32,
     first_success_ms: AtomicU64,
     seen: Mutex<Seen>,
+    is_listed: AtomicBool,
 }
 
 const PASS: u8 = 0;
@@ -107,7 +110,7 @@ struct Entry {
 impl Breaker {
     /// For a dependency, told apart by `name` from others of its kind in the same region.
     pub fn new(dependency: Dependency, region: &str, name: &str, config: Config, redis: Arc<Redis>) -> Self {
-        let key = format!("hz1:brk:{region}:{}:{name}", dependency.as_str());
+        let key = format!("{PREFIX}{region}:{}:{name}", dependency.as_str());
         LazyLock::force(&BASE);
         let breaker = Self {
             dependency,
@@ -120,6 +123,7 @@ impl Breaker {
             successes: AtomicU32::new(0),
             first_success_ms: AtomicU64::new(0),
             seen: Mutex::default(),
+            is_listed: AtomicBool::new(false),
         };
         // Until the server has said its own, this machine's time has to do.
         breaker.seen().ahead_us = ahead(Millis::now().0 * 1000);

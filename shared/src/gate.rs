@@ -89,6 +89,10 @@ impl Gate {
         let (keys, args) = (keys(asked), args(asked));
         let mut trip = self.redis.trip().script(&SCRIPT, keys, args);
         for breaker in &asked.breakers {
+            for (command, args) in breaker.registration().into_iter().flatten() {
+                trip = trip.command(command, args);
+                metrics::redis_commands(1);
+            }
             if let Some((keys, args)) = breaker.due() {
                 trip = trip.script(Breaker::script(), keys, args);
                 metrics::redis_commands(4);

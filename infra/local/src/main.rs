@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use local::demo::Demo;
+use local::secrets::write_secret;
 use local::{LocalError, Options, Stack};
 use shared::contract;
 use tracing::Level;
@@ -145,9 +146,14 @@ async fn run(command: Command) -> Result<(), LocalError> {
 fn prepare(data: &Path, fresh: bool) -> Result<(), LocalError> {
     if fresh && data.exists() {
         // Only what this program writes: the folder may hold somebody's other things.
-        for name in
-            ["dynamodb.sqlite", "dynamodb.sqlite-wal", "dynamodb.sqlite-shm", "secret.json", "demo.json"]
-        {
+        for name in [
+            "dynamodb.sqlite",
+            "dynamodb.sqlite-wal",
+            "dynamodb.sqlite-shm",
+            "secret.json",
+            "demo.json",
+            "upstash.env",
+        ] {
             let file = data.join(name);
             if file.exists() {
                 std::fs::remove_file(&file)
@@ -173,6 +179,7 @@ async fn serve(options: Options, ai_key: Option<String>) -> Result<(), LocalErro
         stack.secret["aiKey"] = key.into();
         stack.secrets.put(&stack.secret_id, &stack.secret);
     }
+    write_secret(&data.join("upstash.env"), &stack.upstash_variables())?;
     let demo = Demo::load_or_create(&stack.url(), &data.join("demo.json")).await?;
     println!("{}", demo.welcome(&stack.url(), &stack.logs().display().to_string(), stack.scrape_token()));
     wait_for_the_end(&mut stack).await?;

@@ -118,8 +118,6 @@ pub fn generate() -> Result<Value, LocalError> {
 /// # Errors
 /// [`LocalError`] when it cannot be read or written.
 pub fn load_or_generate(file: &Path) -> Result<Value, LocalError> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
     let mut secret = generate()?;
     if let Ok(text) = std::fs::read_to_string(file) {
         let kept: serde_json::Map<String, Value> =
@@ -132,8 +130,18 @@ pub fn load_or_generate(file: &Path) -> Result<Value, LocalError> {
             secret[name] = value;
         }
     }
-    let written = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file);
-    let written = written.and_then(|mut file| file.write_all(secret.to_string().as_bytes()));
-    written.map_err(LocalError::io(format!("writing {}", file.display())))?;
+    write_secret(file, &secret.to_string())?;
     Ok(secret)
+}
+
+/// Writes a file that its owner alone may read.
+///
+/// # Errors
+/// [`LocalError`]
+pub fn write_secret(file: &Path, text: &str) -> Result<(), LocalError> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let written = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file);
+    let written = written.and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(LocalError::io(format!("writing {}", file.display())))
 }

@@ -123,6 +123,12 @@ impl Stack {
         format!("http://{}", self.gateway.address())
     }
 
+    /// The database of the fleet, as `scripts/breaker.sh` reads it.
+    pub fn upstash_variables(&self) -> String {
+        let token = self.secret["upstashToken"].as_str().unwrap_or_default();
+        format!("UPSTASH_URL=http://{}\nUPSTASH_TOKEN={token}\n", self.upstash.address())
+    }
+
     /// What `GET /api/metrics` asks for.
     pub fn scrape_token(&self) -> &str {
         self.secret["scrapeToken"].as_str().unwrap_or_default()

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Breaker, Mode, Phase, Report};
+use super::{Breaker, Mode, PREFIX, Phase, Report};
 use crate::clock::{Deadline, Millis};
 use crate::contract::health::{Check, Status};
 use crate::metrics;
@@ -46,6 +46,17 @@ impl Breaker {
             self.moved(after.phase, "the fleet");
         }
         Ok(granted.int() == Some(1))
+    }
+
+    /// The breaker's name, once: for the list that operators read.
+    pub fn registration(&self) -> Option<[(&'static str, Vec<String>); 2]> {
+        if self.is_listed.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        let name = self.keys[0].trim_start_matches(PREFIX).to_owned();
+        let list = format!("{PREFIX}names");
+        let life = (30 * 86_400).to_string();
+        Some([("SADD", vec![list.clone(), name]), ("EXPIRE", vec![list, life])])
     }
 
     /// Successes that are due, for a trip that is made anyway: keys and arguments of [`Breaker::script`].

@@ -53,9 +53,9 @@ async fn an_admitted_call_is_billed_five_commands_with_limit_sharing_and_breaker
     let redis = database.environment();
     let gate = Gate::new(Arc::clone(&redis), HOUR);
     let breaker = Arc::new(Breaker::new(Dependency::Ai, "eu-west-1", "m", breaker::AI, redis));
-    // The first trip of a process tells its metrics as well, and teaches the script.
+    // The first trip of a process tells its metrics and the breaker's name as well, and teaches the script.
     let warm = [limit(9, "warm")];
-    gate.pass(&Asked { limits: &warm, cost: 1, ..Asked::default() }, soon()).await;
+    gate.pass(&Asked { limits: &warm, cost: 1, breakers: vec![&breaker], ..Asked::default() }, soon()).await;
     let (limits, what) = ([limit(1, "a")], share("a"));
     let asked = || Asked {
         limits: &limits,

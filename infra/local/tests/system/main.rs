@@ -12,8 +12,13 @@
 mod accounts;
 mod bad_input;
 mod creators;
+mod idempotency;
 mod keys;
 mod limits;
+mod metrics;
 mod model;
 mod outages;
+mod resilience;
 mod support;
+mod upstream;
+mod vanishing;

@@ -1,71 +1,11 @@
 //! Ideas from an OpenAI-compatible model, which is a server of the test's own that can misbehave.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::support::{World, ideas};
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Response};
-use axum::routing::post;
-use local::Options;
-use serde_json::{Value, json};
-
-/// What the model does with each call, in turn; the last goes on.
-#[derive(Clone)]
-enum Behaviour {
-    Ideas(usize),
-    Says(&'static str),
-    Fails(u16, Value),
-    CutOff,
-    Declines,
-    Hangs,
-}
-
-struct Model {
-    behaviours: Vec<Behaviour>,
-    calls: AtomicUsize,
-    seen: Mutex<Vec<Value>>,
-}
-
-async fn complete(State(model): State<Arc<Model>>, body: String) -> Response {
-    let turn = model.calls.fetch_add(1, Ordering::SeqCst);
-    model.seen.lock().unwrap().push(serde_json::from_str(&body).unwrap());
-    let message = |content: Value, reason: &str| {
-        let usage = json!({"prompt_tokens": 100, "completion_tokens": 50});
-        let choices = json!([{"message": content, "finish_reason": reason}]);
-        axum::Json(json!({"model": "model-2026", "choices": choices, "usage": usage})).into_response()
-    };
-    match model.behaviours[turn.min(model.behaviours.len() - 1)].clone() {
-        Behaviour::Ideas(count) => {
-            let idea = |n: usize| {
-                json!({"title": format!("Idea {n}"), "angle": "myth", "format": "reel", "hook": "Look", "outline": ["a", "b"],
-                    "caption": "A caption", "hashtags": ["cooking"], "effort": "low"})
-            };
-            let ideas = json!({"ideas": (0..count).map(idea).collect::<Vec<_>>()});
-            message(json!({"content": ideas.to_string()}), "stop")
-        }
-        Behaviour::Says(text) => message(json!({"content": text}), "stop"),
-        Behaviour::CutOff => message(json!({"content": "{\"ideas\":["}), "length"),
-        Behaviour::Declines => message(json!({"content": null, "refusal": "no"}), "stop"),
-        Behaviour::Fails(status, body) => {
-            (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response()
-        }
-        Behaviour::Hangs => std::future::pending().await,
-    }
-}
-
-async fn world(behaviours: Vec<Behaviour>) -> (World, Arc<Model>) {
-    let model = Arc::new(Model { behaviours, calls: AtomicUsize::new(0), seen: Mutex::default() });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}/v1", listener.local_addr().unwrap());
-    let router =
-        axum::Router::new().route("/v1/chat/completions", post(complete)).with_state(Arc::clone(&model));
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    let parameters = vec![("AiBaseUrl", base), ("AiModel", "any".to_owned())];
-    (World::start_with(Options { parameters, ..Options::default() }).await, model)
-}
+use crate::upstream::{Behaviour, world};
+use serde_json::json;
 
 async fn generate(world: &World) -> crate::support::Answer {
     world.post("/api/content-ideas/generate", ideas()).await

@@ -147,6 +147,62 @@ impl World {
         Answer::of(call.send().await.expect("an answer")).await
     }
 
+    /// Another plan for the demo tenant, as billing would write it.
+    pub async fn set_plan(&self, plan: &str) {
+        let me = self.get("/api/users/me").await.ok(200);
+        let request = json!({
+            "TableName": "huntaze-local-tenant",
+            "Key": {"PK": {"S": format!("T#{}", me["tenant"]["id"].as_str().unwrap())}, "SK": {"S": "META"}},
+            "UpdateExpression": "SET #plan = :plan",
+            "ExpressionAttributeNames": {"#plan": "plan"},
+            "ExpressionAttributeValues": {":plan": {"S": plan}},
+        });
+        self.dynamo("somebody", "UpdateItem", request).await.ok(200);
+    }
+
+    /// With an idempotency key.
+    pub async fn post_once(&self, path: &str, key: &str, body: &Value) -> Answer {
+        let request = self
+            .request(Method::POST, path)
+            .header("authorization", format!("Bearer {}", self.demo.key))
+            .header("idempotency-key", key)
+            .header("content-type", "application/json")
+            .body(body.to_string());
+        Answer::of(request.send().await.expect("an answer")).await
+    }
+
+    /// What the fleet counted, as a scrape tells it.
+    pub async fn scrape(&self) -> String {
+        let token = self.stack.scrape_token();
+        let answer = self.call(Method::GET, "/api/metrics", token, Value::Null).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.text
+    }
+
+    /// The value of a series of a scrape.
+    pub async fn counted(&self, series: &str) -> f64 {
+        let text = self.scrape().await;
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("no {series} in {text}")).parse().unwrap()
+    }
+
+    /// A command of Redis, past the wire.
+    pub async fn redis(&self, name: &'static str, args: &[&str]) -> shared::redis::Value {
+        let url = format!("http://{}", self.stack.upstash.address());
+        let token = self.stack.secret["upstashToken"].as_str().unwrap();
+        let redis = shared::redis::Redis::new(&url, token, Duration::from_secs(4)).unwrap();
+        redis.command(name, args, shared::clock::Deadline::after(Duration::from_secs(4))).await.unwrap()
+    }
+
+    /// Kills what answers a request of this function right now, without a word.
+    pub async fn kill_busy(&self, function: &str) {
+        for process in self.stack.functions[function].busy_processes() {
+            let status =
+                tokio::process::Command::new("kill").args(["-9", &process.to_string()]).status().await;
+            assert!(status.unwrap().success());
+        }
+    }
+
     /// What a function logged.
     pub fn log(&self, function: &str) -> String {
         std::fs::read_to_string(self.stack.logs().join(format!("{function}.log"))).unwrap_or_default()

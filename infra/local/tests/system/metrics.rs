@@ -1,0 +1,121 @@
+//! What a scrape tells of a fleet whose environments are frozen, ended and killed.
+
+use crate::support::{World, creator, ideas};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const ME: &str = "huntaze_requests_total{route=\"getMe\",status=\"2xx\"}";
+
+#[tokio::test]
+async fn only_the_scrape_token_opens_the_metrics() {
+    let world = World::start().await;
+    for token in ["", "wrong", &world.demo.key] {
+        world.call(Method::GET, "/api/metrics", token, Value::Null).await.problem(401, "unauthorized");
+    }
+    let token = world.stack.scrape_token();
+    let answer = world.call(Method::GET, "/api/metrics", token, Value::Null).await;
+    assert_eq!(answer.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    assert!(answer.text.contains("# TYPE huntaze_request_duration_seconds histogram"));
+    world.call(Method::GET, "/api/creators", token, Value::Null).await.problem(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn every_request_of_environments_that_end_is_counted_once() {
+    let world = World::start().await;
+    let calls = (0..24).map(|_| world.get("/api/users/me"));
+    for answer in futures_util::future::join_all(calls).await {
+        answer.ok(200);
+    }
+    world.call(Method::GET, "/api/users/me", "", Value::Null).await.problem(401, "unauthorized");
+    let environments = world.stack.functions["users-me"].idle_processes().len();
+    assert!(environments > 1);
+    world.stack.functions["users-me"].retire().await;
+    assert_eq!(world.counted(ME).await, 24.0);
+    assert_eq!(world.counted("huntaze_requests_total{route=\"getMe\",status=\"4xx\"}").await, 1.0);
+    assert_eq!(world.counted("huntaze_request_duration_seconds_count{route=\"getMe\"}").await, 25.0);
+    let cold = world.counted("huntaze_cold_starts_total{function=\"users-me\"}").await;
+    assert_eq!(cold, environments as f64);
+    let answered = world.counted("huntaze_redis_trips_total{outcome=\"answered\"}").await;
+    assert!(answered >= 24.0, "{answered}");
+}
+
+#[tokio::test]
+async fn a_kill_loses_at_most_what_came_after_the_last_trip_and_counts_nothing_twice() {
+    let world = World::start().await;
+    for _ in 0..5 {
+        world.get("/api/users/me").await.ok(200);
+    }
+    for process in world.stack.functions["users-me"].idle_processes() {
+        let kill = tokio::process::Command::new("kill").args(["-9", &process.to_string()]).status().await;
+        assert!(kill.unwrap().success());
+    }
+    // Each trip told what the requests before it had counted.
+    assert_eq!(world.counted(ME).await, 4.0);
+    world.get("/api/users/me").await;
+    world.get("/api/users/me").await.ok(200);
+    world.stack.functions["users-me"].retire().await;
+    let counted = world.counted(ME).await;
+    assert!((5.0..=6.0).contains(&counted), "{counted}");
+}
+
+#[tokio::test]
+async fn counts_that_could_not_be_told_are_told_later() {
+    let world = World::start().await;
+    world.get("/api/users/me").await.ok(200);
+    world.stack.upstash_wire.set(local::wire::Mode::Cut);
+    for _ in 0..4 {
+        world.get("/api/users/me").await.ok(200);
+    }
+    world.stack.upstash_wire.set(local::wire::Mode::Open);
+    world.stack.functions["users-me"].retire().await;
+    // The environment may still have left Redis alone in its last moment; then the next one tells its own.
+    let told = world.counted(ME).await;
+    assert!(told <= 5.0, "{told}");
+    let failures = world.counted("huntaze_metrics_flush_failures_total").await;
+    assert!(told < 5.0 || failures >= 1.0, "{told} {failures}");
+}
+
+#[tokio::test]
+async fn what_the_client_says_it_was_billed_is_what_redis_ran() {
+    let world = World::start().await;
+    let series = "huntaze_redis_billed_commands_total";
+    world.get("/api/creators").await.ok(200);
+    world.scrape().await;
+    let own = |world: &World| world.stack.upstash.requests();
+    let (said, ran, _) =
+        (world.counted(series).await, world.stack.upstash.billed().await.unwrap(), own(&world));
+    for _ in 0..5 {
+        world.get("/api/creators").await.ok(200);
+        world.post_once("/api/creators", "k", &creator("Ana")).await.ok(201);
+        world.post("/api/content-ideas/generate", ideas()).await.ok(200);
+    }
+    for function in ["creators", "content-ideas-generate"] {
+        world.stack.functions[function].retire().await;
+    }
+    let ran = world.stack.upstash.billed().await.unwrap() - ran;
+    let said = world.counted(series).await - said;
+    // The scrape itself is told by the next one, and what a forgotten script costs is not foreseen.
+    let off = (said - ran as f64).abs();
+    assert!(off <= 12.0, "said {said}, ran {ran}");
+}
+
+#[tokio::test]
+async fn schedules_and_idempotency_and_denials_are_counted() {
+    let world = World::start().await;
+    world.call(Method::POST, "/_local/schedules/usage-rollup", "", Value::Null).await.ok(200);
+    let runs = "huntaze_schedule_runs_total{schedule=\"usage-rollup\",ended=\"ok\"}";
+    assert_eq!(world.counted(runs).await, 1.0);
+    for key in ["a", "a", "b"] {
+        world.post_once("/api/creators", key, &creator("Ana")).await.ok(201);
+    }
+    world.post_once("/api/creators", "a", &json!({"name": "x"})).await;
+    while world.get("/api/usage").await.status == 200 {}
+    for function in ["creators", "usage"] {
+        world.stack.functions[function].retire().await;
+    }
+    for (found, count) in [("claimed", 2.0), ("replayed", 1.0), ("mismatch", 1.0)] {
+        let series = format!("huntaze_idempotent_requests_total{{found=\"{found}\"}}");
+        assert_eq!(world.counted(&series).await, count, "{found}");
+    }
+    assert!(world.counted("huntaze_limit_denials_total{policy=\"caller\"}").await >= 1.0);
+}

@@ -1,0 +1,118 @@
+//! An OpenAI-compatible model, which is a server of the test's own that can misbehave.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::support::World;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use local::Options;
+use serde_json::{Value, json};
+
+/// What the model does with each call, in turn; the last goes on.
+#[derive(Clone)]
+pub enum Behaviour {
+    Ideas(usize),
+    Says(&'static str),
+    Fails(u16, Value),
+    CutOff,
+    Declines,
+    Hangs,
+    /// Takes so long for three ideas.
+    Slow(Duration),
+}
+
+pub struct Model {
+    behaviours: Mutex<Vec<Behaviour>>,
+    pub calls: AtomicUsize,
+    pub seen: Mutex<Vec<Value>>,
+    /// The calls that are being answered.
+    pub open: AtomicUsize,
+}
+
+impl Model {
+    /// From now on the model does this.
+    pub fn behaves(&self, behaviour: Behaviour) {
+        *self.behaviours.lock().unwrap() = vec![behaviour];
+    }
+
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+}
+
+async fn complete(State(model): State<Arc<Model>>, body: String) -> Response {
+    let turn = model.calls.fetch_add(1, Ordering::SeqCst);
+    model.seen.lock().unwrap().push(serde_json::from_str(&body).unwrap());
+    let message = |content: Value, reason: &str| {
+        let usage = json!({"prompt_tokens": 100, "completion_tokens": 50});
+        let choices = json!([{"message": content, "finish_reason": reason}]);
+        axum::Json(json!({"model": "model-2026", "choices": choices, "usage": usage})).into_response()
+    };
+    let behaviour = {
+        let behaviours = model.behaviours.lock().unwrap();
+        behaviours[turn.min(behaviours.len() - 1)].clone()
+    };
+    model.open.fetch_add(1, Ordering::SeqCst);
+    if let Behaviour::Slow(time) = behaviour {
+        tokio::time::sleep(time).await;
+    }
+    match behaviour {
+        Behaviour::Ideas(_) | Behaviour::Slow(_) => {
+            let count = if let Behaviour::Ideas(count) = behaviour { count } else { 3 };
+            let idea = |n: usize| {
+                json!({"title": format!("Idea {n}"), "angle": "myth", "format": "reel", "hook": "Look", "outline": ["a", "b"],
+                    "caption": "A caption", "hashtags": ["cooking"], "effort": "low"})
+            };
+            let ideas = json!({"ideas": (0..count).map(idea).collect::<Vec<_>>()});
+            message(json!({"content": ideas.to_string()}), "stop")
+        }
+        Behaviour::Says(text) => message(json!({"content": text}), "stop"),
+        Behaviour::CutOff => message(json!({"content": "{\"ideas\":["}), "length"),
+        Behaviour::Declines => message(json!({"content": null, "refusal": "no"}), "stop"),
+        Behaviour::Fails(status, body) => {
+            (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response()
+        }
+        Behaviour::Hangs => std::future::pending().await,
+    }
+}
+
+/// Whether the provider is well, as a probe asks.
+async fn models(State(model): State<Arc<Model>>) -> Response {
+    let behaviour = model.behaviours.lock().unwrap().last().cloned();
+    match behaviour {
+        Some(Behaviour::Fails(status, body)) => {
+            (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response()
+        }
+        Some(Behaviour::Hangs) => std::future::pending().await,
+        _ => axum::Json(json!({"object": "list", "data": []})).into_response(),
+    }
+}
+
+pub async fn world(behaviours: Vec<Behaviour>) -> (World, Arc<Model>) {
+    world_with(behaviours, Vec::new()).await
+}
+
+pub async fn world_with(
+    behaviours: Vec<Behaviour>,
+    mut parameters: Vec<(&'static str, String)>,
+) -> (World, Arc<Model>) {
+    let model = Arc::new(Model {
+        behaviours: Mutex::new(behaviours),
+        calls: AtomicUsize::new(0),
+        seen: Mutex::default(),
+        open: AtomicUsize::new(0),
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}/v1", listener.local_addr().unwrap());
+    let router = axum::Router::new()
+        .route("/v1/chat/completions", post(complete))
+        .route("/v1/models", get(models))
+        .with_state(Arc::clone(&model));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    parameters.extend([("AiBaseUrl", base), ("AiModel", "any".to_owned())]);
+    (World::start_with(Options { parameters, ..Options::default() }).await, model)
+}
