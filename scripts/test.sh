@@ -5,6 +5,8 @@ source "$(dirname "$0")/tools.sh"
 cd "$root"
 need_rust
 need_redis
+need_program prometheus prometheus prometheus
+need_program faketime faketime
 need_python sam aws-sam-cli==1.170.0 cfn-lint==1.58.0
 need_python openapi-spec-validator openapi-spec-validator==0.9.0
 need_python cargo-lambda cargo-lambda==1.9.2 ziglang==0.14.1
@@ -17,6 +19,7 @@ step "template";   sam validate --lint --template template.yaml; cfn-lint templa
 step "document";   openapi-spec-validator docs/openapi.json
 step "scripts";    for script in scripts/*.sh .ci/run; do bash -n "$script"; done
 step "licences, bans and advisories"; bash scripts/audit.sh
+step "alerts";     promtool check rules infra/monitoring/alerts.yaml; promtool test rules infra/monitoring/alerts-test.yaml
 step "cargo lambda"; bash scripts/lambda.sh test
 step "tests";      cargo test --workspace --locked --no-fail-fast
 say "all passed in $((SECONDS / 60)) min $((SECONDS % 60)) s"

@@ -15,16 +15,18 @@ as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else return 1; fi
 }
 
-need_redis() {
-  command -v redis-server >/dev/null && return
-  say "installing redis-server"
-  if command -v brew >/dev/null; then brew install redis >&2
+# need_program COMMAND PACKAGE [SERVICE]: a program of the system, installed if it is missing; its service is not wanted.
+need_program() {
+  command -v "$1" >/dev/null && return
+  say "installing $2"
+  if command -v brew >/dev/null; then brew install "${2%-server}" >&2
   elif command -v apt-get >/dev/null; then
-    as_root apt-get update -qq >/dev/null && as_root apt-get install -y -qq --no-install-recommends redis-server >/dev/null ||
-      fail "redis-server cannot be installed: run apt-get install redis-server as root"
-    as_root service redis-server stop >/dev/null 2>&1 || true # only the program is wanted
-  else fail "redis-server is missing: install it with your package manager"; fi
+    as_root apt-get update -qq >/dev/null && as_root apt-get install -y -qq --no-install-recommends "$2" >/dev/null ||
+      fail "$2 cannot be installed: run apt-get install $2 as root"
+    [ -z "${3:-}" ] || as_root service "$3" stop >/dev/null 2>&1 || true
+  else fail "$1 is missing: install $2 with your package manager"; fi
 }
+need_redis() { need_program redis-server redis-server redis-server; }
 
 # need_python COMMAND PACKAGE==VERSION...: a command of a Python package, in a virtual environment of ours.
 need_python() {

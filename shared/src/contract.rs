@@ -81,7 +81,7 @@ pub fn operations() -> Vec<openapi::Operation> {
 pub const OPERATIONS: [&str; 25] = [
     "signUp",
     "signIn",
-    "refresh",
+    "refreshSession",
     "signOut",
     "getMe",
     "updateMe",

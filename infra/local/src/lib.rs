@@ -11,6 +11,7 @@
 )]
 
 pub mod bench;
+pub mod dashboard;
 pub mod demo;
 pub mod dynamo;
 pub mod gateway;

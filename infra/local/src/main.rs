@@ -72,6 +72,8 @@ enum Command {
     Router,
     /// Print the OpenAPI document of the contract
     Openapi,
+    /// Print the Grafana dashboard
+    Dashboard,
     /// Print an event for `cargo lambda invoke`
     Event {
         /// What kind
@@ -130,6 +132,10 @@ async fn run(command: Command) -> Result<(), LocalError> {
         Command::Openapi => {
             let document = contract::openapi::document(&contract::operations());
             println!("{document:#}");
+            Ok(())
+        }
+        Command::Dashboard => {
+            println!("{:#}", local::dashboard::dashboard());
             Ok(())
         }
         Command::Event { kind } => {

@@ -108,6 +108,35 @@ fn the_committed_document_is_the_generated_one() {
 }
 
 #[test]
+fn the_committed_dashboard_is_the_generated_one() {
+    let committed = std::fs::read_to_string(repository().join("infra/monitoring/dashboard.json")).unwrap();
+    let generated = format!("{:#}\n", local::dashboard::dashboard());
+    assert!(committed == generated, "run: cargo run -p local -- dashboard > infra/monitoring/dashboard.json");
+}
+
+#[test]
+fn what_is_counted_by_name_has_every_name() {
+    let named: Vec<_> = operations().iter().map(|operation| operation.route.operation).collect();
+    assert_eq!(contract::OPERATIONS.split_last().unwrap(), (&"none", named.as_slice()));
+    let functions: BTreeSet<_> = contract::FUNCTIONS.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(functions, folders());
+    for dependency in contract::Dependency::ALL {
+        assert!(shared::metrics::Set::Breaker.values().contains(&dependency.as_str()));
+    }
+    let phases: Vec<_> = contract::health::Phase::ALL.iter().map(|phase| phase.as_str()).collect();
+    assert_eq!(shared::metrics::Set::Phase.values(), phases);
+}
+
+#[test]
+fn every_post_that_creates_or_spends_obeys_idempotency_keys() {
+    for operation in operations() {
+        let route = operation.route;
+        let makes = route.method == contract::Method::Post && route.access != contract::Access::Public;
+        assert_eq!(route.idempotent, makes, "{}", route.operation);
+    }
+}
+
+#[test]
 fn cargo_lambda_routes_as_the_template_does() {
     let manifest = std::fs::read_to_string(repository().join("Cargo.toml")).unwrap();
     let generated = local::watch::router(&template());
