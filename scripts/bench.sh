@@ -13,3 +13,5 @@ need_redis
 say "building with profile $profile"
 cargo build --workspace --bins --profile "$profile" --locked
 "target/$profile/local" bench
+say "in one process, beside crates that work for one process alone"
+cargo bench -p bench --profile "$profile" --locked

@@ -4,10 +4,12 @@
 //! that is due lends permits, each with a deadline of its own. While Redis is away, an environment follows
 //! the same rule by itself, from what it saw last.
 
+mod all;
 mod config;
 mod fleet;
 mod rule;
 
+pub use all::Breakers;
 pub use rule::{Config, Mode, Phase, Report, State, View};
 
 use std::future::{Future, poll_fn};
@@ -19,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::{Deadline, Millis};
 use crate::contract::Dependency;
-use crate::metrics::{self, BreakerCall};
+use crate::metrics::{self, BreakerCall, Counter};
 use crate::random;
 use crate::redis::{Redis, Value};
 
@@ -73,13 +75,16 @@ pub struct Breaker {
     redis: Arc<Redis>,
     /// What [`Seen`] means for the next call, for a look without the lock.
     next: AtomicU8,
-    /// Until when `next` is a refusal, in microseconds of this process.
-    refused_until_us: AtomicU64,
+    /// The beginning of this breaker's own time.
+    base: Instant,
+    /// Until when `next` is a refusal, in nanoseconds of that time.
+    refused_until_ns: AtomicU64,
     version: AtomicU64,
     successes: AtomicU32,
     first_success_ms: AtomicU64,
     seen: Mutex<Seen>,
     is_listed: AtomicBool,
+    calls: [Counter; BreakerCall::ALL.len()],
 }
 
 const PASS: u8 = 0;
@@ -97,7 +102,13 @@ struct Seen {
 
 /// The time of this process, in microseconds.
 fn own_us() -> u64 {
-    u64::try_from(BASE.elapsed().as_micros()).unwrap_or(u64::MAX)
+    let own = BASE.elapsed();
+    own.as_secs() * 1_000_000 + u64::from(own.subsec_micros())
+}
+
+/// Half a millennium in nanoseconds fits.
+const fn nanos(time: Duration) -> u64 {
+    time.as_secs().wrapping_mul(1_000_000_000).wrapping_add(time.subsec_nanos() as u64)
 }
 
 /// What a call has to give back.
@@ -118,12 +129,14 @@ impl Breaker {
             config,
             redis,
             next: AtomicU8::new(PASS),
-            refused_until_us: AtomicU64::new(0),
+            base: *BASE,
+            refused_until_ns: AtomicU64::new(0),
             version: AtomicU64::new(0),
             successes: AtomicU32::new(0),
             first_success_ms: AtomicU64::new(0),
             seen: Mutex::default(),
             is_listed: AtomicBool::new(false),
+            calls: metrics::breaker_calls(dependency),
         };
         // Until the server has said its own, this machine's time has to do.
         breaker.seen().ahead_us = ahead(Millis::now().0 * 1000);
@@ -138,6 +151,10 @@ impl Breaker {
     /// Where state and mode lie in Redis.
     pub const fn keys(&self) -> &[String; 2] {
         &self.keys
+    }
+
+    fn count(&self, outcome: BreakerCall) {
+        self.calls[outcome as usize].add();
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -166,7 +183,8 @@ impl Breaker {
         let next = match seen.state.view(seen.mode, now) {
             View::Pass => PASS,
             View::Refuse(wait) => {
-                self.refused_until_us.store(own_us() + wait, Ordering::Relaxed);
+                let until = nanos(self.base.elapsed()).saturating_add(wait.saturating_mul(1000));
+                self.refused_until_ns.store(until, Ordering::Relaxed);
                 REFUSE
             }
             View::Permit | View::Share(_) => LOOK,
@@ -184,22 +202,27 @@ impl Breaker {
         deadline: Deadline,
         op: impl Future<Output = Result<T, E>>,
     ) -> Result<T, CallError<E>> {
+        // What is rare is boxed, so that the future of a call that is let through, or refused, stays small.
         let entry = match self.next.load(Ordering::Acquire) {
             PASS => Entry { version: self.version.load(Ordering::Relaxed), permit: 0 },
-            REFUSE => match self.refused_until_us.load(Ordering::Relaxed).checked_sub(own_us()) {
-                Some(left @ 1..) => {
-                    metrics::breaker_call(self.dependency, BreakerCall::Rejected);
-                    return Err(CallError::Open { retry_after: Duration::from_micros(left) });
-                }
-                _ => self.enter(deadline).await?,
-            },
-            _ => self.enter(deadline).await?,
+            REFUSE
+                if let Some(left @ 1..) =
+                    self.refused_until_ns.load(Ordering::Relaxed).checked_sub(nanos(self.base.elapsed())) =>
+            {
+                self.count(BreakerCall::Rejected);
+                return Err(CallError::Open { retry_after: Duration::from_nanos(left) });
+            }
+            _ => Box::pin(self.enter(deadline)).await?,
         };
         let mut op = pin!(op);
         // What is there at once needs no timers.
         match poll_fn(|context| Poll::Ready(op.as_mut().poll(context))).await {
-            Poll::Ready(result) => self.settle(entry, result, 1, deadline).await,
-            Poll::Pending => self.watch(entry, op, deadline).await,
+            Poll::Ready(Ok(value)) if entry.permit == 0 => {
+                self.succeeded();
+                Ok(value)
+            }
+            Poll::Ready(result) => Box::pin(self.settle(entry, result, 1, deadline)).await,
+            Poll::Pending => Box::pin(self.watch(entry, op, deadline)).await,
         }
     }
 
@@ -210,7 +233,7 @@ impl Breaker {
             (seen.state.view(seen.mode, seen.now()), seen.state.version)
         };
         let refused = |retry_after| {
-            metrics::breaker_call(self.dependency, BreakerCall::Rejected);
+            self.count(BreakerCall::Rejected);
             Err(CallError::Open { retry_after })
         };
         match view {
@@ -259,7 +282,7 @@ impl Breaker {
             self.failed(entry, 1, deadline).await;
             return Err(CallError::Deadline);
         }
-        metrics::breaker_call(self.dependency, BreakerCall::Slow);
+        self.count(BreakerCall::Slow);
         let report = Report { slow: 1, calls: 1, ..self.report_of(entry) };
         let (_, ended) =
             tokio::join!(self.tell(report, deadline), tokio::time::timeout(deadline.left(), op.as_mut()));
@@ -288,7 +311,7 @@ impl Breaker {
             }
             other => {
                 if entry.permit != 0 {
-                    metrics::breaker_call(self.dependency, BreakerCall::Succeeded);
+                    self.count(BreakerCall::Succeeded);
                     self.tell(Report { calls, ..self.report_of(entry) }, deadline).await;
                 } else if calls > 0 {
                     self.succeeded();
@@ -299,14 +322,14 @@ impl Breaker {
     }
 
     fn succeeded(&self) {
-        metrics::breaker_call(self.dependency, BreakerCall::Succeeded);
+        self.count(BreakerCall::Succeeded);
         if self.successes.fetch_add(1, Ordering::Relaxed) == 0 {
             self.first_success_ms.store(Millis::now().0, Ordering::Relaxed);
         }
     }
 
     async fn failed(&self, entry: Entry, calls: u64, deadline: Deadline) {
-        metrics::breaker_call(self.dependency, BreakerCall::Failed);
+        self.count(BreakerCall::Failed);
         // What went well before belongs to the same picture.
         let before = if entry.permit == 0 { u64::from(self.successes.swap(0, Ordering::Relaxed)) } else { 0 };
         let report = Report { calls: calls + before, failed: 1, ..self.report_of(entry) };
@@ -354,27 +377,4 @@ impl Seen {
 
 fn ahead(server_us: u64) -> i64 {
     i64::try_from(server_us).unwrap_or(0) - i64::try_from(own_us()).unwrap_or(0)
-}
-
-/// The breakers of an environment.
-#[derive(Default, Clone)]
-pub struct Breakers {
-    all: Vec<Arc<Breaker>>,
-}
-
-impl Breakers {
-    /// These.
-    pub const fn new(all: Vec<Arc<Breaker>>) -> Self {
-        Self { all }
-    }
-
-    /// Those that a route depends on.
-    pub fn of<'a>(&'a self, depends_on: &'a [Dependency]) -> impl Iterator<Item = &'a Arc<Breaker>> {
-        self.all.iter().filter(move |breaker| depends_on.contains(&breaker.dependency))
-    }
-
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Breaker>> {
-        self.all.iter()
-    }
 }

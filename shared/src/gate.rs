@@ -12,7 +12,7 @@ use crate::clock::Deadline;
 use crate::coalesce::{Share, Turn};
 use crate::idempotency::{Claim, Record};
 use crate::limits::{Limit, Standing};
-use crate::metrics::{self, Flush};
+use crate::metrics::{self, Flush, RedisTrip};
 use crate::redis::{Redis, RedisError, Script, Trip, Value};
 
 /// The flag must be the first line: without it Upstash locks the whole database for the script.
@@ -86,6 +86,11 @@ impl Gate {
 
     /// One trip for all that is asked.
     pub async fn pass(&self, asked: &Asked<'_>, deadline: Deadline) -> Verdict {
+        // Before anything is written down for a trip that will not be made.
+        if self.redis.is_left_alone() {
+            metrics::redis_trip(RedisTrip::Skipped);
+            return Verdict::Unknown(RedisError::Skipped);
+        }
         let (keys, args) = (keys(asked), args(asked));
         let mut trip = self.redis.trip().script(&SCRIPT, keys, args);
         for breaker in &asked.breakers {

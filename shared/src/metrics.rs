@@ -186,9 +186,23 @@ pub fn limit_denied(policy: &'static str) {
     add(families::LIMIT_DENIALS, &[families::index(Set::Policy, policy)], 0, 1);
 }
 
-/// A call behind a breaker.
-pub fn breaker_call(breaker: Dependency, outcome: BreakerCall) {
-    add(families::BREAKER_CALLS, &[breaker as usize, outcome as usize], 0, 1);
+/// One series, found once: for what is counted in nanoseconds.
+#[derive(Clone, Copy)]
+pub struct Counter(&'static AtomicU64);
+
+impl Counter {
+    /// Counts one.
+    pub fn add(self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The calls behind a breaker, by the variants of [`BreakerCall`].
+pub fn breaker_calls(breaker: Dependency) -> [Counter; BreakerCall::ALL.len()] {
+    std::array::from_fn(|outcome| {
+        let place = FAMILIES[families::BREAKER_CALLS].place(&[breaker as usize, outcome]);
+        Counter(&REGISTRY.cells[REGISTRY.offsets[families::BREAKER_CALLS] + place])
+    })
 }
 
 /// A breaker moved.

@@ -173,6 +173,11 @@ impl Redis {
         })
     }
 
+    /// Whether a trip made now would be skipped, because Redis has just failed several times.
+    pub fn is_left_alone(&self) -> bool {
+        self.circuit.is_paused()
+    }
+
     fn time_for_a_trip(&self, deadline: Deadline) -> Duration {
         deadline.at_most(if self.connected.load(Ordering::Relaxed) { self.trip } else { first(self.trip) })
     }

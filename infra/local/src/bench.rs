@@ -19,6 +19,8 @@ use crate::demo::Demo;
 use crate::gateway::sample_event;
 use crate::{LocalError, Options, Stack};
 
+mod fleet;
+
 const STARTS: usize = 30;
 const CALLS: usize = 50;
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,7 +41,8 @@ pub async fn run(binaries: &Path) -> Result<String, LocalError> {
     let starter = Demo::create(&stack.url(), "starts@example.com").await?;
     let calls = calls(&stack, &caller).await?;
     let starts = starts(&stack, binaries, &starter).await?;
-    Ok(format!("{starts}\n{calls}"))
+    let fleet = fleet::run().await?;
+    Ok(format!("{starts}\n{calls}\n{fleet}"))
 }
 
 fn median(values: &mut [Duration]) -> Duration {

@@ -56,7 +56,11 @@ impl Local {
             limits.iter().map(|limit| limit.rule().step(stored(limit), now_us, cost)).collect();
         if steps.iter().all(|step| step.wait_us == 0) {
             for (limit, step) in limits.iter().zip(&steps) {
-                counts.insert(limit.key.clone(), (now_us + step.reset_us, step.state));
+                let entry = (now_us + step.reset_us, step.state);
+                match counts.get_mut(&limit.key) {
+                    Some(known) => *known = entry,
+                    None => drop(counts.insert(limit.key.clone(), entry)),
+                }
             }
             return Ok(limits.iter().zip(&steps).map(|(limit, step)| limit.standing(step)).collect());
         }

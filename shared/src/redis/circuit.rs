@@ -26,9 +26,19 @@ impl Circuit {
         until != 0 && self.is_open_at(until, Millis::now().0)
     }
 
+    /// Whether the pause lasts, without asking to be the one who tries.
+    pub(super) fn is_paused(&self) -> bool {
+        let until = self.until_ms.load(Ordering::Relaxed);
+        until != 0 && Self::lasts(until, Millis::now().0)
+    }
+
+    /// The wall clock goes on while the environment is frozen. If it was set back, the pause is void.
+    const fn lasts(until: u64, now: u64) -> bool {
+        now < until && until - now <= PAUSE_LONGEST_MS
+    }
+
     fn is_open_at(&self, until: u64, now: u64) -> bool {
-        // The wall clock goes on while the environment is frozen. If it was set back, the pause is void.
-        if now < until && until - now <= PAUSE_LONGEST_MS {
+        if Self::lasts(until, now) {
             return true;
         }
         let taken =

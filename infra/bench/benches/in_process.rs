@@ -1,0 +1,191 @@
+//! What a call costs inside one process: breakers, the local limiter and a trip that is skipped.
+//!
+//! The crates beside ours do the same for one process alone; ours reads the state that the fleet shares. All
+//! futures here are ready at once, so a single poll is the whole call.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    missing_docs,
+    reason = "a benchmark that fails is no benchmark"
+)]
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use divan::Bencher;
+use futures_util::task::noop_waker_ref;
+use shared::breaker::{AI, Breaker, Failure};
+use shared::clock::Deadline;
+use shared::contract::Dependency;
+use shared::gate::{Asked, Gate, Verdict};
+use shared::limits::{Algorithm, Limit, LocalLimits};
+use shared::redis::{Redis, RedisError, Value};
+
+fn main() {
+    divan::main();
+}
+
+#[derive(Debug)]
+struct Oops;
+
+impl Failure for Oops {
+    fn counts_against_breaker(&self) -> bool {
+        true
+    }
+}
+
+/// The result of a future that is ready.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(noop_waker_ref())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("a benchmark waits"),
+    }
+}
+
+fn nowhere() -> Arc<Redis> {
+    Arc::new(Redis::new("http://127.0.0.1:9", "token", Duration::from_millis(100)).unwrap())
+}
+
+fn breaker(state: &str) -> Breaker {
+    let breaker = Breaker::new(Dependency::Ai, "r", "m", AI, nowhere());
+    breaker.observe(&Value::Text(state.as_bytes().to_vec()), &Value::Nil, 1_000_000);
+    breaker
+}
+
+const CLOSED: &str = "1 0 0 0 0 0||";
+const OPEN: &str = "2 1 0 9000000000000000 1 0||";
+
+mod breaker_closed {
+    use super::{Bencher, Breaker, CLOSED, Deadline, Duration, Oops, breaker, now};
+
+    #[divan::bench]
+    fn ours(bencher: Bencher) {
+        let (breaker, deadline): (Breaker, _) = (breaker(CLOSED), Deadline::after(Duration::from_secs(60)));
+        bencher.bench_local(|| now(breaker.call(deadline, async { Ok::<u32, Oops>(1) })).is_ok());
+    }
+
+    #[divan::bench]
+    fn recloser(bencher: Bencher) {
+        let breaker = recloser::Recloser::custom().build();
+        bencher.bench_local(|| breaker.call(|| Ok::<u32, ()>(1)).is_ok());
+    }
+
+    #[divan::bench]
+    fn failsafe(bencher: Bencher) {
+        use failsafe::CircuitBreaker as _;
+        let breaker = failsafe::Config::new().build();
+        bencher.bench_local(|| breaker.call(|| Ok::<u32, ()>(1)).is_ok());
+    }
+
+    #[divan::bench]
+    fn tower_resilience(bencher: Bencher) {
+        use tower::Service as _;
+        let layer = tower_resilience_circuitbreaker::CircuitBreakerLayer::builder().build().unwrap();
+        let inner = tower::service_fn(async |(): ()| Ok::<u32, std::io::Error>(1));
+        let mut service = tower::Layer::layer(&layer, inner);
+        bencher.bench_local(|| now(service.call(())).is_ok());
+    }
+}
+
+mod breaker_open {
+    use super::{Bencher, Deadline, Duration, OPEN, Oops, breaker, now};
+
+    #[divan::bench]
+    fn ours(bencher: Bencher) {
+        let (breaker, deadline) = (breaker(OPEN), Deadline::after(Duration::from_secs(60)));
+        bencher.bench_local(|| now(breaker.call(deadline, async { Ok::<u32, Oops>(1) })).is_err());
+    }
+
+    #[divan::bench]
+    fn recloser(bencher: Bencher) {
+        let breaker = recloser::Recloser::custom().open_wait(Duration::from_secs(3600)).build();
+        for _ in 0..1000 {
+            let _ = breaker.call(|| Err::<u32, ()>(()));
+        }
+        bencher.bench_local(|| breaker.call(|| Ok::<u32, ()>(1)).is_err());
+    }
+
+    #[divan::bench]
+    fn failsafe(bencher: Bencher) {
+        use failsafe::CircuitBreaker as _;
+        let backoff = failsafe::backoff::constant(Duration::from_secs(3600));
+        let policy = failsafe::failure_policy::consecutive_failures(3, backoff);
+        let breaker = failsafe::Config::new().failure_policy(policy).build();
+        for _ in 0..10 {
+            let _ = breaker.call(|| Err::<u32, ()>(()));
+        }
+        bencher.bench_local(|| breaker.call(|| Ok::<u32, ()>(1)).is_err());
+    }
+
+    #[divan::bench]
+    fn tower_resilience(bencher: Bencher) {
+        use tower::Service as _;
+        let layer = tower_resilience_circuitbreaker::CircuitBreakerLayer::builder()
+            .wait_duration_in_open(Duration::from_secs(3600))
+            .build()
+            .unwrap();
+        let inner = tower::service_fn(async |()| Err::<u32, std::io::Error>(std::io::Error::other("x")));
+        let mut service = tower::Layer::layer(&layer, inner);
+        for _ in 0..1000 {
+            let _ = now(service.call(()));
+        }
+        bencher.bench_local(|| now(service.call(())).is_err());
+    }
+}
+
+mod local_limiter {
+    use super::{Algorithm, Bencher, Duration, Limit, LocalLimits};
+
+    const KEYS: usize = 1_000;
+
+    fn limits(by: Algorithm) -> Vec<[Limit; 1]> {
+        let minute = Duration::from_secs(60);
+        (0..KEYS).map(|i| [Limit::new("caller", by, 1_000_000, minute, &format!("caller-{i}"))]).collect()
+    }
+
+    #[divan::bench(args = [Algorithm::Gcra, Algorithm::SlidingWindow])]
+    fn ours(bencher: Bencher, by: Algorithm) {
+        let (local, limits, mut i) = (LocalLimits::default(), limits(by), 0);
+        bencher.bench_local(|| {
+            i = (i + 1) % KEYS;
+            local.admit(&limits[i], 1).is_ok()
+        });
+    }
+
+    #[divan::bench]
+    fn governor(bencher: Bencher) {
+        let quota = governor::Quota::per_minute(std::num::NonZeroU32::new(1_000_000).unwrap());
+        let limiter = governor::RateLimiter::keyed(quota);
+        let (keys, mut i): (Vec<_>, _) = ((0..KEYS).map(|i| format!("caller-{i}")).collect(), 0);
+        bencher.bench_local(|| {
+            i = (i + 1) % KEYS;
+            limiter.check_key(&keys[i]).is_ok()
+        });
+    }
+}
+
+/// A gate whose Redis has just failed twice.
+#[divan::bench]
+fn trip_skipped(bencher: Bencher) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let redis = nowhere();
+    let gate = Gate::new(Arc::clone(&redis), Duration::from_secs(3600));
+    let limits = [Limit::new("caller", Algorithm::Gcra, 1000, Duration::from_secs(60), "a")];
+    let pass = |deadline| now(gate.pass(&Asked { limits: &limits, cost: 1, ..Asked::default() }, deadline));
+    bencher
+        .with_inputs(|| {
+            // The pause ends while this runs; then it is begun anew, outside of what is measured.
+            while !redis.is_left_alone() {
+                let soon = Deadline::after(Duration::from_millis(100));
+                let _ = runtime.block_on(redis.command("PING", &[], soon));
+            }
+            Deadline::after(Duration::from_secs(1))
+        })
+        .bench_local_values(|deadline| {
+            assert!(matches!(pass(deadline), Verdict::Unknown(RedisError::Skipped)));
+        });
+}

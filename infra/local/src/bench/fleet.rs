@@ -1,0 +1,199 @@
+//! What sharing through Redis costs: the gate beside other trips, an outage, and shared work.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use shared::breaker::{AI, Breaker};
+use shared::clock::Deadline;
+use shared::coalesce::{Coalescer, Share, Turn, Worth};
+use shared::contract::Dependency;
+use shared::gate::{Asked, Gate, Verdict};
+use shared::limits::{Algorithm, Limit};
+use shared::redis::Redis;
+
+use super::{failed, median, ms, percentile};
+use crate::LocalError;
+use crate::redis_server::RedisServer;
+use crate::upstash::Upstash;
+use crate::wire::{Mode, Wire};
+
+const ROUNDS: usize = 400;
+const HOUR: Duration = Duration::from_secs(3600);
+const SHARED: usize = 200;
+const ENVIRONMENTS: usize = 20;
+const WORK: Duration = Duration::from_millis(800);
+
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(20))
+}
+
+fn client(wire: &Wire, trip: Duration) -> Result<Arc<Redis>, LocalError> {
+    Ok(Arc::new(Redis::new(&format!("http://{}", wire.address()), "token", trip).map_err(failed)?))
+}
+
+/// Runs the tables; the client has a thread of its own, whose time is its CPU.
+///
+/// # Errors
+/// [`LocalError`] when a part does not start.
+pub(super) async fn run() -> Result<String, LocalError> {
+    let redis = RedisServer::start(None).await?;
+    let upstash = Upstash::start(redis.socket(), "token").await?;
+    let wire = Wire::to(upstash.address()).await?;
+    let (gate, outage, shared) = tokio::task::block_in_place(|| {
+        std::thread::scope(|scope| {
+            let on_own_thread = scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .map_err(LocalError::io("starting a runtime"))?;
+                runtime.block_on(async {
+                    Ok::<_, LocalError>((gate(&wire).await?, outage(&wire).await?, sharing(&wire).await?))
+                })
+            });
+            on_own_thread.join().map_err(|_| failed("the client's thread panicked"))?
+        })
+    })?;
+    Ok(format!("{gate}\n{outage}\n{shared}"))
+}
+
+/// The CPU time of this thread.
+fn cpu() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(text.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
+}
+
+async fn gate(wire: &Wire) -> Result<String, LocalError> {
+    let redis = client(wire, Duration::from_secs(2))?;
+    let gate = Gate::new(Arc::clone(&redis), HOUR);
+    let breaker = Arc::new(Breaker::new(Dependency::Ai, "r", "m", AI, Arc::clone(&redis)));
+    let limits = [Limit::new("caller", Algorithm::Gcra, 1_000_000, HOUR, "bench")];
+    let number = AtomicUsize::new(0);
+    let get = async || redis.command("GET", &["bench"], soon()).await.map(drop).map_err(failed);
+    let whole = async || {
+        let what = number.fetch_add(1, Ordering::Relaxed).to_string();
+        let share = Share::new(&["bench", &what], HOUR, HOUR, WORK);
+        let breakers = vec![&breaker];
+        let asked = Asked { limits: &limits, cost: 1, share: Some(&share), breakers, ..Asked::default() };
+        match gate.pass(&asked, soon()).await {
+            Verdict::Admitted(_) => Ok(()),
+            other => Err(failed(format!("{other:?}"))),
+        }
+    };
+    let apart = async || {
+        let what = number.fetch_add(1, Ordering::Relaxed).to_string();
+        let share = Share::new(&["bench", &what], HOUR, HOUR, WORK);
+        gate.pass(&Asked { limits: &limits, cost: 1, ..Asked::default() }, soon()).await;
+        let keys = share.keys();
+        redis.command("GET", &[&keys[0]], soon()).await.map_err(failed)?;
+        let lock = ["SET", "NX", "PX", "4000"];
+        redis.command(lock[0], &[&keys[1], "t", lock[1], lock[2], lock[3]], soon()).await.map_err(failed)?;
+        let state = breaker.keys();
+        redis.command("MGET", &[&state[0], &state[1]], soon()).await.map(drop).map_err(failed)
+    };
+    let mut rows = [
+        ("a plain GET", Vec::new(), Duration::ZERO),
+        ("the gate", Vec::new(), Duration::ZERO),
+        ("the same as separate calls", Vec::new(), Duration::ZERO),
+    ];
+    for round in 0..ROUNDS + 20 {
+        for (which, row) in rows.iter_mut().enumerate() {
+            let (begun, used) = (Instant::now(), cpu());
+            match which {
+                0 => get().await?,
+                1 => whole().await?,
+                _ => apart().await?,
+            }
+            if round >= 20 {
+                row.1.push(begun.elapsed());
+                row.2 += cpu() - used;
+            }
+        }
+    }
+    let plain = median(&mut rows[0].1);
+    let mut table = String::from(
+        "| trip, interleaved | p50 ms | p95 ms | x GET | client CPU us |\n|---|---:|---:|---:|---:|\n",
+    );
+    for (name, times, used) in &mut rows {
+        let p50 = median(times);
+        table.push_str(&format!(
+            "| {name} | {} | {} | {:.2} | {} |\n",
+            ms(p50),
+            ms(percentile(times, 95)),
+            p50.as_secs_f64() / plain.as_secs_f64(),
+            used.as_micros() / ROUNDS as u128,
+        ));
+    }
+    Ok(table)
+}
+
+async fn outage(wire: &Wire) -> Result<String, LocalError> {
+    let redis = client(wire, Duration::from_millis(100))?;
+    let gate = Gate::new(Arc::clone(&redis), HOUR);
+    let limits = [Limit::new("caller", Algorithm::Gcra, 1_000_000, HOUR, "outage")];
+    let pass = async || {
+        let begun = Instant::now();
+        let verdict = gate.pass(&Asked { limits: &limits, cost: 1, ..Asked::default() }, soon()).await;
+        (begun.elapsed(), matches!(verdict, Verdict::Unknown(_)))
+    };
+    let mut table =
+        String::from("| Redis | first request waits ms | second ms | later us |\n|---|---:|---:|---:|\n");
+    for (name, mode) in [("cut", Mode::Cut), ("silent", Mode::Silent), ("answers HTML", Mode::Html(502))] {
+        wire.set(Mode::Open);
+        while pass().await.1 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        wire.set(mode);
+        let (first, second) = (pass().await.0, pass().await.0);
+        let mut later = Vec::new();
+        for _ in 0..1000 {
+            later.push(pass().await.0);
+        }
+        let later = median(&mut later).as_secs_f64() * 1e6;
+        table.push_str(&format!("| {name} | {} | {} | {later:.2} |\n", ms(first), ms(second)));
+    }
+    wire.set(Mode::Open);
+    Ok(table)
+}
+
+async fn sharing(wire: &Wire) -> Result<String, LocalError> {
+    let mut fleet = Vec::new();
+    for _ in 0..ENVIRONMENTS {
+        let redis = client(wire, Duration::from_secs(4))?;
+        fleet.push((Gate::new(Arc::clone(&redis), HOUR), Coalescer::new(redis)));
+    }
+    let calls = AtomicUsize::new(0);
+    let begun = Instant::now();
+    let done = std::sync::Mutex::new(None);
+    let requests = (0..SHARED).map(|i| {
+        let ((gate, coalescer), calls, done) = (&fleet[i % ENVIRONMENTS], &calls, &done);
+        async move {
+            let share = Share::new(&["bench", "shared"], HOUR, HOUR, WORK);
+            let asked = Asked { share: Some(&share), cost: 1, ..Asked::default() };
+            let turn = match gate.pass(&asked, soon()).await {
+                Verdict::Admitted(passed) => passed.turn,
+                _ => Turn::Alone,
+            };
+            let compute = async || {
+                calls.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(WORK).await;
+                if let Ok(mut done) = done.lock() {
+                    *done = Some(begun.elapsed());
+                }
+                ("result".to_owned(), Worth::Full)
+            };
+            coalescer.once(&share, turn, soon(), compute).await;
+            begun.elapsed()
+        }
+    });
+    let ended = futures_util::future::join_all(requests).await;
+    let done = done.into_inner().ok().flatten().unwrap_or_default();
+    let mut added: Vec<Duration> = ended.into_iter().map(|at| at.saturating_sub(done)).collect();
+    let p50 = median(&mut added);
+    Ok(format!(
+        "| equal requests | environments | upstream calls | wait after the result, p50 ms | p95 ms |\n|---:|---:|---:|---:|---:|\n| {SHARED} | {ENVIRONMENTS} | {} | {} | {} |\n",
+        calls.load(Ordering::Relaxed),
+        ms(p50),
+        ms(percentile(&added, 95)),
+    ))
+}
