@@ -31,6 +31,8 @@ pub struct Limit {
     pub window: Duration,
     algorithm: Algorithm,
     key: String,
+    /// What is hashed in the key, for this environment's own maps.
+    id: u128,
 }
 
 impl Limit {
@@ -44,9 +46,12 @@ impl Limit {
     ) -> Self {
         // Hashed: an address is no business of a database's key list. The algorithm is part of the key,
         // because none can read what another stored.
-        let hash = URL_SAFE_NO_PAD.encode(&digest(&SHA256, identity.as_bytes()).as_ref()[..16]);
         let number = Rule::new(algorithm, quota, window).script_args()[0];
-        Self { name, quota, window, algorithm, key: format!("hz1:lim:{name}:{number}:{hash}") }
+        let digest = digest(&SHA256, format!("{name}|{number}|{identity}").as_bytes());
+        let mut id = [0; 16];
+        id.copy_from_slice(&digest.as_ref()[..16]);
+        let key = format!("hz1:lim:{name}:{number}:{}", URL_SAFE_NO_PAD.encode(id));
+        Self { name, quota, window, algorithm, key, id: u128::from_ne_bytes(id) }
     }
 
     /// Where the count lies in Redis.

@@ -8,6 +8,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use local::demo::Demo;
@@ -194,16 +195,24 @@ async fn serve(options: Options, ai_key: Option<String>) -> Result<(), LocalErro
     Ok(())
 }
 
-/// Until Ctrl-C or SIGTERM, or until a part is gone that nothing works without.
+/// Long enough to see what callers see when somebody kills it.
+const REDIS_AWAY: Duration = Duration::from_secs(5);
+
+/// Until Ctrl-C or SIGTERM. A Redis that was killed comes back.
 async fn wait_for_the_end(stack: &mut Stack) -> Result<(), LocalError> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).map_err(LocalError::io("listening for signals"))?;
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-        status = stack.redis.process().wait() => {
-            let why = status.map_or_else(|error| error.to_string(), |status| format!("it ended with {status}"));
-            return Err(LocalError::Part { part: "redis-server", why });
+    loop {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => break,
+            _ = terminate.recv() => break,
+            status = stack.redis.process().wait() => {
+                let why = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+                eprintln!("redis-server ended ({why}); it is started again in {} s", REDIS_AWAY.as_secs());
+                tokio::time::sleep(REDIS_AWAY).await;
+                stack.redis.restart().await?;
+                eprintln!("redis-server is back");
+            }
         }
     }
     eprintln!();

@@ -15,12 +15,33 @@ const START_WITHIN: Duration = Duration::from_secs(10);
 /// A server that ends with this value.
 pub struct RedisServer {
     process: Child,
-    folder: PathBuf,
-    _temporary: Option<TempDir>,
+    temporary: TempDir,
+    /// Where its data is kept; in memory alone without.
+    data: Option<PathBuf>,
 }
 
 fn failed(why: impl Into<String>) -> LocalError {
     LocalError::Part { part: "redis-server", why: why.into() }
+}
+
+fn spawn(temporary: &TempDir, data: Option<&Path>) -> Result<Child, LocalError> {
+    let folder = data.unwrap_or(temporary.path());
+    std::fs::create_dir_all(folder).map_err(LocalError::io(format!("making {}", folder.display())))?;
+    let persistence = if data.is_none() { "" } else { "60 1" };
+    Command::new("redis-server")
+        .args(["--port", "0", "--appendonly", "no", "--databases", "1", "--save", persistence])
+        .arg("--unixsocket")
+        .arg(temporary.path().join("s"))
+        .arg("--dir")
+        .arg(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| {
+            failed(format!("{error}; install it: apt-get install redis-server, or brew install redis"))
+        })
 }
 
 impl RedisServer {
@@ -31,34 +52,31 @@ impl RedisServer {
     pub async fn start(folder: Option<&Path>) -> Result<Self, LocalError> {
         // The socket's path must be short, so it lies in a temporary folder in any case.
         let temporary = TempDir::with_prefix("hz").map_err(LocalError::io("making a folder for redis"))?;
-        let folder = folder.unwrap_or(temporary.path());
-        std::fs::create_dir_all(folder).map_err(LocalError::io(format!("making {}", folder.display())))?;
-        let socket = temporary.path().join("s");
-        let persistence = if folder == temporary.path() { "" } else { "60 1" };
-        let process = Command::new("redis-server")
-            .args(["--port", "0", "--appendonly", "no", "--databases", "1", "--save", persistence])
-            .arg("--unixsocket")
-            .arg(&socket)
-            .arg("--dir")
-            .arg(folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| {
-                failed(format!("{error}; install it: apt-get install redis-server, or brew install redis"))
-            })?;
-        let mut server = Self { process, folder: temporary.path().to_owned(), _temporary: Some(temporary) };
+        let process = spawn(&temporary, folder)?;
+        let mut server = Self { process, temporary, data: folder.map(Path::to_owned) };
+        server.is_up().await?;
+        Ok(server)
+    }
+
+    /// Starts it again after it ended, on the same socket and with what it had kept.
+    ///
+    /// # Errors
+    /// As for the first start.
+    pub async fn restart(&mut self) -> Result<(), LocalError> {
+        self.process = spawn(&self.temporary, self.data.as_deref())?;
+        self.is_up().await
+    }
+
+    async fn is_up(&mut self) -> Result<(), LocalError> {
         let started = Instant::now();
         loop {
-            if let Ok(Some(status)) = server.process.try_wait() {
+            if let Ok(Some(status)) = self.process.try_wait() {
                 return Err(failed(format!("it ended with {status}")));
             }
-            if let Ok(mut connection) = server.connect().await
+            if let Ok(mut connection) = self.connect().await
                 && redis::cmd("PING").query_async::<String>(&mut connection).await.is_ok()
             {
-                return Ok(server);
+                return Ok(());
             }
             if started.elapsed() > START_WITHIN {
                 return Err(failed(format!("no answer within {START_WITHIN:?}")));
@@ -77,7 +95,7 @@ impl RedisServer {
 
     /// The path of its socket.
     pub fn socket(&self) -> PathBuf {
-        self.folder.join("s")
+        self.temporary.path().join("s")
     }
 
     /// The process, for tests that end it.

@@ -115,6 +115,24 @@ async fn traffic(stack: &Stack, demo: &Demo) {
     }
 }
 
+/// Prometheus' own opinion of the format and the names.
+async fn lint(stack: &Stack, http: &Client) {
+    use tokio::io::AsyncWriteExt as _;
+    let request = http.get(format!("{}/api/metrics", stack.url()));
+    let request = request.header("authorization", format!("Bearer {}", stack.scrape_token()));
+    let text = request.send().await.unwrap().text().await.unwrap();
+    let command = tokio::process::Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut command = command.expect("promtool is missing: it comes with prometheus");
+    command.stdin.take().unwrap().write_all(text.as_bytes()).await.unwrap();
+    let output = command.wait_with_output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 #[tokio::test]
 async fn every_panel_and_every_alert_finds_its_series_in_a_system_under_traffic() {
     // A model that refuses connections: its breaker has something to do.
@@ -128,6 +146,7 @@ async fn every_panel_and_every_alert_finds_its_series_in_a_system_under_traffic(
     let demo = Demo::create(&stack.url(), "demo@example.com").await.unwrap();
     let prometheus = Prometheus::start(&stack).await;
     traffic(&stack, &demo).await;
+    lint(&stack, &prometheus.http).await;
     let known = prometheus.get("/api/v1/label/__name__/values").await;
     let known: BTreeSet<String> = serde_json::from_value(known["data"].clone()).unwrap();
     let mut used = BTreeSet::new();

@@ -1,7 +1,7 @@
 //! The limits of one environment alone: for when the fleet's cannot be asked, and for what it just said.
 
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,18 +15,40 @@ const KEYS_MAX: usize = 10_000;
 const REMEMBERED_MAX: Duration = Duration::from_millis(1_500);
 
 /// A map that forgets what time has made void when it grows too large.
-pub(super) struct Fading<K, V> {
-    entries: Mutex<HashMap<K, (u64, V)>>,
+pub(super) struct Fading<V> {
+    entries: Mutex<Entries<V>>,
 }
 
-impl<K, V> Default for Fading<K, V> {
+type Entries<V> = HashMap<u128, (u64, V), BuildHasherDefault<Digest>>;
+
+/// The keys are digests, which need no hashing.
+#[derive(Default)]
+pub(super) struct Digest(u64);
+
+impl Hasher for Digest {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for (i, byte) in bytes.iter().take(8).enumerate() {
+            self.0 ^= u64::from(*byte) << (8 * i);
+        }
+    }
+
+    fn write_u128(&mut self, key: u128) {
+        self.0 = (key >> 64) as u64;
+    }
+}
+
+impl<V> Default for Fading<V> {
     fn default() -> Self {
         Self { entries: Mutex::default() }
     }
 }
 
-impl<K: Hash + Eq, V> Fading<K, V> {
-    fn entries(&self, now: u64) -> MutexGuard<'_, HashMap<K, (u64, V)>> {
+impl<V> Fading<V> {
+    fn entries(&self, now: u64) -> MutexGuard<'_, Entries<V>> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() > KEYS_MAX {
             entries.retain(|_, (until, _)| *until > now);
@@ -38,7 +60,7 @@ impl<K: Hash + Eq, V> Fading<K, V> {
 /// Counts by key.
 #[derive(Default)]
 pub(super) struct Local {
-    counts: Fading<String, State>,
+    counts: Fading<State>,
 }
 
 impl Local {
@@ -51,15 +73,15 @@ impl Local {
     ) -> Result<Vec<Standing>, Vec<Standing>> {
         let now_us = now.0 * 1000;
         let mut counts = self.counts.entries(now_us);
-        let stored = |limit: &Limit| counts.get(&limit.key).map(|(_, state)| *state);
+        let stored = |limit: &Limit| counts.get(&limit.id).map(|(_, state)| *state);
         let steps: Vec<_> =
             limits.iter().map(|limit| limit.rule().step(stored(limit), now_us, cost)).collect();
         if steps.iter().all(|step| step.wait_us == 0) {
             for (limit, step) in limits.iter().zip(&steps) {
                 let entry = (now_us + step.reset_us, step.state);
-                match counts.get_mut(&limit.key) {
+                match counts.get_mut(&limit.id) {
                     Some(known) => *known = entry,
-                    None => drop(counts.insert(limit.key.clone(), entry)),
+                    None => drop(counts.insert(limit.id, entry)),
                 }
             }
             return Ok(limits.iter().zip(&steps).map(|(limit, step)| limit.standing(step)).collect());
@@ -75,7 +97,7 @@ impl Local {
 /// Denials of the fleet, until they are worth asking again.
 #[derive(Default)]
 pub(super) struct Denials {
-    denied: Fading<String, Standing>,
+    denied: Fading<Standing>,
 }
 
 impl Denials {
@@ -83,7 +105,7 @@ impl Denials {
         let mut denied = self.denied.entries(now.0);
         for (limit, standing) in limits.iter().zip(standings).filter(|(_, s)| !s.wait.is_zero()) {
             let until = now.plus(standing.wait.min(REMEMBERED_MAX)).0;
-            denied.insert(limit.key.clone(), (until, standing.clone()));
+            denied.insert(limit.id, (until, standing.clone()));
         }
     }
 
@@ -93,7 +115,7 @@ impl Denials {
         let denied = self.denied.entries(now.0);
         let mut standings = Vec::new();
         for limit in limits {
-            if let Some((until, standing)) = denied.get(&limit.key)
+            if let Some((until, standing)) = denied.get(&limit.id)
                 && now.0 < *until
                 && standing.quota == limit.quota
             {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Answer, World, ideas};
 use crate::upstream::{Behaviour, world, world_with};
+use local::wire::Mode;
 use serde_json::{Value, json};
 
 const GENERATE: &str = "/api/content-ideas/generate";
@@ -146,6 +147,46 @@ async fn a_flapping_model_answers_most_of_the_time_and_never_opens_the_breaker_b
 }
 
 #[tokio::test]
+async fn a_model_that_is_cut_off_or_talks_nonsense_is_asked_again_and_then_replaced() {
+    let (world, model) = world(vec![Behaviour::Ideas(3)]).await;
+    let wire = model.wire.get().unwrap();
+    world.post(GENERATE, alone()).await.ok(200);
+    for mode in [Mode::Cut, Mode::Garbage, Mode::Html(503)] {
+        wire.set(mode);
+        let meta = world.post(GENERATE, alone()).await.ok(200)["meta"].clone();
+        assert_eq!(
+            (&meta["degradedReason"], &meta["attempts"]),
+            (&json!("provider_error"), &json!(2)),
+            "{mode:?}"
+        );
+    }
+    wire.set(Mode::Open);
+    assert_eq!(world.post(GENERATE, alone()).await.ok(200)["meta"]["provider"], "openai");
+}
+
+#[tokio::test]
+async fn a_redis_that_is_killed_under_load_costs_its_callers_nothing_but_their_share() {
+    let (mut world, _) = world_with(vec![Behaviour::Ideas(3)], vec![("RedisTripMs", "400".to_owned())]).await;
+    let me = async |world: &World| world.get("/api/users/me").await;
+    for _ in 0..5 {
+        me(&world).await.ok(200);
+    }
+    world.stack.redis.process().kill().await.unwrap();
+    let begun = Instant::now();
+    for _ in 0..10 {
+        let answer = me(&world).await;
+        answer.ok(200);
+        assert!(answer.header("ratelimit-policy").starts_with("\"caller\";q=12;"), "{answer:?}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(8), "nobody waits for it");
+    world.stack.redis.restart().await.unwrap();
+    until("the fleet's limits are back", async || {
+        me(&world).await.header("ratelimit-policy").starts_with("\"caller\";q=120;")
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_slow_model_opens_the_breaker_while_its_calls_still_run() {
     let (world, model) = world(vec![Behaviour::Hangs]).await;
     let calls = futures_util::future::join_all((0..10).map(|_| world.post(GENERATE, alone())));
@@ -253,11 +294,11 @@ async fn with_a_slow_redis_nothing_changes_and_with_a_dead_one_trips_are_skipped
     let (world, _) = world_with(vec![Behaviour::Ideas(3)], vec![("RedisTripMs", "400".to_owned())]).await;
     world.post(GENERATE, alone()).await.ok(200);
     // Ten times what a trip takes.
-    world.stack.upstash_wire.set(local::wire::Mode::Slow(Duration::from_millis(15)));
+    world.stack.upstash_wire.set(Mode::Slow(Duration::from_millis(15)));
     let slow = world.post(GENERATE, alone()).await;
     assert_eq!(slow.ok(200)["meta"]["provider"], "openai");
     assert!(slow.header("ratelimit-policy").starts_with("\"caller\";q=60"), "the fleet's limit: {slow:?}");
-    world.stack.upstash_wire.set(local::wire::Mode::Cut);
+    world.stack.upstash_wire.set(Mode::Cut);
     for _ in 0..3 {
         let cut = world.post(GENERATE, alone()).await;
         assert_eq!(cut.ok(200)["meta"]["provider"], "openai", "{cut:?}");

@@ -1,7 +1,7 @@
 //! An OpenAI-compatible model, which is a server of the test's own that can misbehave.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use crate::support::World;
@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use local::Options;
+use local::wire::Wire;
 use serde_json::{Value, json};
 
 /// What the model does with each call, in turn; the last goes on.
@@ -29,8 +30,8 @@ pub struct Model {
     behaviours: Mutex<Vec<Behaviour>>,
     pub calls: AtomicUsize,
     pub seen: Mutex<Vec<Value>>,
-    /// The calls that are being answered.
-    pub open: AtomicUsize,
+    /// The wire to it.
+    pub wire: OnceLock<Wire>,
 }
 
 impl Model {
@@ -56,7 +57,6 @@ async fn complete(State(model): State<Arc<Model>>, body: String) -> Response {
         let behaviours = model.behaviours.lock().unwrap();
         behaviours[turn.min(behaviours.len() - 1)].clone()
     };
-    model.open.fetch_add(1, Ordering::SeqCst);
     if let Behaviour::Slow(time) = behaviour {
         tokio::time::sleep(time).await;
     }
@@ -104,10 +104,12 @@ pub async fn world_with(
         behaviours: Mutex::new(behaviours),
         calls: AtomicUsize::new(0),
         seen: Mutex::default(),
-        open: AtomicUsize::new(0),
+        wire: OnceLock::new(),
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}/v1", listener.local_addr().unwrap());
+    let wire = Wire::to(listener.local_addr().unwrap()).await.unwrap();
+    let base = format!("http://{}/v1", wire.address());
+    assert!(model.wire.set(wire).is_ok());
     let router = axum::Router::new()
         .route("/v1/chat/completions", post(complete))
         .route("/v1/models", get(models))
