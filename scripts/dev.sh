@@ -14,7 +14,8 @@ Installs redis-server if it is missing, builds everything, and serves the API on
   --ai-base-url URL  an OpenAI-compatible API that writes the ideas; its key in HUNTAZE_LOCAL_AI_KEY
   --ai-model NAME    the model's name there
 
-A schedule is fired by hand: curl -X POST http://127.0.0.1:9000/_local/schedules/usage-rollup
+A schedule is fired by hand: curl -X POST http://127.0.0.1:9000/_local/schedules/usage-rollup (or breaker-probe).
+Breakers: scripts/breaker.sh show. A redis-server that is killed comes back after five seconds.
 TXT
   exit 0 ;;
 esac

@@ -84,7 +84,7 @@ async fn another_content_type_is_refused_and_a_json_one_with_parameters_is_not()
         [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonx")]
     {
         let problem =
-            raw(&world, media, ideas().to_string().into()).await.problem(416, "unsupported_media_type");
+            raw(&world, media, ideas().to_string().into()).await.problem(415, "unsupported_media_type");
         assert!(problem["detail"].as_str().unwrap().contains("application/json"), "{problem}");
     }
     for media in ["application/json; charset=utf-8", "Application/JSON", "application/vnd.huntaze+json"] {
