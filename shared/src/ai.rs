@@ -2,8 +2,13 @@
 //!
 //! Invariant: nothing here knows what the text is for. Untrusted text goes into the user turn, JSON-encoded.
 
+mod gateway;
+mod ledger;
 mod openai;
+pub mod prices;
 
+pub use gateway::{Answered, Gateway, Took};
+pub use ledger::{BudgetError, Ledger};
 pub use openai::OpenAi;
 
 use std::time::Duration;
@@ -13,8 +18,8 @@ use crate::contract::meta::TokenUsage;
 
 /// Who writes.
 pub enum Provider {
-    /// A model behind an OpenAI-compatible API.
-    OpenAi(OpenAi),
+    /// Models behind OpenAI-compatible APIs.
+    Models(Gateway),
     /// No model: the product's own grammar.
     Builtin,
 }

@@ -6,7 +6,7 @@ mod query;
 mod write;
 
 pub use query::{Page, Query};
-pub use write::{Condition, Write, WriteError};
+pub use write::{Condition, CurrentItem, Write, WriteError};
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
 
-use crate::ai::{OpenAi, Provider};
+use crate::ai::{Gateway, Ledger, OpenAi, Provider};
 use crate::auth::access_token::{AccessTokens, TokenKeyError};
 use crate::auth::accounts::Accounts;
 use crate::auth::derived::DerivedKeys;
@@ -21,7 +21,8 @@ use crate::idempotency::{Answers, SealingKeyError};
 use crate::outbound::OutboundError;
 use crate::redis::{Redis, RedisError};
 use crate::secrets::{self, Secrets, SecretsError};
-use crate::settings::{Settings, SettingsError};
+use crate::settings::{AiSettings, Settings, SettingsError};
+use crate::tenants::credits::{Credits, DailyStop};
 use crate::tenants::cursor::Cursors;
 use crate::tenants::plans::Plans;
 
@@ -183,11 +184,13 @@ impl Environment {
     /// [`StartError`]
     pub async fn breakers(&self) -> Result<&Breakers, StartError> {
         let make = async || {
-            let Some(ai) = &self.settings().await?.ai else { return Ok(Breakers::default()) };
             let region = self.aws().await.region().map_or("nowhere", |region| region.as_ref()).to_owned();
             let redis = self.redis().await?;
-            let breaker = Breaker::new(Dependency::Ai, &region, &ai.model, breaker::AI, redis);
-            Ok(Breakers::new(vec![Arc::new(breaker)]))
+            let models = self.models().await?.into_iter();
+            let breaker = |(dependency, ai): (Dependency, &AiSettings)| {
+                Arc::new(Breaker::new(dependency, &region, &ai.model, breaker::AI, Arc::clone(&redis)))
+            };
+            Ok(Breakers::new(models.map(breaker).collect()))
         };
         self.breakers.get_or_try_init(make).await
     }
@@ -251,15 +254,35 @@ impl Environment {
     /// # Errors
     /// [`StartError`]
     pub async fn provider(&self) -> Result<Provider, StartError> {
-        match &self.settings().await?.ai {
-            None => Ok(Provider::Builtin),
-            Some(ai) => {
-                let key = self.held().await?.secrets.ai_key.as_deref().ok_or(StartError::NoAiKey)?;
-                let breaker = self.breakers().await?.of(&[Dependency::Ai]).next().cloned();
-                let breaker = breaker.ok_or(StartError::NoAiKey)?;
-                Ok(Provider::OpenAi(OpenAi::new(ai, key, breaker)?))
-            }
+        let held = self.held().await?;
+        let first = held.secrets.ai_key.as_deref();
+        let mut chain = Vec::new();
+        for (dependency, ai) in self.models().await? {
+            let own =
+                held.secrets.ai_fallback_key.as_deref().filter(|_| dependency == Dependency::AiFallback);
+            let key = own.or(first).ok_or(StartError::NoAiKey)?;
+            let breaker = self.breakers().await?.of(&[dependency]).next().cloned();
+            chain.push(OpenAi::new(ai, key, breaker.ok_or(StartError::NoAiKey)?)?);
         }
+        Ok(if chain.is_empty() { Provider::Builtin } else { Provider::Models(Gateway::new(chain)) })
+    }
+
+    /// The models that are configured, in the order in which they are asked.
+    async fn models(&self) -> Result<Vec<(Dependency, &AiSettings)>, StartError> {
+        let settings = self.settings().await?;
+        let first = settings.ai.iter().map(|ai| (Dependency::Ai, ai));
+        let second = settings.ai_fallback.iter().map(|ai| (Dependency::AiFallback, ai));
+        Ok(first.chain(second).collect())
+    }
+
+    /// Who pays for models.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn ledger(&self) -> Result<Ledger, StartError> {
+        let limit = self.settings().await?.ai_daily_stop_micro_usd;
+        let stop = DailyStop::new(self.dynamo().await?, limit);
+        Ok(Ledger::new(Credits::new(self.dynamo().await?), stop, self.plans().await?))
     }
 }
 

@@ -18,6 +18,9 @@ pub struct Secrets {
     /// The key of the model's provider; absent where no model is configured.
     #[serde(default)]
     pub ai_key: Option<String>,
+    /// The key of the model that is asked where the first cannot answer; the first key where there is none.
+    #[serde(default)]
+    pub ai_fallback_key: Option<String>,
     /// What `GET /api/metrics` asks for. Without it nobody can scrape.
     #[serde(default)]
     pub scrape_token: Option<String>,

@@ -27,6 +27,10 @@ pub struct Settings {
     pub sign_up: SignUp,
     /// The model that writes; without one, `builtin` answers.
     pub ai: Option<AiSettings>,
+    /// The model that is asked where the first cannot answer.
+    pub ai_fallback: Option<AiSettings>,
+    /// What models may cost in a day (UTC) before the stage goes on without them, in millionths of a dollar.
+    pub ai_daily_stop_micro_usd: Option<u64>,
 }
 
 /// Whether an account is usable before its address is verified.
@@ -55,8 +59,8 @@ pub struct SettingsError {
     problem: &'static str,
 }
 
-/// The names of all settings: what is read here and nothing else. The last two may be absent or empty.
-pub const NAMES: [&str; 10] = [
+/// The names of all settings: what is read here and nothing else. The last five may be absent or empty.
+pub const NAMES: [&str; 13] = [
     "HUNTAZE_STAGE",
     "HUNTAZE_IDENTITY_TABLE",
     "HUNTAZE_TENANT_TABLE",
@@ -67,6 +71,9 @@ pub const NAMES: [&str; 10] = [
     "HUNTAZE_SIGN_UP",
     "HUNTAZE_AI_BASE_URL",
     "HUNTAZE_AI_MODEL",
+    "HUNTAZE_AI_FALLBACK_BASE_URL",
+    "HUNTAZE_AI_FALLBACK_MODEL",
+    "HUNTAZE_AI_DAILY_STOP_USD",
 ];
 
 impl Settings {
@@ -85,22 +92,29 @@ impl Settings {
         let required = |name| {
             optional(name).ok_or(SettingsError { name, problem: "is missing; set it in template.yaml" })
         };
-        let ai = match (optional("HUNTAZE_AI_BASE_URL"), optional("HUNTAZE_AI_MODEL")) {
-            (Some(base_url), Some(model)) => Some(AiSettings { base_url, model }),
-            (None, None) => None,
+        let model = |url: &'static str, name: &'static str| match (optional(url), optional(name)) {
+            (Some(base_url), Some(model)) => Ok(Some(AiSettings { base_url, model })),
+            (None, None) => Ok(None),
             (Some(_), None) => {
-                return Err(SettingsError {
-                    name: "HUNTAZE_AI_MODEL",
-                    problem: "is needed with HUNTAZE_AI_BASE_URL",
-                });
+                Err(SettingsError { name, problem: "is needed with the address of the model" })
             }
-            (None, Some(_)) => {
-                return Err(SettingsError {
-                    name: "HUNTAZE_AI_BASE_URL",
-                    problem: "is needed with HUNTAZE_AI_MODEL",
-                });
-            }
+            (None, Some(_)) => Err(SettingsError { name: url, problem: "is needed with the model's name" }),
         };
+        let ai = model("HUNTAZE_AI_BASE_URL", "HUNTAZE_AI_MODEL")?;
+        let ai_fallback = model("HUNTAZE_AI_FALLBACK_BASE_URL", "HUNTAZE_AI_FALLBACK_MODEL")?;
+        if ai.is_none() && ai_fallback.is_some() {
+            let problem = "needs a first model, HUNTAZE_AI_MODEL, to stand in for";
+            return Err(SettingsError { name: "HUNTAZE_AI_FALLBACK_MODEL", problem });
+        }
+        let ai_daily_stop_micro_usd =
+            match optional("HUNTAZE_AI_DAILY_STOP_USD").map(|text| text.parse::<u64>()) {
+                None => None,
+                Some(Ok(usd @ 1..=1_000_000)) => Some(usd * 1_000_000),
+                Some(_) => {
+                    let problem = "must be whole dollars, from 1 to 1000000, or empty for no stop";
+                    return Err(SettingsError { name: "HUNTAZE_AI_DAILY_STOP_USD", problem });
+                }
+            };
         let millis = |name, range: std::ops::RangeInclusive<u64>, problem| {
             let millis = required(name)?.parse().ok().filter(|millis| range.contains(millis));
             millis.map(Duration::from_millis).ok_or(SettingsError { name, problem })
@@ -127,6 +141,8 @@ impl Settings {
             metrics_flush,
             sign_up,
             ai,
+            ai_fallback,
+            ai_daily_stop_micro_usd,
         })
     }
 }
@@ -138,7 +154,7 @@ mod tests {
     fn complete() -> BTreeMap<&'static str, String> {
         let value = |name: &str| match name {
             "HUNTAZE_SIGN_UP" => "open",
-            "HUNTAZE_REDIS_TRIP_MS" | "HUNTAZE_METRICS_FLUSH_MS" => "100",
+            "HUNTAZE_REDIS_TRIP_MS" | "HUNTAZE_METRICS_FLUSH_MS" | "HUNTAZE_AI_DAILY_STOP_USD" => "100",
             _ => "x",
         };
         NAMES.iter().map(|name| (*name, value(name).to_owned())).collect()
@@ -160,6 +176,10 @@ mod tests {
         values.remove("HUNTAZE_AI_BASE_URL");
         assert!(Settings::from_values(&values).is_err());
         values.remove("HUNTAZE_AI_MODEL");
+        assert!(Settings::from_values(&values).is_err(), "a fallback for nothing");
+        values.remove("HUNTAZE_AI_FALLBACK_BASE_URL");
+        assert!(Settings::from_values(&values).is_err());
+        values.remove("HUNTAZE_AI_FALLBACK_MODEL");
         assert!(Settings::from_values(&values).unwrap().ai.is_none());
     }
 

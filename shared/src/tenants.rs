@@ -5,6 +5,7 @@
 //! others).
 
 pub mod creators;
+pub mod credits;
 pub mod cursor;
 pub mod plans;
 pub mod records;

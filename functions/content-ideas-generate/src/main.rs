@@ -2,7 +2,7 @@
 //! Identical requests in flight anywhere in the fleet share one upstream call.
 
 use shared::content::{Asker, Ideas, Subject};
-use shared::contract::content_ideas::{Generate, IdeaBatch};
+use shared::contract::content_ideas::{Generate, IdeaBatch, IdeaOptions};
 use shared::endpoint::{Call, Parsed, PreparedEndpoint};
 use shared::environment::{Environment, StartError};
 use shared::guard::{Ask, Caller};
@@ -28,8 +28,8 @@ impl PreparedEndpoint for GenerateIdeas {
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
         let creators = Creators::new(environment.dynamo().await?);
-        let coalescer = environment.coalescer().await?;
-        Ok(Self { ideas: Ideas::new(environment.provider().await?, creators, coalescer) })
+        let (coalescer, ledger) = (environment.coalescer().await?, environment.ledger().await?);
+        Ok(Self { ideas: Ideas::new(environment.provider().await?, creators, coalescer, ledger) })
     }
 
     async fn prepare(
@@ -39,14 +39,20 @@ impl PreparedEndpoint for GenerateIdeas {
     ) -> Result<(Subject, Ask), Problem> {
         let caller = caller.ok_or_else(|| Problem::unauthorized("This route needs a caller."))?;
         let (subject, share) = self.ideas.prepare(caller.tenant, caller.environment, &request.body).await?;
-        let cost = request.body.options.count.get().div_ceil(IDEAS_PER_CALL).into();
-        Ok((subject, Ask { cost, share }))
+        Ok((subject, Ask { cost: weight(&request.body.options), share }))
     }
 
     async fn handle(&self, mut call: Call<Generate>, subject: Subject) -> Result<Reply<IdeaBatch>, Problem> {
         let turn = call.take_turn();
-        let environment = call.caller()?.environment;
-        let asker = Asker { request: call.request_id, environment, deadline: call.deadline };
+        let (caller, deadline) = (call.caller()?, call.deadline);
+        let (tenant, environment) = (caller.tenant, caller.environment);
+        let credits = weight(&call.body.options);
+        let asker = Asker { request: call.request_id, tenant, credits, environment, deadline };
         Ok(self.ideas.generate(asker, &subject, &call.body.options, turn).await?.into())
     }
+}
+
+/// What a request counts as, under limits and in credits.
+fn weight(options: &IdeaOptions) -> u64 {
+    options.count.get().div_ceil(IDEAS_PER_CALL).into()
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use shared::clock::{Deadline, Millis};
+use shared::contract::Plan;
 use shared::contract::usage::{GetUsage, LimitInfo, RolledUp, RouteUsage, Usage};
 use shared::endpoint::{Call, Endpoint};
 use shared::environment::{Environment, StartError};
@@ -11,6 +12,7 @@ use shared::guard::{Caller, limits_of};
 use shared::http::{Problem, Reply};
 use shared::limits::Limit;
 use shared::serve::{self, Function};
+use shared::tenants::credits::Credits;
 use shared::tenants::plans::{Plans, REMEMBERED};
 use shared::tenants::usage::UsageCounters;
 
@@ -21,6 +23,7 @@ async fn main() -> Result<(), serve::Error> {
 
 struct Show {
     counters: UsageCounters,
+    credits: Credits,
     gate: Arc<Gate>,
     plans: Arc<Plans>,
 }
@@ -31,6 +34,7 @@ impl Endpoint for Show {
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self {
             counters: UsageCounters::new(environment.dynamo().await?),
+            credits: Credits::new(environment.dynamo().await?),
             gate: environment.gate().await?,
             plans: environment.plans().await?,
         })
@@ -43,19 +47,22 @@ impl Endpoint for Show {
             None => Millis::now().month(),
         };
         let caller = call.caller()?;
-        let used = self.counters.month(caller.tenant, &month);
-        let (used, limits) = tokio::join!(used, self.limits(caller, call.deadline));
-        let used = used?;
+        let plan = self.plans.of(caller.tenant, REMEMBERED).await;
+        let (used, balance, limits) = tokio::join!(
+            self.counters.month(caller.tenant, &month),
+            self.credits.balance(caller.tenant, &month, plan),
+            self.limits(caller, plan, call.deadline)
+        );
+        let (used, balance) = (used?, balance?);
         let requests = used.routes.into_iter().map(|(route, count)| RouteUsage { route, count }).collect();
         let rolled_up = used.total.map(|total| RolledUp { requests: total.requests, at: total.at.rfc3339() });
-        Ok(Usage { month, requests, rolled_up, limits }.into())
+        Ok(Usage { month, account: balance.into(), requests, rolled_up, limits }.into())
     }
 }
 
 impl Show {
     /// The limits of a caller under its plan, looked at in one trip and not touched.
-    async fn limits(&self, caller: &Caller, deadline: Deadline) -> Vec<LimitInfo> {
-        let plan = self.plans.of(caller.tenant, REMEMBERED).await;
+    async fn limits(&self, caller: &Caller, plan: Plan, deadline: Deadline) -> Vec<LimitInfo> {
         let (names, limits): (Vec<_>, Vec<_>) = limits_of(caller, plan).into_iter().unzip();
         let asked = Asked { limits: &limits, ..Asked::default() };
         let standings = match self.gate.pass(&asked, deadline).await {

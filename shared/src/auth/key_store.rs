@@ -364,7 +364,9 @@ impl Keys {
         };
         let replaced = writes.len();
         writes.push(
-            ending(listed(tenant, id)).set("successor", listing.id).when(Condition::Without("successor")),
+            ending(listed(tenant, id))
+                .set("successor", listing.id)
+                .when(Condition::Without("successor".into())),
         );
         writes.push(ending(look_up(&old.digest)));
         writes.push(audit(tenant, Action::KeyRotated, &by.actor, &id.to_string(), now)?);

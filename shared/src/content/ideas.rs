@@ -6,21 +6,22 @@ use serde::{Deserialize, Serialize};
 
 use super::builtin::{self, Grammar};
 use super::{ProfileError, Subject, prompt};
-use crate::ai::{AiError, Completion, OpenAi, Provider};
+use crate::ai::{AiError, BudgetError, Ledger, Provider, Took};
 use crate::clock::Deadline;
 use crate::coalesce::{Coalescer, Share, Turn, Worth};
 use crate::contract::content_ideas::{Generate, Idea, IdeaBatch, IdeaData, IdeaOptions, IdeaRequest};
 use crate::contract::ids::{CreatorId, RequestId};
 use crate::contract::keys::Environment;
-use crate::contract::meta::{DegradedReason, Generation, Meta, TokenUsage};
+use crate::contract::meta::{CreditUse, DegradedReason, Generation, Meta, Usage};
 use crate::contract::{Contract as _, Sharing};
 use crate::metrics::SharingRole;
+use crate::telemetry;
 use crate::tenants::TenantCtx;
 use crate::tenants::creators::{CreatorError, Creators};
+use crate::tenants::credits::CreditError;
 
 /// The builtin answer and the reply need this much of the deadline.
 const RESERVE: std::time::Duration = std::time::Duration::from_millis(500);
-const ATTEMPTS_MAX: u32 = 2;
 
 /// Why there are no ideas.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,14 @@ pub enum Unwritten {
     /// Only a degraded answer could be given, and the caller does not want one.
     #[error("no model can answer now")]
     OnlyDegraded(DegradedReason),
+    /// The same, because the tenant's credits are used up.
+    #[error("the credits of the month are used up ({used} of {limit})")]
+    NoCredits {
+        /// Credits that are spent or reserved.
+        used: u64,
+        /// What the plan gives.
+        limit: u64,
+    },
 }
 
 /// The service.
@@ -53,6 +62,7 @@ pub struct Ideas {
     creators: Creators,
     grammar: Grammar,
     coalescer: Coalescer,
+    ledger: Ledger,
 }
 
 /// Who asks, and until when.
@@ -60,6 +70,10 @@ pub struct Ideas {
 pub struct Asker {
     /// For `meta` and, without a seed, for variety.
     pub request: RequestId,
+    /// Who pays.
+    pub tenant: TenantCtx,
+    /// What an answer of a model costs.
+    pub credits: u64,
     /// Test keys get the builtin provider.
     pub environment: Environment,
     /// When the answer must be on its way.
@@ -68,8 +82,8 @@ pub struct Asker {
 
 impl Ideas {
     /// With this provider and the creators of the tenants.
-    pub const fn new(provider: Provider, creators: Creators, coalescer: Coalescer) -> Self {
-        Self { provider, creators, grammar: Grammar, coalescer }
+    pub const fn new(provider: Provider, creators: Creators, coalescer: Coalescer, ledger: Ledger) -> Self {
+        Self { provider, creators, grammar: Grammar, coalescer, ledger }
     }
 
     /// What ideas are made from, and what makes the request equal to others of its tenant: only where a model
@@ -85,14 +99,14 @@ impl Ideas {
     ) -> Result<(Subject, Option<Share>), IdeaError> {
         let subject = self.subject(tenant, request).await?;
         let share = match (&self.provider, environment, Generate::ROUTE.sharing) {
-            (Provider::OpenAi(model), Environment::Live, Sharing::On { fresh, stale, expected })
+            (Provider::Models(models), Environment::Live, Sharing::On { fresh, stale, expected })
                 if !request.options.fresh =>
             {
                 // The profile itself and not its number and version: what is equal is what the model reads.
                 let read = serde_json::to_string(&(&subject, &request.options)).unwrap_or_default();
                 let tenant = tenant.id().to_string();
-                let parts =
-                    [tenant.as_str(), Generate::ROUTE.operation, prompt::VERSION, model.model(), &read];
+                let names = models.names();
+                let parts = [tenant.as_str(), Generate::ROUTE.operation, prompt::VERSION, &names, &read];
                 Some(Share::new(&parts, fresh, stale, self.coalescer.expected(expected)))
             }
             _ => None,
@@ -124,7 +138,9 @@ impl Ideas {
         meta.cached = matches!(role, SharingRole::Cached | SharingRole::Stale);
         meta.coalesced = role == SharingRole::Follower;
         if meta.cached || meta.coalesced {
-            (meta.request_id, meta.attempts, meta.usage) = (asker.request, 0, TokenUsage::default());
+            (meta.request_id, meta.attempts) = (asker.request, 0);
+            (meta.usage, meta.credits) =
+                (Usage { cost_micro_usd: Some(0), ..Usage::default() }, CreditUse::default());
             meta.latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         }
         Ok(batch)
@@ -137,43 +153,62 @@ impl Ideas {
         options: &IdeaOptions,
     ) -> Result<IdeaBatch, Unwritten> {
         let started = Instant::now();
-        let (mut written, reason) = match (&self.provider, asker.environment) {
-            (Provider::Builtin, _) => (Written::default(), Some(DegradedReason::NoProvider)),
-            (Provider::OpenAi(_), Environment::Test) => (Written::default(), Some(DegradedReason::Sandbox)),
-            (Provider::OpenAi(model), Environment::Live) => {
-                let mut written = Written::default();
-                match self.ask(model, subject, options, asker.deadline, &mut written).await {
-                    Ok(()) => (written, None),
-                    Err(AiError::Refused) => return Err(Unwritten::Refused),
-                    Err(error) => {
-                        tracing::warn!(error = %error, attempts = written.attempts, "the model gave no ideas");
-                        let reason = match error {
-                            AiError::Timeout => DegradedReason::Timeout,
-                            AiError::CircuitOpen => DegradedReason::CircuitOpen,
-                            _ => DegradedReason::ProviderError,
-                        };
-                        (written, Some(reason))
+        let mut took = Took { cost_micro_usd: Some(0), ..Took::default() };
+        let mut credits = CreditUse::default();
+        let answered = match (&self.provider, asker.environment) {
+            (Provider::Builtin, _) => Err(DegradedReason::NoProvider),
+            (Provider::Models(_), Environment::Test) => Err(DegradedReason::Sandbox),
+            (Provider::Models(models), Environment::Live) => {
+                let lease = asker.deadline.left();
+                match self.ledger.open(asker.tenant, asker.request, asker.credits, lease).await {
+                    Ok(reservation) => {
+                        let call = prompt::call(subject, options);
+                        let deadline = Deadline::after(asker.deadline.left().saturating_sub(RESERVE));
+                        let parse = |json: &str| prompt::parse(json, subject, options);
+                        let asked = models.structured(&call, deadline, &mut took, parse).await;
+                        let price = if asked.is_ok() { asker.credits } else { 0 };
+                        credits = self.ledger.close(reservation, price, &took).await;
+                        match asked {
+                            Ok(answered) => Ok(answered),
+                            Err(error) => Err(reason_of(&error).ok_or(Unwritten::Refused)?),
+                        }
                     }
+                    Err(error) => Err(self.unpaid(&error, options)?),
                 }
             }
         };
-        if let Some(reason) = reason {
-            if !options.allow_degraded {
-                return Err(Unwritten::OnlyDegraded(reason));
+        let composed = match answered {
+            Ok(answered) => Composition { ideas: answered.value, model: answered.model, reason: None },
+            Err(reason) if !options.allow_degraded => return Err(Unwritten::OnlyDegraded(reason)),
+            Err(reason) => {
+                let seed = options.seed.unwrap_or_else(|| seed_of(asker.request));
+                let composed = self.grammar.compose(subject, options, seed);
+                took.warnings.extend(composed.warnings);
+                Composition {
+                    ideas: composed.ideas,
+                    model: builtin::VERSION.to_owned(),
+                    reason: Some(reason),
+                }
             }
-            let seed = options.seed.unwrap_or_else(|| seed_of(asker.request));
-            let composed = self.grammar.compose(subject, options, seed);
-            written.ideas = composed.ideas;
-            written.warnings.extend(composed.warnings);
-        }
+        };
         let wanted = options.count.get() as usize;
-        if written.ideas.len() < wanted {
-            written
-                .warnings
-                .push(format!("{} of {wanted} ideas: the wish leaves no more", written.ideas.len()));
+        if composed.ideas.len() < wanted {
+            let few = composed.ideas.len();
+            took.warnings.push(format!("{few} of {wanted} ideas: the wish leaves no more"));
         }
-        let meta = written.meta(reason, asker.request, started);
-        Ok(IdeaBatch { data: IdeaData { ideas: written.ideas }, meta })
+        let meta = meta(&composed, took, credits, asker.request, started);
+        Ok(IdeaBatch { data: IdeaData { ideas: composed.ideas }, meta })
+    }
+
+    /// What follows where nobody pays for the model.
+    fn unpaid(&self, error: &BudgetError, options: &IdeaOptions) -> Result<DegradedReason, Unwritten> {
+        tracing::info!(error = %telemetry::chain(error), "the model was not asked");
+        match error {
+            BudgetError::Credits(CreditError::Exhausted(balance)) if !options.allow_degraded => {
+                Err(Unwritten::NoCredits { used: balance.used, limit: balance.limit })
+            }
+            BudgetError::Credits(_) | BudgetError::Stopped => Ok(DegradedReason::Budget),
+        }
     }
 
     async fn subject(&self, tenant: TenantCtx, request: &IdeaRequest) -> Result<Subject, IdeaError> {
@@ -199,81 +234,53 @@ impl Ideas {
             other => Ok(other?),
         }
     }
-
-    /// Asks the model, once more where that may help.
-    async fn ask(
-        &self,
-        model: &OpenAi,
-        subject: &Subject,
-        options: &IdeaOptions,
-        deadline: Deadline,
-        written: &mut Written,
-    ) -> Result<(), AiError> {
-        let call = prompt::call(subject, options);
-        let deadline = Deadline::after(deadline.left().saturating_sub(RESERVE));
-        loop {
-            let outcome = match model.structured(&call, deadline).await {
-                Ok(completion) => written.take(completion, subject, options),
-                Err(error) => Err(error),
-            };
-            written.attempts += u32::from(!matches!(outcome, Err(AiError::CircuitOpen)));
-            match outcome {
-                Err(error)
-                    if error.is_retryable()
-                        && written.attempts < ATTEMPTS_MAX
-                        && !deadline.left().is_zero() =>
-                {
-                    tracing::info!(error = %error, "asking the model once more");
-                }
-                other => return other,
-            }
-        }
-    }
 }
 
-/// What has been written so far, and what it took.
-#[derive(Default)]
-struct Written {
+/// Ideas, and who made them.
+struct Composition {
     ideas: Vec<Idea>,
     model: String,
-    usage: TokenUsage,
-    attempts: u32,
-    warnings: Vec<String>,
+    reason: Option<DegradedReason>,
 }
 
-impl Written {
-    fn take(
-        &mut self,
-        completion: Completion,
-        subject: &Subject,
-        options: &IdeaOptions,
-    ) -> Result<(), AiError> {
-        // Tokens are spent whether or not the answer is of use.
-        self.usage.input_tokens += completion.usage.input_tokens;
-        self.usage.output_tokens += completion.usage.output_tokens;
-        self.ideas = prompt::parse(&completion.json, subject, options)?;
-        self.model = completion.model;
-        Ok(())
+/// Why the grammar answers instead of the model; not where the model declined.
+const fn reason_of(error: &AiError) -> Option<DegradedReason> {
+    match error {
+        AiError::Refused => None,
+        AiError::Timeout => Some(DegradedReason::Timeout),
+        AiError::CircuitOpen => Some(DegradedReason::CircuitOpen),
+        _ => Some(DegradedReason::ProviderError),
     }
+}
 
-    fn meta(&mut self, degraded: Option<DegradedReason>, request_id: RequestId, started: Instant) -> Meta {
-        let by_model = degraded.is_none();
-        Meta {
-            request_id,
-            provider: if by_model { "openai" } else { "builtin" }.to_owned(),
-            model: if by_model { std::mem::take(&mut self.model) } else { builtin::VERSION.to_owned() },
-            prompt_version: if by_model { prompt::VERSION } else { builtin::VERSION }.to_owned(),
-            generation: if by_model { Generation::Llm } else { Generation::Template },
-            ai_generated: by_model,
-            degraded: !by_model,
-            degraded_reason: degraded,
-            cached: false,
-            coalesced: false,
-            attempts: self.attempts,
-            usage: self.usage,
-            latency_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            warnings: std::mem::take(&mut self.warnings),
-        }
+fn meta(
+    composed: &Composition,
+    took: Took,
+    credits: CreditUse,
+    request_id: RequestId,
+    started: Instant,
+) -> Meta {
+    let by_model = composed.reason.is_none();
+    Meta {
+        request_id,
+        provider: if by_model { "openai" } else { "builtin" }.to_owned(),
+        model: composed.model.clone(),
+        prompt_version: if by_model { prompt::VERSION } else { builtin::VERSION }.to_owned(),
+        generation: if by_model { Generation::Llm } else { Generation::Template },
+        ai_generated: by_model,
+        degraded: !by_model,
+        degraded_reason: composed.reason,
+        cached: false,
+        coalesced: false,
+        attempts: took.attempts,
+        usage: Usage {
+            input_tokens: took.usage.input_tokens,
+            output_tokens: took.usage.output_tokens,
+            cost_micro_usd: took.cost_micro_usd,
+        },
+        credits,
+        latency_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        warnings: took.warnings,
     }
 }
 

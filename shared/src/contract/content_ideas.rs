@@ -43,7 +43,7 @@ impl Contract for Generate {
             stale: Duration::from_secs(90),
             expected: Duration::from_secs(4),
         },
-        depends_on: &[Dependency::Ai],
+        depends_on: &[Dependency::Ai, Dependency::AiFallback],
     };
     type Path = Nothing;
     type Query = Nothing;

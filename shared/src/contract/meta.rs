@@ -27,6 +27,8 @@ pub enum DegradedReason {
     ProviderError,
     /// The model failed too often just now, so it was not asked.
     CircuitOpen,
+    /// The credits of the month are used up, or the day's budget of the stage is.
+    Budget,
     /// The call came with a test key.
     Sandbox,
 }
@@ -39,6 +41,28 @@ pub struct TokenUsage {
     pub input_tokens: u64,
     /// Tokens written by the model.
     pub output_tokens: u64,
+}
+
+/// What the call used, and what that cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Usage {
+    /// Tokens read by the model.
+    pub input_tokens: u64,
+    /// Tokens written by the model.
+    pub output_tokens: u64,
+    /// What they cost the provider's customer, in millionths of a dollar; null where the price is not known.
+    pub cost_micro_usd: Option<u64>,
+}
+
+/// Credits of the tenant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CreditUse {
+    /// What this request took. Only an answer that a model wrote for it takes any.
+    pub used: u64,
+    /// What is left of the month's; null where nobody looked.
+    pub remaining: Option<u64>,
 }
 
 /// What an AI answer says about itself.
@@ -68,7 +92,9 @@ pub struct Meta {
     /// How often a model was asked, for this request.
     pub attempts: u32,
     /// What the model used, for this request.
-    pub usage: TokenUsage,
+    pub usage: Usage,
+    /// What the tenant paid.
+    pub credits: CreditUse,
     /// From the arrival of the request, in milliseconds.
     pub latency_ms: u64,
     /// What the reader should know.

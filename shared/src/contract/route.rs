@@ -192,6 +192,15 @@ impl Plan {
             Self::Agency => 20,
         }
     }
+
+    /// The credits of a month. One credit is one call of a model.
+    pub const fn credits(self) -> u64 {
+        match self {
+            Self::Free => 200,
+            Self::Pro => 5_000,
+            Self::Agency => 50_000,
+        }
+    }
 }
 
 /// What the answers of a route depend on and may have to do without. Each has a breaker for the whole fleet.
@@ -199,16 +208,19 @@ impl Plan {
 pub enum Dependency {
     /// The model that writes.
     Ai,
+    /// The model that is asked where the first cannot answer.
+    AiFallback,
 }
 
 impl Dependency {
     /// Every dependency.
-    pub const ALL: [Self; 1] = [Self::Ai];
+    pub const ALL: [Self; 2] = [Self::Ai, Self::AiFallback];
 
     /// As in metrics, logs and the names of breakers.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ai => "ai",
+            Self::AiFallback => "ai_fallback",
         }
     }
 }

@@ -55,12 +55,45 @@ pub struct UsageQuery {
 pub struct Usage {
     /// `2026-11`
     pub month: String,
+    /// What models took in the month.
+    #[serde(flatten)]
+    pub account: Account,
     /// Calls by route.
     pub requests: Vec<RouteUsage>,
     /// Calls of all routes, as last added up by the hourly roll-up; null before the first.
     pub rolled_up: Option<RolledUp>,
     /// The limits of the caller.
     pub limits: Vec<LimitInfo>,
+}
+
+/// What models took in a month.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Account {
+    /// Credits of the tenant.
+    pub credits: CreditLimit,
+    /// What models read and wrote.
+    pub tokens: Tokens,
+    /// What that cost, as far as the prices are known, in millionths of a dollar.
+    pub cost_micro_usd: u64,
+}
+
+/// Credits.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct CreditLimit {
+    /// Spent, or set aside for requests that still run.
+    pub used: u64,
+    /// What the plan gives.
+    pub limit: u64,
+}
+
+/// Tokens.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Tokens {
+    /// Read by models.
+    pub input: u64,
+    /// Written by models.
+    pub output: u64,
 }
 
 /// Calls of one route.

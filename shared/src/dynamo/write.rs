@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::error::SdkError;
@@ -21,7 +22,9 @@ pub enum Condition {
     /// An attribute has this value.
     Equals(&'static str, AttributeValueOf),
     /// There is no such attribute.
-    Without(&'static str),
+    Without(Cow<'static, str>),
+    /// There is such an attribute.
+    With(Cow<'static, str>),
     /// An attribute is a number greater than this.
     Above(&'static str, u64),
     /// There is no such attribute, or it is a number less than this.
@@ -51,8 +54,18 @@ pub struct Write {
 enum Change {
     Put(Item),
     Delete,
-    Update { set: Vec<(&'static str, AttributeValue)>, add: Vec<(&'static str, i64)> },
+    Update(Changes),
 }
+
+/// The changes of an update.
+#[derive(Debug, Clone, Default)]
+struct Changes {
+    set: Vec<(Name, AttributeValue)>,
+    add: Vec<(Name, i64)>,
+    remove: Vec<Name>,
+}
+
+type Name = Cow<'static, str>;
 
 /// Why a write did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +112,7 @@ impl Write {
 
     /// Some attributes of an item, which is made if it is not there.
     pub fn update(key: Key) -> Self {
-        Self { key, change: Change::Update { set: Vec::new(), add: Vec::new() }, conditions: Vec::new() }
+        Self { key, change: Change::Update(Changes::default()), conditions: Vec::new() }
     }
 
     /// The item's end.
@@ -115,12 +128,12 @@ impl Write {
 
     /// Sets an attribute. Has no meaning for a delete.
     #[must_use]
-    pub fn set(mut self, name: &'static str, value: impl Serialize) -> Self {
+    pub fn set(mut self, name: impl Into<Name>, value: impl Serialize) -> Self {
         match &mut self.change {
             Change::Put(item) => {
-                item.insert(name.to_owned(), attribute(value));
+                item.insert(name.into().into_owned(), attribute(value));
             }
-            Change::Update { set, .. } => set.push((name, attribute(value))),
+            Change::Update(changes) => changes.set.push((name.into(), attribute(value))),
             Change::Delete => {}
         }
         self
@@ -129,8 +142,17 @@ impl Write {
     /// Adds to a number, which counts as 0 if it is not there. For updates.
     #[must_use]
     pub fn add(mut self, name: &'static str, amount: i64) -> Self {
-        if let Change::Update { add, .. } = &mut self.change {
-            add.push((name, amount));
+        if let Change::Update(changes) = &mut self.change {
+            changes.add.push((name.into(), amount));
+        }
+        self
+    }
+
+    /// Removes an attribute. For updates.
+    #[must_use]
+    pub fn remove(mut self, name: impl Into<Name>) -> Self {
+        if let Change::Update(changes) = &mut self.change {
+            changes.remove.push(name.into());
         }
         self
     }
@@ -152,9 +174,13 @@ struct Expressions {
 
 impl Expressions {
     fn name(&mut self, name: &str) -> String {
-        let placeholder = format!("#{name}");
-        self.names.insert(placeholder.clone(), name.to_owned());
-        placeholder
+        let known =
+            self.names.iter().find(|(_, known)| *known == name).map(|(placeholder, _)| placeholder.clone());
+        known.unwrap_or_else(|| {
+            let placeholder = format!("#n{}", self.names.len());
+            self.names.insert(placeholder.clone(), name.to_owned());
+            placeholder
+        })
     }
 
     fn value(&mut self, value: AttributeValue) -> String {
@@ -172,7 +198,8 @@ impl Expressions {
                 Condition::Equals(name, AttributeValueOf(value)) => {
                     format!("{} = {}", self.name(name), self.value(value))
                 }
-                Condition::Without(name) => format!("attribute_not_exists({})", self.name(name)),
+                Condition::Without(name) => format!("attribute_not_exists({})", self.name(&name)),
+                Condition::With(name) => format!("attribute_exists({})", self.name(&name)),
                 Condition::Above(name, number) => {
                     format!("{} > {}", self.name(name), self.value(attribute(number)))
                 }
@@ -185,19 +212,23 @@ impl Expressions {
         (!terms.is_empty()).then(|| terms.join(" AND "))
     }
 
-    fn update(&mut self, set: Vec<(&'static str, AttributeValue)>, add: Vec<(&'static str, i64)>) -> String {
-        let set: Vec<_> = set
+    fn update(&mut self, changes: Changes) -> String {
+        let set: Vec<_> = changes
+            .set
             .into_iter()
-            .map(|(name, value)| format!("{} = {}", self.name(name), self.value(value)))
+            .map(|(name, value)| format!("{} = {}", self.name(&name), self.value(value)))
             .collect();
-        let add: Vec<_> = add
+        let add: Vec<_> = changes
+            .add
             .into_iter()
-            .map(|(name, amount)| format!("{} {}", self.name(name), self.value(attribute(amount))))
+            .map(|(name, amount)| format!("{} {}", self.name(&name), self.value(attribute(amount))))
             .collect();
+        let remove: Vec<_> = changes.remove.iter().map(|name| self.name(name)).collect();
         let clause = |word: &str, terms: Vec<String>| {
             (!terms.is_empty()).then(|| format!("{word} {}", terms.join(", ")))
         };
-        [clause("SET", set), clause("ADD", add)].into_iter().flatten().collect::<Vec<_>>().join(" ")
+        let clauses = [clause("SET", set), clause("ADD", add), clause("REMOVE", remove)];
+        clauses.into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 
     fn names(&self) -> Option<HashMap<String, String>> {
@@ -280,8 +311,8 @@ impl Dynamo {
         match write.change {
             Change::Put(item) => send!(self.client.put_item().set_item(Some(item))),
             Change::Delete => send!(self.client.delete_item().key("PK", pk).key("SK", sk)),
-            Change::Update { set, add } => {
-                let update = expressions.update(set, add);
+            Change::Update(changes) => {
+                let update = expressions.update(changes);
                 send!(self.client.update_item().key("PK", pk).key("SK", sk).update_expression(update))
             }
         }
@@ -312,8 +343,8 @@ impl Dynamo {
         Ok(match write.change {
             Change::Put(attributes) => item.put(part!(Put::builder().set_item(Some(attributes)))?),
             Change::Delete => item.delete(part!(Delete::builder().key("PK", pk).key("SK", sk))?),
-            Change::Update { set, add } => {
-                let update = expressions.update(set, add);
+            Change::Update(changes) => {
+                let update = expressions.update(changes);
                 item.update(part!(Update::builder().key("PK", pk).key("SK", sk).update_expression(update))?)
             }
         }

@@ -146,6 +146,12 @@ impl From<IdeaError> for Problem {
                 Kind::Refused,
                 "The model declined this request. Change the profile or the options.",
             ),
+            IdeaError::Unwritten(Unwritten::NoCredits { used, limit }) => Self::new(
+                Kind::CreditsExhausted,
+                format!(
+                    "The credits of this month are used up ({used} of {limit}). They come back with the month, or with a larger plan; `allowDegraded` accepts the builtin provider, which costs none."
+                ),
+            ),
             IdeaError::Unwritten(Unwritten::OnlyDegraded(reason)) => {
                 let (why, retry) = match reason {
                     DegradedReason::NoProvider => ("no model is configured", None),
@@ -153,6 +159,7 @@ impl From<IdeaError> for Problem {
                     DegradedReason::Timeout => ("the model did not answer in time", Some(5)),
                     DegradedReason::ProviderError => ("the model fails at the moment", Some(30)),
                     DegradedReason::CircuitOpen => ("the model failed too often just now", Some(30)),
+                    DegradedReason::Budget => ("the budget for models is used up", Some(3_600)),
                 };
                 let detail = format!(
                     "Only the builtin provider could answer, because {why}. Set `allowDegraded` to accept that."

@@ -15,6 +15,7 @@ use crate::contract::problem::{FieldError, ProblemBody};
 pub enum Kind {
     InvalidRequest,
     Unauthorized,
+    CreditsExhausted,
     Forbidden,
     NotFound,
     MethodNotAllowed,
@@ -38,6 +39,7 @@ impl Kind {
         match self {
             Self::InvalidRequest => 400,
             Self::Unauthorized => 401,
+            Self::CreditsExhausted => 402,
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
@@ -57,6 +59,7 @@ impl Kind {
         match self {
             Self::InvalidRequest => "invalid_request",
             Self::Unauthorized => "unauthorized",
+            Self::CreditsExhausted => "credits_exhausted",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -80,6 +83,7 @@ impl Kind {
         match self {
             Self::InvalidRequest => "Invalid request",
             Self::Unauthorized => "Authentication required",
+            Self::CreditsExhausted => "Credits used up",
             Self::Forbidden => "Not allowed",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
@@ -109,6 +113,7 @@ impl Kind {
             | Self::Deadline => true,
             Self::InvalidRequest
             | Self::Unauthorized
+            | Self::CreditsExhausted
             | Self::Forbidden
             | Self::NotFound
             | Self::MethodNotAllowed

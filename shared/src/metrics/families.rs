@@ -48,7 +48,7 @@ impl Set {
             Self::Schedule => &schedule::NAMES,
             Self::Policy => &["ip", "caller", "tenant", "signin"],
             Self::LimitDecision => LimitDecision::ALL,
-            Self::Breaker => &["ai"],
+            Self::Breaker => &["ai", "ai_fallback"],
             Self::BreakerCall => BreakerCall::ALL,
             Self::Phase => &["closed", "open", "half_open", "ramp"],
             Self::Role => SharingRole::ALL,

@@ -12,6 +12,7 @@
 mod accounts;
 mod bad_input;
 mod creators;
+mod gateway;
 mod idempotency;
 mod keys;
 mod limits;

@@ -24,6 +24,8 @@ pub enum Behaviour {
     Hangs,
     /// Takes so long for three ideas.
     Slow(Duration),
+    /// 429, with the wish to be asked again after so many milliseconds.
+    Limits(u64),
 }
 
 pub struct Model {
@@ -47,11 +49,13 @@ impl Model {
 
 async fn complete(State(model): State<Arc<Model>>, body: String) -> Response {
     let turn = model.calls.fetch_add(1, Ordering::SeqCst);
-    model.seen.lock().unwrap().push(serde_json::from_str(&body).unwrap());
+    let asked: Value = serde_json::from_str(&body).unwrap();
+    let name = format!("{}-2026", asked["model"].as_str().unwrap());
+    model.seen.lock().unwrap().push(asked);
     let message = |content: Value, reason: &str| {
         let usage = json!({"prompt_tokens": 100, "completion_tokens": 50});
         let choices = json!([{"message": content, "finish_reason": reason}]);
-        axum::Json(json!({"model": "model-2026", "choices": choices, "usage": usage})).into_response()
+        axum::Json(json!({"model": name, "choices": choices, "usage": usage})).into_response()
     };
     let behaviour = {
         let behaviours = model.behaviours.lock().unwrap();
@@ -77,6 +81,10 @@ async fn complete(State(model): State<Arc<Model>>, body: String) -> Response {
             (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response()
         }
         Behaviour::Hangs => std::future::pending().await,
+        Behaviour::Limits(after) => {
+            let after = [("retry-after-ms", after.to_string())];
+            (StatusCode::TOO_MANY_REQUESTS, after, axum::Json(json!({}))).into_response()
+        }
     }
 }
 
@@ -100,6 +108,16 @@ pub async fn world_with(
     behaviours: Vec<Behaviour>,
     mut parameters: Vec<(&'static str, String)>,
 ) -> (World, Arc<Model>) {
+    let (model, base) = serve(behaviours).await;
+    parameters.push(("AiBaseUrl", base));
+    if parameters.iter().all(|(name, _)| *name != "AiModel") {
+        parameters.push(("AiModel", "any".to_owned()));
+    }
+    (World::start_with(Options { parameters, ..Options::default() }).await, model)
+}
+
+/// A model of its own, and its base URL.
+pub async fn serve(behaviours: Vec<Behaviour>) -> (Arc<Model>, String) {
     let model = Arc::new(Model {
         behaviours: Mutex::new(behaviours),
         calls: AtomicUsize::new(0),
@@ -115,6 +133,5 @@ pub async fn world_with(
         .route("/v1/models", get(models))
         .with_state(Arc::clone(&model));
     tokio::spawn(async move { axum::serve(listener, router).await });
-    parameters.extend([("AiBaseUrl", base), ("AiModel", "any".to_owned())]);
-    (World::start_with(Options { parameters, ..Options::default() }).await, model)
+    (model, base)
 }

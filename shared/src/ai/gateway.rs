@@ -1,0 +1,180 @@
+//! The chain of models: which is asked, how often, and for how long. One deadline for all of it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::prices::cost_micro_usd;
+use super::{AiError, OpenAi, StructuredCall};
+use crate::clock::{Deadline, Millis};
+use crate::contract::meta::TokenUsage;
+use crate::random;
+
+/// A model that fails is asked once more, after a random part of this: so that many who failed together do not
+/// come back together.
+const RETRY_WITHIN: Duration = Duration::from_millis(400);
+/// A provider's wish to wait is obeyed up to here; beyond it, the next model is quicker.
+const WAIT_MAX: Duration = Duration::from_secs(3);
+/// A model that limits its rate without saying for how long is left alone for this.
+const COOL_DOWN: Duration = Duration::from_secs(10);
+const COOL_DOWN_MAX: Duration = Duration::from_secs(60);
+/// No attempt is begun with less time.
+const ATTEMPT_MIN: Duration = Duration::from_millis(200);
+
+/// The models of a stage, in the order in which they are asked.
+pub struct Gateway {
+    chain: Vec<Member>,
+}
+
+struct Member {
+    model: OpenAi,
+    /// Until when it wants to be left alone, in wall-clock milliseconds.
+    cooling_until_ms: AtomicU64,
+}
+
+/// What asking took, however it ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Took {
+    /// How often a model was asked.
+    pub attempts: u32,
+    /// The tokens of all attempts: they are spent whether or not the answer was of use.
+    pub usage: TokenUsage,
+    /// What they cost; nothing where a price is not known.
+    pub cost_micro_usd: Option<u64>,
+    /// What the reader should know.
+    pub warnings: Vec<String>,
+}
+
+/// What a model answered.
+#[derive(Debug)]
+pub struct Answered<T> {
+    /// The answer, checked.
+    pub value: T,
+    /// The model that gave it.
+    pub model: String,
+}
+
+/// What to do after a failure.
+enum Next {
+    Retry(Duration),
+    Fall,
+    GiveUp,
+}
+
+impl Gateway {
+    /// Of these models.
+    pub fn new(models: Vec<OpenAi>) -> Self {
+        let member = |model| Member { model, cooling_until_ms: AtomicU64::new(0) };
+        Self { chain: models.into_iter().map(member).collect() }
+    }
+
+    /// The models.
+    pub fn models(&self) -> impl Iterator<Item = &OpenAi> {
+        self.chain.iter().map(|member| &member.model)
+    }
+
+    /// The names of the models, as part of what makes requests equal.
+    pub fn names(&self) -> String {
+        self.models().map(OpenAi::model).collect::<Vec<_>>().join("|")
+    }
+
+    /// Asks for an object; `take` checks what was written. Each model is asked at most twice.
+    ///
+    /// # Errors
+    /// The last [`AiError`]; a refusal at once, because another model is no way around it.
+    pub async fn structured<T>(
+        &self,
+        call: &StructuredCall<'_>,
+        deadline: Deadline,
+        took: &mut Took,
+        take: impl Fn(&str) -> Result<T, AiError>,
+    ) -> Result<Answered<T>, AiError> {
+        took.cost_micro_usd = Some(0);
+        let mut last = AiError::Timeout;
+        for (position, member) in self.chain.iter().enumerate() {
+            let now = Millis::now();
+            if member.is_cooling(now) {
+                last = AiError::RateLimited { retry_after: None };
+                continue;
+            }
+            // Whoever comes later needs time as well.
+            let left = deadline.left();
+            let is_last = position + 1 == self.chain.len();
+            let own = Deadline::after(if is_last { left } else { left.mul_f64(0.6) });
+            for is_second in [false, true] {
+                if own.left() < ATTEMPT_MIN {
+                    break;
+                }
+                match member.attempt(call, own, took, &take).await {
+                    Ok(answered) => return Ok(answered),
+                    Err(error) => {
+                        let next = member.after(&error, is_second, own);
+                        tracing::info!(error = %error, model = member.model.model(), "a model gave no answer");
+                        last = error;
+                        match next {
+                            Next::Retry(wait) => tokio::time::sleep(wait).await,
+                            Next::Fall => break,
+                            Next::GiveUp => return Err(last),
+                        }
+                    }
+                }
+            }
+        }
+        Err(last)
+    }
+}
+
+impl Member {
+    fn is_cooling(&self, now: Millis) -> bool {
+        let until = self.cooling_until_ms.load(Ordering::Relaxed);
+        // A clock that was set back does not prolong it.
+        now.0 < until && Duration::from_millis(until - now.0) <= COOL_DOWN_MAX
+    }
+
+    async fn attempt<T>(
+        &self,
+        call: &StructuredCall<'_>,
+        deadline: Deadline,
+        took: &mut Took,
+        take: &impl Fn(&str) -> Result<T, AiError>,
+    ) -> Result<Answered<T>, AiError> {
+        let outcome = self.model.structured(call, deadline).await;
+        took.attempts += u32::from(!matches!(outcome, Err(AiError::CircuitOpen)));
+        let completion = outcome?;
+        took.usage.input_tokens += completion.usage.input_tokens;
+        took.usage.output_tokens += completion.usage.output_tokens;
+        let cost = cost_micro_usd(&completion.model, completion.usage);
+        if cost.is_none() && took.cost_micro_usd.is_some() {
+            took.warnings.push(format!("the price of {} is not known", completion.model));
+        }
+        took.cost_micro_usd = took.cost_micro_usd.zip(cost).map(|(sum, cost)| sum + cost);
+        Ok(Answered { value: take(&completion.json)?, model: completion.model })
+    }
+
+    fn after(&self, error: &AiError, is_second: bool, deadline: Deadline) -> Next {
+        match error {
+            AiError::Refused => Next::GiveUp,
+            AiError::RateLimited { retry_after } => {
+                let fits = |after: &Duration| *after <= WAIT_MAX && *after * 2 <= deadline.left();
+                match retry_after.filter(fits).filter(|_| !is_second) {
+                    Some(after) => Next::Retry(after),
+                    None => {
+                        let pause = retry_after.unwrap_or(COOL_DOWN).min(COOL_DOWN_MAX);
+                        self.cooling_until_ms.store(Millis::now().plus(pause).0, Ordering::Relaxed);
+                        Next::Fall
+                    }
+                }
+            }
+            AiError::Misconfigured { .. } | AiError::QuotaExhausted => {
+                tracing::error!(error = %error, model = self.model.model(), "a person has to mend this");
+                Next::Fall
+            }
+            error if error.is_retryable() && !is_second => Next::Retry(jitter()),
+            _ => Next::Fall,
+        }
+    }
+}
+
+/// A random part of the longest pause ("full jitter").
+fn jitter() -> Duration {
+    Duration::from_millis(random::below(u64::try_from(RETRY_WITHIN.as_millis()).unwrap_or(1)))
+}

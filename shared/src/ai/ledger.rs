@@ -1,0 +1,88 @@
+//! Who pays for a call of a model: the tenant in credits, the stage in dollars.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Took;
+use crate::contract::ids::RequestId;
+use crate::contract::meta::CreditUse;
+use crate::telemetry;
+use crate::tenants::TenantCtx;
+use crate::tenants::credits::{CreditError, Credits, DailyStop, Reservation, Spent};
+use crate::tenants::plans::{Plans, REMEMBERED};
+
+/// Why a model may not be called.
+#[derive(Debug, thiserror::Error)]
+pub enum BudgetError {
+    /// The tenant's credits are used up, or its account cannot be reached.
+    #[error(transparent)]
+    Credits(#[from] CreditError),
+    /// The stage's budget of the day is used up.
+    #[error("the day's budget for models is used up")]
+    Stopped,
+}
+
+/// The accounts.
+pub struct Ledger {
+    credits: Credits,
+    stop: DailyStop,
+    plans: Arc<Plans>,
+}
+
+impl Ledger {
+    /// With these accounts.
+    pub const fn new(credits: Credits, stop: DailyStop, plans: Arc<Plans>) -> Self {
+        Self { credits, stop, plans }
+    }
+
+    /// Sets credits aside before a call that ends within `lease`.
+    ///
+    /// # Errors
+    /// [`BudgetError`]
+    pub async fn open(
+        &self,
+        tenant: TenantCtx,
+        request: RequestId,
+        credits: u64,
+        lease: Duration,
+    ) -> Result<Reservation, BudgetError> {
+        let plan = self.plans.of(tenant, REMEMBERED).await;
+        let (stopped, reserved) =
+            tokio::join!(self.stop.is_reached(), self.credits.reserve(tenant, plan, request, credits, lease));
+        let reserved = reserved?;
+        match stopped {
+            Ok(false) => Ok(reserved),
+            Ok(true) => {
+                tracing::error!("the day's budget for models is used up");
+                let _ = self.credits.settle(reserved, Spent::default()).await;
+                Err(BudgetError::Stopped)
+            }
+            Err(error) => Err(CreditError::from(error).into()),
+        }
+    }
+
+    /// Settles a call: `credits` where it brought what was asked for, none where it did not. What the model
+    /// cost the stage is counted in any case.
+    pub async fn close(&self, reservation: Reservation, credits: u64, took: &Took) -> CreditUse {
+        let spent = Spent {
+            credits,
+            input_tokens: took.usage.input_tokens,
+            output_tokens: took.usage.output_tokens,
+            cost_micro_usd: took.cost_micro_usd,
+        };
+        let (settled, added) = tokio::join!(
+            self.credits.settle(reservation, spent),
+            self.stop.add(took.cost_micro_usd.unwrap_or(0))
+        );
+        if let Err(error) = added {
+            tracing::warn!(error = %telemetry::chain(&error), "the day's budget was not counted");
+        }
+        match settled {
+            Ok(balance) => CreditUse { used: credits, remaining: Some(balance.remaining()) },
+            Err(error) => {
+                tracing::warn!(error = %telemetry::chain(&error), "credits were not settled");
+                CreditUse { used: credits, remaining: None }
+            }
+        }
+    }
+}
