@@ -2,10 +2,13 @@
 
 pub mod builtin;
 mod ideas;
+mod messages;
 mod platform;
 mod prompt;
+mod told;
 
 pub use ideas::{Asker, IdeaError, Ideas, Unwritten};
+pub use messages::{MessageError, Messages, TemplateError};
 
 use crate::contract::content_ideas::{IdeaOptions, ProfileRef};
 use crate::contract::creators::{Creator, Goal, Platform};

@@ -10,6 +10,7 @@ pub mod creators;
 pub mod health;
 pub mod ids;
 pub mod keys;
+pub mod messages;
 pub mod meta;
 pub mod metrics;
 pub mod openapi;
@@ -68,6 +69,7 @@ pub fn operations() -> Vec<openapi::Operation> {
         Op::of::<creators::ReplaceCreator>(),
         Op::of::<creators::DeleteCreator>(),
         Op::of::<content_ideas::Generate>(),
+        Op::of::<messages::WriteMessages>(),
         Op::of::<usage::GetUsage>(),
         Op::of::<health::Live>(),
         Op::of::<health::Ready>(),
@@ -78,7 +80,7 @@ pub fn operations() -> Vec<openapi::Operation> {
 }
 
 /// The names of all operations, for what is counted by them. The last is what is none of ours.
-pub const OPERATIONS: [&str; 25] = [
+pub const OPERATIONS: [&str; 26] = [
     "signUp",
     "signIn",
     "refreshSession",
@@ -97,6 +99,7 @@ pub const OPERATIONS: [&str; 25] = [
     "replaceCreator",
     "deleteCreator",
     "generateContentIdeas",
+    "writeMessages",
     "getUsage",
     "getHealth",
     "getReadiness",
@@ -107,7 +110,8 @@ pub const OPERATIONS: [&str; 25] = [
 ];
 
 /// All functions.
-pub const FUNCTIONS: [&str; 19] = [
+pub const FUNCTIONS: [&str; 20] = [
+    "ai-tools-message-generator",
     "auth-refresh",
     "auth-signin",
     "auth-signout",

@@ -5,14 +5,15 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::builtin::{self, Grammar};
+use super::told::Told;
 use super::{ProfileError, Subject, prompt};
 use crate::ai::{AiError, BudgetError, Ledger, Provider, Took};
 use crate::clock::Deadline;
 use crate::coalesce::{Coalescer, Share, Turn, Worth};
-use crate::contract::content_ideas::{Generate, Idea, IdeaBatch, IdeaData, IdeaOptions, IdeaRequest};
+use crate::contract::content_ideas::{Generate, IdeaBatch, IdeaData, IdeaOptions, IdeaRequest};
 use crate::contract::ids::{CreatorId, RequestId};
 use crate::contract::keys::Environment;
-use crate::contract::meta::{CreditUse, DegradedReason, Generation, Meta, Usage};
+use crate::contract::meta::{CreditUse, DegradedReason, Usage};
 use crate::contract::{Contract as _, Sharing};
 use crate::metrics::SharingRole;
 use crate::telemetry;
@@ -177,27 +178,22 @@ impl Ideas {
                 }
             }
         };
-        let composed = match answered {
-            Ok(answered) => Composition { ideas: answered.value, model: answered.model, reason: None },
+        let (ideas, model, reason) = match answered {
+            Ok(answered) => (answered.value, Some(answered.model), None),
             Err(reason) if !options.allow_degraded => return Err(Unwritten::OnlyDegraded(reason)),
             Err(reason) => {
                 let seed = options.seed.unwrap_or_else(|| seed_of(asker.request));
                 let composed = self.grammar.compose(subject, options, seed);
                 took.warnings.extend(composed.warnings);
-                Composition {
-                    ideas: composed.ideas,
-                    model: builtin::VERSION.to_owned(),
-                    reason: Some(reason),
-                }
+                (composed.ideas, None, Some(reason))
             }
         };
-        let wanted = options.count.get() as usize;
-        if composed.ideas.len() < wanted {
-            let few = composed.ideas.len();
+        let (few, wanted) = (ideas.len(), options.count.get() as usize);
+        if few < wanted {
             took.warnings.push(format!("{few} of {wanted} ideas: the wish leaves no more"));
         }
-        let meta = meta(&composed, took, credits, asker.request, started);
-        Ok(IdeaBatch { data: IdeaData { ideas: composed.ideas }, meta })
+        let told = Told { model, prompt: prompt::VERSION, own: builtin::VERSION, reason, took, credits };
+        Ok(IdeaBatch { data: IdeaData { ideas }, meta: told.meta(asker.request, started) })
     }
 
     /// What follows where nobody pays for the model.
@@ -236,51 +232,13 @@ impl Ideas {
     }
 }
 
-/// Ideas, and who made them.
-struct Composition {
-    ideas: Vec<Idea>,
-    model: String,
-    reason: Option<DegradedReason>,
-}
-
 /// Why the grammar answers instead of the model; not where the model declined.
-const fn reason_of(error: &AiError) -> Option<DegradedReason> {
+pub(super) const fn reason_of(error: &AiError) -> Option<DegradedReason> {
     match error {
         AiError::Refused => None,
         AiError::Timeout => Some(DegradedReason::Timeout),
         AiError::CircuitOpen => Some(DegradedReason::CircuitOpen),
         _ => Some(DegradedReason::ProviderError),
-    }
-}
-
-fn meta(
-    composed: &Composition,
-    took: Took,
-    credits: CreditUse,
-    request_id: RequestId,
-    started: Instant,
-) -> Meta {
-    let by_model = composed.reason.is_none();
-    Meta {
-        request_id,
-        provider: if by_model { "openai" } else { "builtin" }.to_owned(),
-        model: composed.model.clone(),
-        prompt_version: if by_model { prompt::VERSION } else { builtin::VERSION }.to_owned(),
-        generation: if by_model { Generation::Llm } else { Generation::Template },
-        ai_generated: by_model,
-        degraded: !by_model,
-        degraded_reason: composed.reason,
-        cached: false,
-        coalesced: false,
-        attempts: took.attempts,
-        usage: Usage {
-            input_tokens: took.usage.input_tokens,
-            output_tokens: took.usage.output_tokens,
-            cost_micro_usd: took.cost_micro_usd,
-        },
-        credits,
-        latency_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-        warnings: took.warnings,
     }
 }
 

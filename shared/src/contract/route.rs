@@ -55,6 +55,9 @@ pub enum Scope {
     /// Create, change and revoke API keys.
     #[serde(rename = "keys:admin")]
     KeysAdmin,
+    /// Write messages to fans.
+    #[serde(rename = "messages:write")]
+    MessagesWrite,
     /// Read usage and limits.
     #[serde(rename = "usage:read")]
     UsageRead,
@@ -62,8 +65,14 @@ pub enum Scope {
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 5] =
-        [Self::ContentWrite, Self::CreatorsRead, Self::CreatorsWrite, Self::KeysAdmin, Self::UsageRead];
+    pub const ALL: [Self; 6] = [
+        Self::ContentWrite,
+        Self::CreatorsRead,
+        Self::CreatorsWrite,
+        Self::KeysAdmin,
+        Self::MessagesWrite,
+        Self::UsageRead,
+    ];
 
     /// As written in requests and answers.
     pub const fn as_str(self) -> &'static str {
@@ -72,6 +81,7 @@ impl Scope {
             Self::CreatorsRead => "creators:read",
             Self::CreatorsWrite => "creators:write",
             Self::KeysAdmin => "keys:admin",
+            Self::MessagesWrite => "messages:write",
             Self::UsageRead => "usage:read",
         }
     }
@@ -96,9 +106,13 @@ impl Role {
     pub const fn scopes(self) -> &'static [Scope] {
         match self {
             Self::Owner | Self::Admin => &Scope::ALL,
-            Self::Member => {
-                &[Scope::ContentWrite, Scope::CreatorsRead, Scope::CreatorsWrite, Scope::UsageRead]
-            }
+            Self::Member => &[
+                Scope::ContentWrite,
+                Scope::CreatorsRead,
+                Scope::CreatorsWrite,
+                Scope::MessagesWrite,
+                Scope::UsageRead,
+            ],
             Self::Viewer => &[Scope::CreatorsRead, Scope::UsageRead],
         }
     }

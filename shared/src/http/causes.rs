@@ -7,7 +7,7 @@ use crate::auth::accounts::SignUpError;
 use crate::auth::key_store::KeyError;
 use crate::auth::sessions::RefreshError;
 use crate::auth::signin::{ResumeError, SignInError};
-use crate::content::{IdeaError, Unwritten};
+use crate::content::{IdeaError, MessageError, Unwritten};
 use crate::contract::meta::DegradedReason;
 use crate::dynamo::{DynamoError, WriteError};
 use crate::redis::RedisError;
@@ -134,6 +134,19 @@ impl From<CreatorError> for Problem {
 impl From<ForeignCursor> for Problem {
     fn from(error: ForeignCursor) -> Self {
         Self::invalid("?cursor", error.to_string())
+    }
+}
+
+impl From<MessageError> for Problem {
+    fn from(error: MessageError) -> Self {
+        match error {
+            MessageError::Template(error) => Self::invalid("/template", error.0),
+            MessageError::Twice(position) => Self::invalid(
+                format!("/recipients/{position}/id"),
+                "is the identifier of an earlier recipient",
+            ),
+            MessageError::Refused => Self::new(Kind::Refused, "The model declined to reword this template."),
+        }
     }
 }
 

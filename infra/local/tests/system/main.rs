@@ -16,6 +16,7 @@ mod gateway;
 mod idempotency;
 mod keys;
 mod limits;
+mod messages;
 mod metrics;
 mod model;
 mod outages;
