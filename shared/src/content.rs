@@ -3,12 +3,14 @@
 pub mod builtin;
 mod ideas;
 mod messages;
+mod novelty;
 mod platform;
 mod prompt;
 mod told;
 
-pub use ideas::{Asker, IdeaError, Ideas, Unwritten};
+pub use ideas::{Asker, IdeaError, Ideas, Known, Unwritten};
 pub use messages::{MessageError, Messages, TemplateError};
+pub use novelty::History;
 
 use crate::contract::content_ideas::{IdeaOptions, ProfileRef};
 use crate::contract::creators::{Creator, Goal, Platform};

@@ -15,6 +15,7 @@ pub mod meta;
 pub mod metrics;
 pub mod openapi;
 pub mod page;
+pub mod posts;
 pub mod problem;
 pub mod route;
 pub mod schedule;
@@ -22,7 +23,8 @@ pub mod usage;
 pub mod users;
 
 pub use route::{
-    Access, Algorithm, Budget, Dependency, MINUTE, Media, Method, OnOutage, Plan, Role, Route, Scope, Sharing,
+    Access, Algorithm, Budget, Dependency, MINUTE, Media, Method, OnOutage, Plan, Reads, Role, Route, Scope,
+    Sharing,
 };
 
 use schemars::JsonSchema;
@@ -68,6 +70,8 @@ pub fn operations() -> Vec<openapi::Operation> {
         Op::of::<creators::GetCreator>(),
         Op::of::<creators::ReplaceCreator>(),
         Op::of::<creators::DeleteCreator>(),
+        Op::of::<posts::ListPosts>(),
+        Op::of::<posts::ImportPosts>(),
         Op::of::<content_ideas::Generate>(),
         Op::of::<messages::WriteMessages>(),
         Op::of::<usage::GetUsage>(),
@@ -80,7 +84,7 @@ pub fn operations() -> Vec<openapi::Operation> {
 }
 
 /// The names of all operations, for what is counted by them. The last is what is none of ours.
-pub const OPERATIONS: [&str; 26] = [
+pub const OPERATIONS: [&str; 28] = [
     "signUp",
     "signIn",
     "refreshSession",
@@ -98,6 +102,8 @@ pub const OPERATIONS: [&str; 26] = [
     "getCreator",
     "replaceCreator",
     "deleteCreator",
+    "listPosts",
+    "importPosts",
     "generateContentIdeas",
     "writeMessages",
     "getUsage",
@@ -110,7 +116,7 @@ pub const OPERATIONS: [&str; 26] = [
 ];
 
 /// All functions.
-pub const FUNCTIONS: [&str; 20] = [
+pub const FUNCTIONS: [&str; 21] = [
     "ai-tools-message-generator",
     "auth-refresh",
     "auth-signin",
@@ -127,6 +133,7 @@ pub const FUNCTIONS: [&str; 20] = [
     "keys-rotate",
     "metrics",
     "openapi",
+    "posts",
     "usage",
     "usage-rollup",
     "users-me",

@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing outside this module sees the SDK. Never a scan.
 
+mod batch;
 mod query;
 mod write;
 

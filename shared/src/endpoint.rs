@@ -118,7 +118,7 @@ impl<C: Contract> Parsed<C> {
         Ok(Self {
             path: incoming.path::<C::Path>()?,
             query: incoming.query::<C::Query>()?,
-            body: incoming.body::<C::Body>(C::ROUTE.method)?,
+            body: incoming.read::<C::Body>(&C::ROUTE)?,
             deadline: incoming.deadline,
         })
     }

@@ -8,6 +8,7 @@ pub mod creators;
 pub mod credits;
 pub mod cursor;
 pub mod plans;
+pub mod posts;
 pub mod records;
 pub mod usage;
 

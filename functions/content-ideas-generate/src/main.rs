@@ -1,7 +1,7 @@
 //! `POST /api/content-ideas/generate`: ideas for a creator, each with caption and hashtags.
 //! Identical requests in flight anywhere in the fleet share one upstream call.
 
-use shared::content::{Asker, Ideas, Subject};
+use shared::content::{Asker, Ideas, Known};
 use shared::contract::content_ideas::{Generate, IdeaBatch, IdeaOptions};
 use shared::endpoint::{Call, Parsed, PreparedEndpoint};
 use shared::environment::{Environment, StartError};
@@ -9,6 +9,7 @@ use shared::guard::{Ask, Caller};
 use shared::http::{Problem, Reply};
 use shared::serve::{self, Function};
 use shared::tenants::creators::Creators;
+use shared::tenants::posts::Posts;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), serve::Error> {
@@ -24,31 +25,32 @@ struct GenerateIdeas {
 
 impl PreparedEndpoint for GenerateIdeas {
     type Answers = Generate;
-    type Prepared = Subject;
+    type Prepared = Known;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        let creators = Creators::new(environment.dynamo().await?);
+        let dynamo = environment.dynamo().await?;
+        let (creators, posts) = (Creators::new(dynamo.clone()), Posts::new(dynamo));
         let (coalescer, ledger) = (environment.coalescer().await?, environment.ledger().await?);
-        Ok(Self { ideas: Ideas::new(environment.provider().await?, creators, coalescer, ledger) })
+        Ok(Self { ideas: Ideas::new(environment.provider().await?, creators, posts, coalescer, ledger) })
     }
 
     async fn prepare(
         &self,
         request: &Parsed<Generate>,
         caller: Option<&Caller>,
-    ) -> Result<(Subject, Ask), Problem> {
+    ) -> Result<(Known, Ask), Problem> {
         let caller = caller.ok_or_else(|| Problem::unauthorized("This route needs a caller."))?;
-        let (subject, share) = self.ideas.prepare(caller.tenant, caller.environment, &request.body).await?;
-        Ok((subject, Ask { cost: weight(&request.body.options), share }))
+        let (known, share) = self.ideas.prepare(caller.tenant, caller.environment, &request.body).await?;
+        Ok((known, Ask { cost: weight(&request.body.options), share }))
     }
 
-    async fn handle(&self, mut call: Call<Generate>, subject: Subject) -> Result<Reply<IdeaBatch>, Problem> {
+    async fn handle(&self, mut call: Call<Generate>, known: Known) -> Result<Reply<IdeaBatch>, Problem> {
         let turn = call.take_turn();
         let (caller, deadline) = (call.caller()?, call.deadline);
         let (tenant, environment) = (caller.tenant, caller.environment);
         let credits = weight(&call.body.options);
         let asker = Asker { request: call.request_id, tenant, credits, environment, deadline };
-        Ok(self.ideas.generate(asker, &subject, &call.body.options, turn).await?.into())
+        Ok(self.ideas.generate(asker, &known, &call.body.options, turn).await?.into())
     }
 }
 

@@ -47,6 +47,11 @@ pub fn caller_of(authorization: &str) -> &str {
 fn needs(operation: &str, request: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     match operation {
+        // A batch names its tables as the keys of its requests.
+        "BatchWriteItem" | "BatchGetItem" => {
+            let tables = request["RequestItems"].as_object().into_iter().flatten();
+            tables.map(|(table, _)| (format!("dynamodb:{operation}"), table.clone())).collect()
+        }
         "TransactWriteItems" | "TransactGetItems" => {
             let parts =
                 request["TransactItems"].as_array().into_iter().flatten().filter_map(Value::as_object);
@@ -83,6 +88,13 @@ mod tests {
         let expected = [("dynamodb:PutItem", "a"), ("dynamodb:DeleteItem", "b")];
         let found = needs("TransactWriteItems", &request);
         assert!(found.iter().map(|(a, r)| (a.as_str(), r.as_str())).eq(expected));
+    }
+
+    #[test]
+    fn a_batch_needs_its_action_on_each_of_its_tables() {
+        let request = json!({"RequestItems": {"a": [], "b": []}});
+        let needed = |table: &str| ("dynamodb:BatchWriteItem".to_owned(), table.to_owned());
+        assert_eq!(needs("BatchWriteItem", &request), [needed("a"), needed("b")]);
     }
 
     #[test]

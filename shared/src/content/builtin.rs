@@ -33,8 +33,8 @@ pub struct Composed {
 pub struct Grammar;
 
 impl Grammar {
-    /// Composes at most as many ideas as asked for.
-    pub fn compose(&self, subject: &Subject, options: &IdeaOptions, seed: u64) -> Composed {
+    /// Composes at most `count` ideas.
+    pub fn compose(&self, subject: &Subject, options: &IdeaOptions, seed: u64, count: usize) -> Composed {
         let mut warnings = Vec::new();
         if !subject.language.to_lowercase().starts_with("en") {
             warnings.push(format!("the builtin provider writes English, not {}", subject.language));
@@ -49,7 +49,7 @@ impl Grammar {
         let avoided: Vec<String> = options.avoid.iter().map(|word| word.to_lowercase()).collect();
         // Every frame once, those that serve the goals first; a second round finds other words for them.
         for frame in order(subject, options, &mut dice).into_iter().cycle().take(FRAMES.len() * 2) {
-            if ideas.len() == options.count.get() as usize {
+            if ideas.len() == count {
                 break;
             }
             let idea = draft(frame, &lexicon, subject, options, &mut dice);
@@ -113,6 +113,7 @@ fn draft(
         outline,
         caption,
         hashtags,
+        novelty: 1.0,
         effort: frame.effort,
     }
 }

@@ -5,12 +5,13 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::builtin::{self, Grammar};
+use super::novelty::{History, sift};
 use super::told::Told;
 use super::{ProfileError, Subject, prompt};
 use crate::ai::{AiError, BudgetError, Ledger, Provider, Took};
 use crate::clock::Deadline;
 use crate::coalesce::{Coalescer, Share, Turn, Worth};
-use crate::contract::content_ideas::{Generate, IdeaBatch, IdeaData, IdeaOptions, IdeaRequest};
+use crate::contract::content_ideas::{Dropped, Generate, IdeaBatch, IdeaData, IdeaOptions, IdeaRequest};
 use crate::contract::ids::{CreatorId, RequestId};
 use crate::contract::keys::Environment;
 use crate::contract::meta::{CreditUse, DegradedReason, Usage};
@@ -20,7 +21,12 @@ use crate::telemetry;
 use crate::tenants::TenantCtx;
 use crate::tenants::creators::{CreatorError, Creators};
 use crate::tenants::credits::CreditError;
+use crate::tenants::posts::Posts;
 
+/// So many of the latest posts are compared with.
+const POSTS_MAX: u32 = 200;
+/// Ideas beyond the wish, where a history may take some away.
+const SPARE: usize = 3;
 /// The builtin answer and the reply need this much of the deadline.
 const RESERVE: std::time::Duration = std::time::Duration::from_millis(500);
 
@@ -57,10 +63,18 @@ pub enum Unwritten {
     },
 }
 
+/// What is known of the creator: the profile, and the texts of the latest posts.
+#[derive(Debug)]
+pub struct Known {
+    subject: Subject,
+    posts: Vec<String>,
+}
+
 /// The service.
 pub struct Ideas {
     provider: Provider,
     creators: Creators,
+    posts: Posts,
     grammar: Grammar,
     coalescer: Coalescer,
     ledger: Ledger,
@@ -83,8 +97,14 @@ pub struct Asker {
 
 impl Ideas {
     /// With this provider and the creators of the tenants.
-    pub const fn new(provider: Provider, creators: Creators, coalescer: Coalescer, ledger: Ledger) -> Self {
-        Self { provider, creators, grammar: Grammar, coalescer, ledger }
+    pub const fn new(
+        provider: Provider,
+        creators: Creators,
+        posts: Posts,
+        coalescer: Coalescer,
+        ledger: Ledger,
+    ) -> Self {
+        Self { provider, creators, posts, grammar: Grammar, coalescer, ledger }
     }
 
     /// What ideas are made from, and what makes the request equal to others of its tenant: only where a model
@@ -97,14 +117,15 @@ impl Ideas {
         tenant: TenantCtx,
         environment: Environment,
         request: &IdeaRequest,
-    ) -> Result<(Subject, Option<Share>), IdeaError> {
-        let subject = self.subject(tenant, request).await?;
+    ) -> Result<(Known, Option<Share>), IdeaError> {
+        let known = self.known(tenant, request).await?;
         let share = match (&self.provider, environment, Generate::ROUTE.sharing) {
             (Provider::Models(models), Environment::Live, Sharing::On { fresh, stale, expected })
                 if !request.options.fresh =>
             {
                 // The profile itself and not its number and version: what is equal is what the model reads.
-                let read = serde_json::to_string(&(&subject, &request.options)).unwrap_or_default();
+                let read = serde_json::to_string(&(&known.subject, &request.options, &known.posts))
+                    .unwrap_or_default();
                 let tenant = tenant.id().to_string();
                 let names = models.names();
                 let parts = [tenant.as_str(), Generate::ROUTE.operation, prompt::VERSION, &names, &read];
@@ -112,7 +133,7 @@ impl Ideas {
             }
             _ => None,
         };
-        Ok((subject, share))
+        Ok((known, share))
     }
 
     /// Ideas for a request: written for it, or shared with those that are equal.
@@ -122,14 +143,14 @@ impl Ideas {
     pub async fn generate(
         &self,
         asker: Asker,
-        subject: &Subject,
+        known: &Known,
         options: &IdeaOptions,
         (share, turn): (Option<Share>, Turn),
     ) -> Result<IdeaBatch, IdeaError> {
         let started = Instant::now();
-        let Some(share) = share else { return Ok(self.write(asker, subject, options).await?) };
+        let Some(share) = share else { return Ok(self.write(asker, known, options).await?) };
         let compute = async || {
-            let written = self.write(asker, subject, options).await;
+            let written = self.write(asker, known, options).await;
             let is_full = written.as_ref().is_ok_and(|batch| !batch.meta.degraded);
             (written, if is_full { Worth::Full } else { Worth::Brief })
         };
@@ -150,10 +171,14 @@ impl Ideas {
     async fn write(
         &self,
         asker: Asker,
-        subject: &Subject,
+        known: &Known,
         options: &IdeaOptions,
     ) -> Result<IdeaBatch, Unwritten> {
         let started = Instant::now();
+        let (subject, history) = (&known.subject, History::new(known.posts.iter().map(String::as_str)));
+        let wanted = options.count.get() as usize;
+        // Some will say what has been said.
+        let count = if known.posts.is_empty() { wanted } else { wanted + SPARE };
         let mut took = Took { cost_micro_usd: Some(0), ..Took::default() };
         let mut credits = CreditUse::default();
         let answered = match (&self.provider, asker.environment) {
@@ -163,7 +188,7 @@ impl Ideas {
                 let lease = asker.deadline.left();
                 match self.ledger.open(asker.tenant, asker.request, asker.credits, lease).await {
                     Ok(reservation) => {
-                        let call = prompt::call(subject, options);
+                        let call = prompt::call(subject, options, count);
                         let deadline = Deadline::after(asker.deadline.left().saturating_sub(RESERVE));
                         let parse = |json: &str| prompt::parse(json, subject, options);
                         let asked = models.structured(&call, deadline, &mut took, parse).await;
@@ -183,17 +208,22 @@ impl Ideas {
             Err(reason) if !options.allow_degraded => return Err(Unwritten::OnlyDegraded(reason)),
             Err(reason) => {
                 let seed = options.seed.unwrap_or_else(|| seed_of(asker.request));
-                let composed = self.grammar.compose(subject, options, seed);
+                let composed = self.grammar.compose(subject, options, seed, wanted + SPARE);
                 took.warnings.extend(composed.warnings);
                 (composed.ideas, None, Some(reason))
             }
         };
-        let (few, wanted) = (ideas.len(), options.count.get() as usize);
+        let (mut ideas, near_duplicate) = sift(ideas, &history);
+        ideas.truncate(wanted);
+        let few = ideas.len();
         if few < wanted {
             took.warnings.push(format!("{few} of {wanted} ideas: the wish leaves no more"));
         }
         let told = Told { model, prompt: prompt::VERSION, own: builtin::VERSION, reason, took, credits };
-        Ok(IdeaBatch { data: IdeaData { ideas }, meta: told.meta(asker.request, started) })
+        Ok(IdeaBatch {
+            data: IdeaData { ideas, dropped: Dropped { near_duplicate } },
+            meta: told.meta(asker.request, started),
+        })
     }
 
     /// What follows where nobody pays for the model.
@@ -207,14 +237,15 @@ impl Ideas {
         }
     }
 
-    async fn subject(&self, tenant: TenantCtx, request: &IdeaRequest) -> Result<Subject, IdeaError> {
-        match request.profile.id {
-            Some(id) => {
-                let creator = self.creator(tenant, id).await?;
-                Ok(Subject::stored(&creator, &request.profile, &request.options)?)
-            }
-            None => Ok(Subject::in_place(&request.profile, &request.options)?),
-        }
+    async fn known(&self, tenant: TenantCtx, request: &IdeaRequest) -> Result<Known, IdeaError> {
+        let Some(id) = request.profile.id else {
+            let subject = Subject::in_place(&request.profile, &request.options)?;
+            return Ok(Known { subject, posts: Vec::new() });
+        };
+        let (creator, posts) =
+            tokio::join!(self.creator(tenant, id), self.posts.latest(tenant, id, POSTS_MAX));
+        let subject = Subject::stored(&creator?, &request.profile, &request.options)?;
+        Ok(Known { subject, posts: posts.map_err(CreatorError::Dynamo)? })
     }
 
     async fn creator(

@@ -9,7 +9,8 @@ use super::bounded::Text;
 use super::ids::{TenantId, UserId};
 use super::route::AUTH_BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Role, Route, Sharing,
+    Access, Algorithm, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Reads, Role, Route,
+    Sharing,
 };
 
 const fn public(function: &'static str, path: &'static str, operation: &'static str) -> Route {
@@ -28,6 +29,7 @@ const fn public(function: &'static str, path: &'static str, operation: &'static 
         },
         deadline_ms: 8_000,
         body_bytes_max: AUTH_BODY_BYTES_MAX,
+        reads: Reads::Json,
         success: 200,
         media: Media::Json,
         metered: false,

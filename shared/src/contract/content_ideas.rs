@@ -11,8 +11,8 @@ use super::ids::{CreatorId, IdeaId};
 use super::meta::Meta;
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, Budget, Contract, Dependency, MINUTE, Media, Method, Nothing, OnOutage, Route, Scope,
-    Sharing,
+    Access, Algorithm, Budget, Contract, Dependency, MINUTE, Media, Method, Nothing, OnOutage, Reads, Route,
+    Scope, Sharing,
 };
 
 /// `POST /api/content-ideas/generate`
@@ -34,6 +34,7 @@ impl Contract for Generate {
         },
         deadline_ms: 24_000,
         body_bytes_max: BODY_BYTES_MAX,
+        reads: Reads::Json,
         success: 200,
         media: Media::Json,
         metered: true,
@@ -153,6 +154,16 @@ pub struct IdeaBatch {
 pub struct IdeaData {
     /// As many as asked for, or fewer with a warning in `meta`.
     pub ideas: Vec<Idea>,
+    /// What was written and is not shown.
+    pub dropped: Dropped,
+}
+
+/// What was written and is not shown.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Dropped {
+    /// Ideas that say what the creator has posted, or what another of the batch says.
+    pub near_duplicate: usize,
 }
 
 /// How much work an idea is.
@@ -185,6 +196,8 @@ pub struct Idea {
     pub caption: Option<Caption>,
     /// The tags; empty where none were asked for.
     pub hashtags: Vec<Hashtag>,
+    /// How far it is from what the creator has posted, from 0 to 1.
+    pub novelty: f64,
     /// How much work it is.
     pub effort: Effort,
 }

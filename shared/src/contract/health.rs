@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::route::BODY_BYTES_MAX;
-use super::{Access, Algorithm, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Route, Sharing};
+use super::{
+    Access, Algorithm, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Reads, Route, Sharing,
+};
 
 const LIVE: Route = Route {
     function: "health",
@@ -16,6 +18,7 @@ const LIVE: Route = Route {
     budget: Budget::Unlimited,
     deadline_ms: 2_000,
     body_bytes_max: BODY_BYTES_MAX,
+    reads: Reads::Json,
     success: 200,
     media: Media::Json,
     metered: false,

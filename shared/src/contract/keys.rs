@@ -8,7 +8,8 @@ use super::ids::KeyId;
 use super::page::{Page, PageQuery};
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Route, Scope, Sharing,
+    Access, Algorithm, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Reads, Route, Scope,
+    Sharing,
 };
 
 const fn route(function: &'static str, method: Method, path: &'static str, operation: &'static str) -> Route {
@@ -27,6 +28,7 @@ const fn route(function: &'static str, method: Method, path: &'static str, opera
         },
         deadline_ms: 5_000,
         body_bytes_max: BODY_BYTES_MAX,
+        reads: Reads::Json,
         success: 200,
         media: Media::Json,
         metered: false,

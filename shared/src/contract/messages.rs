@@ -11,8 +11,8 @@ use super::creators::Goal;
 use super::meta::Meta;
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, Budget, Contract, Dependency, MINUTE, Media, Method, Nothing, OnOutage, Route, Scope,
-    Sharing,
+    Access, Algorithm, Budget, Contract, Dependency, MINUTE, Media, Method, Nothing, OnOutage, Reads, Route,
+    Scope, Sharing,
 };
 
 /// `POST /api/ai-assistant/tools/message-generator`
@@ -34,6 +34,7 @@ impl Contract for WriteMessages {
         },
         deadline_ms: 24_000,
         body_bytes_max: BODY_BYTES_MAX,
+        reads: Reads::Json,
         success: 200,
         media: Media::Json,
         metered: true,

@@ -2,7 +2,9 @@
 
 use super::openapi::Document;
 use super::route::BODY_BYTES_MAX;
-use super::{Access, Algorithm, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Route, Sharing};
+use super::{
+    Access, Algorithm, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Reads, Route, Sharing,
+};
 
 /// `GET /api/metrics`
 pub struct Scrape;
@@ -23,6 +25,7 @@ impl Contract for Scrape {
         },
         deadline_ms: 8_000,
         body_bytes_max: BODY_BYTES_MAX,
+        reads: Reads::Json,
         success: 200,
         media: Media::Metrics,
         metered: false,

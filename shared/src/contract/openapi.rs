@@ -9,7 +9,9 @@ use serde_json::{Map, Value, json};
 
 use super::problem::{MEDIA_TYPE, ProblemBody};
 use super::route::BODY_BYTES_MAX;
-use super::{Access, Algorithm, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Route, Sharing};
+use super::{
+    Access, Algorithm, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Reads, Route, Sharing,
+};
 
 /// A text that is answered as it is.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -31,6 +33,7 @@ const DOCUMENT: Route = Route {
     },
     deadline_ms: 2_000,
     body_bytes_max: BODY_BYTES_MAX,
+    reads: Reads::Json,
     success: 200,
     media: Media::Json,
     metered: false,
@@ -187,8 +190,13 @@ fn describe(operation: &Operation, received: &mut SchemaGenerator, answered: &mu
     }
     if operation.takes_body {
         let schema = (operation.body)(received);
-        described["requestBody"] =
-            json!({"required": true, "content": {"application/json": {"schema": schema}}});
+        let content = match route.reads {
+            Reads::Json => json!({"application/json": {"schema": schema}}),
+            Reads::Lines => json!({
+                "application/x-ndjson": {"schema": {"type": "string"}}, "text/csv": {"schema": {"type": "string"}},
+            }),
+        };
+        described["requestBody"] = json!({"required": true, "content": content});
     }
     if let Access::Scoped(scope) = route.access {
         described["x-scope"] = json!(scope);

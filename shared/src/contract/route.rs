@@ -12,6 +12,8 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 pub const AUTH_BODY_BYTES_MAX: usize = 8 * 1024;
 /// The limit wherever nothing else is said.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// What bulk imports read.
+pub const IMPORT_BYTES_MAX: usize = 1024 * 1024;
 
 /// The budget that all calls of one tenant share, whatever the route.
 pub const TENANT_CALLS: u32 = 600;
@@ -255,6 +257,15 @@ pub enum Sharing {
     },
 }
 
+/// The form of the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// `application/json`
+    Json,
+    /// Records, one a line: `application/x-ndjson` or `text/csv`
+    Lines,
+}
+
 /// The form of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Media {
@@ -289,6 +300,8 @@ pub struct Route {
     pub deadline_ms: u64,
     /// The longest body read.
     pub body_bytes_max: usize,
+    /// The form of the body.
+    pub reads: Reads,
     /// The status of a success.
     pub success: u16,
     /// The form of a success.

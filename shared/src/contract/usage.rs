@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::bounded::Text;
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Route, Scope, Sharing,
+    Access, Algorithm, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Reads, Route, Scope,
+    Sharing,
 };
 
 /// `GET /api/usage`
@@ -28,6 +29,7 @@ impl Contract for GetUsage {
         },
         deadline_ms: 5_000,
         body_bytes_max: BODY_BYTES_MAX,
+        reads: Reads::Json,
         success: 200,
         media: Media::Json,
         metered: false,

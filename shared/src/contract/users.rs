@@ -7,8 +7,8 @@ use super::bounded::Text;
 use super::ids::{TenantId, UserId};
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Plan, Role, Route, Scope,
-    Sharing,
+    Access, Algorithm, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Plan, Reads, Role, Route,
+    Scope, Sharing,
 };
 
 const ME: Route = Route {
@@ -26,6 +26,7 @@ const ME: Route = Route {
     },
     deadline_ms: 5_000,
     body_bytes_max: BODY_BYTES_MAX,
+    reads: Reads::Json,
     success: 200,
     media: Media::Json,
     metered: false,

@@ -14,6 +14,7 @@ pub struct Query {
     sk_prefix: Option<&'static str>,
     limit: Option<u32>,
     after_sk: Option<String>,
+    newest_first: bool,
 }
 
 /// A part of what a query finds.
@@ -35,6 +36,7 @@ impl Query {
             sk_prefix: None,
             limit: None,
             after_sk: None,
+            newest_first: false,
         }
     }
 
@@ -54,6 +56,13 @@ impl Query {
     #[must_use]
     pub fn limit(mut self, limit: u32) -> Self {
         self.limit = Some(limit);
+        self
+    }
+
+    /// From the end of the partition.
+    #[must_use]
+    pub fn newest_first(mut self) -> Self {
+        self.newest_first = true;
         self
     }
 
@@ -116,6 +125,7 @@ impl Dynamo {
             .expression_attribute_names("#pk", pk)
             .expression_attribute_values(":pk", text(&query.pk))
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .scan_index_forward(!query.newest_first)
             .set_exclusive_start_key(start);
         let mut condition = "#pk = :pk".to_owned();
         if let Some(prefix) = query.sk_prefix {

@@ -157,6 +157,14 @@ impl Write {
         self
     }
 
+    /// The item of a put.
+    pub(super) fn into_item(self) -> Option<Item> {
+        match self.change {
+            Change::Put(item) => Some(item),
+            Change::Delete | Change::Update(_) => None,
+        }
+    }
+
     /// Only if this holds.
     #[must_use]
     pub fn when(mut self, condition: Condition) -> Self {

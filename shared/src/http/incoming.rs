@@ -13,7 +13,7 @@ use serde::de::value::MapDeserializer;
 use super::{Kind, Problem};
 use crate::clock::Deadline;
 use crate::contract::ids::RequestId;
-use crate::contract::{Method, Route};
+use crate::contract::{Method, Reads, Route};
 
 /// A request whose route is known.
 pub struct Incoming {
@@ -109,8 +109,40 @@ impl Incoming {
         })
     }
 
+    /// The body, in the form that the route reads.
+    pub(crate) fn read<T: DeserializeOwned>(&self, route: &Route) -> Result<T, Problem> {
+        match route.reads {
+            Reads::Json => self.body(route.method),
+            Reads::Lines => self.lines(),
+        }
+    }
+
+    fn lines<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        let format = match self.media().as_str() {
+            "application/x-ndjson" | "application/jsonl" | "application/ndjson" => "JsonLines",
+            "text/csv" => "Csv",
+            _ => {
+                let detail =
+                    "This route reads lines: send `content-type: application/x-ndjson` or `text/csv`.";
+                return Err(Problem::new(Kind::UnsupportedMediaType, detail));
+            }
+        };
+        let text = std::str::from_utf8(self.body.as_ref()).map_err(|error| {
+            Problem::invalid("", format!("is not UTF-8 from byte {} on", error.valid_up_to()))
+        })?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let members = [("format", format), ("text", text)];
+        T::deserialize(MapDeserializer::<_, serde::de::value::Error>::new(members.into_iter()))
+            .map_err(|error| Problem::invalid("", error.to_string()))
+    }
+
+    fn media(&self) -> String {
+        let media = self.header("content-type").unwrap_or_default();
+        media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
     /// The body. An empty one counts as `{}`, so that what has only optional members may be left out.
-    pub(crate) fn body<T: DeserializeOwned>(&self, method: Method) -> Result<T, Problem> {
+    fn body<T: DeserializeOwned>(&self, method: Method) -> Result<T, Problem> {
         let bytes: &[u8] = match (method, self.body.as_ref()) {
             (Method::Get | Method::Delete, _) | (_, []) => b"{}",
             (_, bytes) => {
@@ -133,7 +165,7 @@ impl Incoming {
 
     fn require_json(&self) -> Result<(), Problem> {
         let media = self.header("content-type").unwrap_or_default();
-        let essence = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let essence = self.media();
         let is_json = essence == "application/json"
             || (essence.starts_with("application/") && essence.ends_with("+json"));
         if is_json {

@@ -20,6 +20,7 @@ mod messages;
 mod metrics;
 mod model;
 mod outages;
+mod posts;
 mod resilience;
 mod support;
 mod upstream;

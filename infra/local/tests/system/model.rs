@@ -15,7 +15,7 @@ async fn generate(world: &World) -> crate::support::Answer {
 async fn a_model_writes_the_ideas_and_meta_tells_what_it_took() {
     let (world, model) = world(vec![Behaviour::Ideas(3)]).await;
     let answer = generate(&world).await.ok(200);
-    assert_eq!(answer["data"]["ideas"][2]["title"], "Idea 2");
+    assert_eq!(answer["data"]["ideas"][2]["title"], "Idea 2: leftovers become lunch");
     let meta = &answer["meta"];
     assert_eq!(
         (&meta["provider"], &meta["model"], &meta["generation"]),

@@ -28,6 +28,16 @@ pub enum Behaviour {
     Limits(u64),
 }
 
+/// What ideas are about: different enough to be different.
+const SUBJECTS: [&str; 6] = [
+    "sourdough before sunrise",
+    "knives worth their price",
+    "leftovers become lunch",
+    "spices from scratch",
+    "grandmother's forgotten soup",
+    "one-pan Tuesday dinners",
+];
+
 pub struct Model {
     behaviours: Mutex<Vec<Behaviour>>,
     pub calls: AtomicUsize,
@@ -68,7 +78,7 @@ async fn complete(State(model): State<Arc<Model>>, body: String) -> Response {
         Behaviour::Ideas(_) | Behaviour::Slow(_) => {
             let count = if let Behaviour::Ideas(count) = behaviour { count } else { 3 };
             let idea = |n: usize| {
-                json!({"title": format!("Idea {n}"), "angle": "myth", "format": "reel", "hook": "Look", "outline": ["a", "b"],
+                json!({"title": format!("Idea {n}: {}", SUBJECTS[n % SUBJECTS.len()]), "angle": "myth", "format": "reel", "hook": "Look", "outline": ["a", "b"],
                     "caption": "A caption", "hashtags": ["cooking"], "effort": "low"})
             };
             let ideas = json!({"ideas": (0..count).map(idea).collect::<Vec<_>>()});

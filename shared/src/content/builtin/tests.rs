@@ -22,9 +22,9 @@ fn visible(ideas: &[Idea]) -> Vec<String> {
 #[test]
 fn the_same_input_and_seed_give_the_same_ideas() {
     let subject = subject(r#"{"niche":"home cooking","goals":["engage"]}"#);
-    let one = Grammar.compose(&subject, &IdeaOptions::default(), 7).ideas;
-    let two = Grammar.compose(&subject, &IdeaOptions::default(), 7).ideas;
-    let other = Grammar.compose(&subject, &IdeaOptions::default(), 8).ideas;
+    let one = Grammar.compose(&subject, &IdeaOptions::default(), 7, 5).ideas;
+    let two = Grammar.compose(&subject, &IdeaOptions::default(), 7, 5).ideas;
+    let other = Grammar.compose(&subject, &IdeaOptions::default(), 8, 5).ideas;
     assert_eq!(visible(&one), visible(&two));
     assert_ne!(visible(&one), visible(&other));
 }
@@ -36,7 +36,7 @@ fn a_thousand_seeds_give_no_empty_slot_and_no_duplicate() {
         let niche = NICHES[usize::try_from(seed).unwrap() % NICHES.len()].known_by[0];
         let subject =
             subject(&format!(r#"{{"niche":"{niche}","platforms":["x"],"audience":"busy parents"}}"#));
-        let ideas = Grammar.compose(&subject, &options, seed).ideas;
+        let ideas = Grammar.compose(&subject, &options, seed, options.count.get() as usize).ideas;
         assert_eq!(ideas.len(), 20);
         let titles: HashSet<_> = ideas.iter().map(|idea| idea.title.to_lowercase()).collect();
         assert_eq!(titles.len(), 20, "{niche} with seed {seed} repeats a title");
@@ -74,7 +74,7 @@ fn every_niche_is_recognised_by_each_of_its_words() {
 
 #[test]
 fn an_unknown_niche_gets_general_ideas_and_says_so() {
-    let composed = Grammar.compose(&subject(r#"{"niche":"beekeeping {topic}"}"#), &options("{}"), 1);
+    let composed = Grammar.compose(&subject(r#"{"niche":"beekeeping {topic}"}"#), &options("{}"), 1, 5);
     assert_eq!(composed.ideas.len(), 5);
     assert!(composed.warnings[0].contains("does not know this niche"));
     assert!(visible(&composed.ideas).iter().all(|text| !text.contains('{') || text.contains("Caption")));
@@ -83,7 +83,8 @@ fn an_unknown_niche_gets_general_ideas_and_says_so() {
 #[test]
 fn what_is_to_be_avoided_does_not_appear() {
     let options = options(r#"{"count":20,"avoid":["pan","WEEK"],"formats":["carousel"]}"#);
-    let ideas = Grammar.compose(&subject(r#"{"niche":"cooking"}"#), &options, 3).ideas;
+    let ideas =
+        Grammar.compose(&subject(r#"{"niche":"cooking"}"#), &options, 3, options.count.get() as usize).ideas;
     assert!(!ideas.is_empty());
     for idea in ideas {
         let text = format!("{} {} {}", idea.title, idea.hook, idea.outline.join(" ")).to_lowercase();
@@ -95,6 +96,6 @@ fn what_is_to_be_avoided_does_not_appear() {
 #[test]
 fn another_language_is_answered_in_english_with_a_warning() {
     let composed =
-        Grammar.compose(&subject(r#"{"niche":"cuisine, cook","language":"fr"}"#), &options("{}"), 1);
+        Grammar.compose(&subject(r#"{"niche":"cuisine, cook","language":"fr"}"#), &options("{}"), 1, 5);
     assert!(composed.warnings.iter().any(|warning| warning.contains("not fr")));
 }

@@ -1,0 +1,61 @@
+//! `GET` and `POST /api/creators/{id}/posts`: what a creator has published, and its import.
+
+use shared::contract::page::Page;
+use shared::contract::posts::{ImportPosts, Imported, ListPosts, Post};
+use shared::endpoint::{Call, Endpoint, Pages};
+use shared::environment::{Environment, StartError};
+use shared::http::{Problem, Reply};
+use shared::serve::{self, Function};
+use shared::tenants::creators::Creators;
+use shared::tenants::posts::{self, Posts};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), serve::Error> {
+    Function::new().answers::<List>().answers::<Import>().serve().await
+}
+
+struct List {
+    creators: Creators,
+    posts: Posts,
+    pages: Pages,
+}
+
+impl Endpoint for List {
+    type Answers = ListPosts;
+
+    async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        let dynamo = environment.dynamo().await?;
+        let pages = Pages::connect(environment, "posts").await?;
+        Ok(Self { creators: Creators::new(dynamo.clone()), posts: Posts::new(dynamo), pages })
+    }
+
+    async fn handle(&self, call: Call<ListPosts>) -> Result<Reply<Page<Post>>, Problem> {
+        let (tenant, id) = (call.caller()?.tenant, call.path.id);
+        let after = self.pages.after(tenant, &call.query)?;
+        self.creators.get(tenant, id).await?;
+        let page = self.posts.page(tenant, id, call.query.limit.get(), after).await?;
+        Ok(self.pages.page(tenant, page).into())
+    }
+}
+
+struct Import {
+    creators: Creators,
+    posts: Posts,
+}
+
+impl Endpoint for Import {
+    type Answers = ImportPosts;
+
+    async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        let dynamo = environment.dynamo().await?;
+        Ok(Self { creators: Creators::new(dynamo.clone()), posts: Posts::new(dynamo) })
+    }
+
+    async fn handle(&self, call: Call<ImportPosts>) -> Result<Reply<Imported>, Problem> {
+        let (tenant, id) = (call.caller()?.tenant, call.path.id);
+        let read = posts::read(&call.body).map_err(|message| Problem::invalid("", message))?;
+        self.creators.get(tenant, id).await?;
+        let imported = self.posts.import(tenant, id, read.posts).await?;
+        Ok(Imported { imported, failed: read.failed }.into())
+    }
+}

@@ -1,0 +1,108 @@
+//! The import of posts, and what ideas make of it.
+
+use crate::support::{Answer, World, creator, ideas};
+use crate::upstream::{Behaviour, world};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+async fn made(world: &World) -> (String, String) {
+    let id = world.post("/api/creators", creator("Ana")).await.ok(201)["id"].as_str().unwrap().to_owned();
+    (format!("/api/creators/{id}/posts"), id)
+}
+
+async fn import(world: &World, path: &str, media: &str, body: impl Into<Vec<u8>>) -> Answer {
+    let request = world.request(Method::POST, path).header("content-type", media);
+    let request = request.header("authorization", format!("Bearer {}", world.demo.key)).body(body.into());
+    Answer::of(request.send().await.expect("an answer")).await
+}
+
+fn line(n: usize, text: &str) -> String {
+    json!({"id": format!("p{n}"), "platform": "threads", "publishedAt": format!("2026-01-01T00:{:02}:{:02}Z", n / 60 % 60, n % 60), "text": text, "likes": n}).to_string()
+}
+
+const LINES: &str = "application/x-ndjson";
+
+#[tokio::test]
+async fn posts_are_imported_listed_and_replaced_and_wrong_lines_are_named() {
+    let world = World::start().await;
+    let (path, _) = made(&world).await;
+    let mut lines: Vec<String> = (0..60).map(|n| line(n, "hello")).collect();
+    lines[7] = "nonsense".to_owned();
+    lines[9] = line(9, "x").replace("threads", "myspace");
+    let answer = import(&world, &path, LINES, lines.join("\n")).await.ok(200);
+    assert_eq!(answer["imported"], 58);
+    let failed: Vec<_> = answer["failed"].as_array().unwrap().iter().map(|f| f["line"].clone()).collect();
+    assert_eq!(failed, [8, 10]);
+    let again = import(
+        &world,
+        &path,
+        "text/csv; charset=utf-8",
+        format!("id,platform,publishedAt,text\np0,threads,2026-01-01T00:00:00Z,\"new, text\"\n"),
+    )
+    .await;
+    assert_eq!(again.ok(200)["imported"], 1);
+    let first = world.get(&format!("{path}?limit=40")).await.ok(200);
+    assert_eq!(first["data"].as_array().unwrap().len(), 40);
+    assert_eq!((&first["data"][0]["text"], &first["data"][0]["likes"]), (&json!("new, text"), &Value::Null));
+    let next =
+        world.get(&format!("{path}?limit=40&cursor={}", first["nextCursor"].as_str().unwrap())).await.ok(200);
+    assert_eq!((next["data"].as_array().unwrap().len(), &next["hasMore"]), (18, &json!(false)));
+}
+
+#[tokio::test]
+async fn bad_imports_are_refused_with_their_reason_and_store_nothing() {
+    let world = World::start().await;
+    let (path, _) = made(&world).await;
+    let good = line(1, "x");
+    import(&world, &path, "application/json", good.clone()).await.problem(415, "unsupported_media_type");
+    let utf8 = import(&world, &path, LINES, vec![b'{', 0xff, b'}']).await.problem(400, "invalid_request");
+    assert!(utf8["detail"].as_str().unwrap().contains("not UTF-8 from byte 1"), "{utf8}");
+    let header = import(&world, &path, "text/csv", "id,text\na,b\n").await.problem(400, "invalid_request");
+    assert!(header["detail"].as_str().unwrap().contains("`platform`"), "{header}");
+    import(&world, &path, LINES, "x".repeat(1024 * 1024 + 1)).await.problem(413, "payload_too_large");
+    let many = vec![good.as_str(); 5_001].join("\n");
+    let many = import(&world, &path, LINES, many).await.problem(400, "invalid_request");
+    assert!(many["detail"].as_str().unwrap().contains("5000 records"), "{many}");
+    assert_eq!(import(&world, &path, LINES, "").await.ok(200), json!({"imported": 0, "failed": []}));
+    assert_eq!(world.get(&path).await.ok(200)["data"], json!([]));
+    import(&world, "/api/creators/cr_01M81FWMPQ75XWQTJS706NQ0F8/posts", LINES, good.clone())
+        .await
+        .problem(404, "not_found");
+    let other = world.other_tenant().await;
+    world.call(Method::GET, &path, &other.key, Value::Null).await.problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn what_has_been_posted_is_not_proposed_again() {
+    let (world, model) = world(vec![Behaviour::Ideas(6)]).await;
+    let (path, id) = made(&world).await;
+    let mut wish = ideas();
+    wish["profile"] = json!({"id": id});
+    let generate = async |wish: &Value| world.post("/api/content-ideas/generate", wish.clone()).await.ok(200);
+    wish["options"]["fresh"] = json!(true);
+    let told = |text: &str| {
+        Behaviour::Says(Box::leak(json!({"ideas": [
+        {"title": text, "angle": "myth", "format": "reel", "hook": "Look", "outline": ["a"], "caption": "c", "hashtags": [], "effort": "low"},
+        {"title": "Packing cubes against everybody's advice", "angle": "myth", "format": "reel", "hook": "Look", "outline": ["a"], "caption": "c", "hashtags": [], "effort": "low"},
+    ]}).to_string().into_boxed_str()))
+    };
+    model.behaves(told("Three quiet beaches near Lisbon"));
+    let before = generate(&wish).await;
+    assert_eq!(before["data"]["dropped"]["nearDuplicate"], 0);
+    assert_eq!(before["data"]["ideas"][0]["novelty"], 1.0);
+    import(
+        &world,
+        &path,
+        LINES,
+        line(1, "Three quiet beaches near Lisbon!\nYou will love them, and here is the long story."),
+    )
+    .await
+    .ok(200);
+    let after = generate(&wish).await;
+    assert_eq!(after["data"]["dropped"]["nearDuplicate"], 1);
+    let titles: Vec<_> =
+        after["data"]["ideas"].as_array().unwrap().iter().map(|i| i["title"].clone()).collect();
+    assert_eq!(titles, ["Packing cubes against everybody's advice"]);
+    let seen = model.seen.lock().unwrap().last().unwrap()["messages"][1]["content"].to_string();
+    assert!(seen.contains("\\\"count\\\":6"), "three more than wished, because some will be dropped: {seen}");
+}

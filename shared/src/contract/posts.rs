@@ -1,0 +1,133 @@
+//! The posts that a creator has published: imported in bulk, so that ideas are not repeated.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::bounded::{Text, Timestamp};
+use super::creators::{CreatorPath, Platform};
+use super::page::{Page, PageQuery};
+use super::route::{BODY_BYTES_MAX, IMPORT_BYTES_MAX};
+use super::{
+    Access, Algorithm, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Reads, Route, Scope,
+    Sharing,
+};
+
+const LIST: Route = Route {
+    function: "posts",
+    method: Method::Get,
+    path: "/api/creators/{id}/posts",
+    operation: "listPosts",
+    summary: "A creator's posts, oldest first.",
+    access: Access::Scoped(Scope::CreatorsRead),
+    budget: Budget::PerCaller {
+        calls: 120,
+        per: MINUTE,
+        by: Algorithm::Gcra,
+        on_outage: OnOutage::LocalLimit,
+    },
+    deadline_ms: 15_000,
+    body_bytes_max: BODY_BYTES_MAX,
+    reads: Reads::Json,
+    success: 200,
+    media: Media::Json,
+    metered: false,
+    idempotent: false,
+    sharing: Sharing::Off,
+    depends_on: &[],
+};
+
+/// `GET /api/creators/{id}/posts`
+pub struct ListPosts;
+
+impl Contract for ListPosts {
+    const ROUTE: Route = LIST;
+    type Path = CreatorPath;
+    type Query = PageQuery;
+    type Body = Nothing;
+    type Reply = Page<Post>;
+}
+
+/// `POST /api/creators/{id}/posts`
+pub struct ImportPosts;
+
+impl Contract for ImportPosts {
+    const ROUTE: Route = Route {
+        method: Method::Post,
+        operation: "importPosts",
+        summary: "Import a creator's posts, one a line: JSON Lines or CSV with a header. A post that is there is replaced.",
+        access: Access::Scoped(Scope::CreatorsWrite),
+        budget: Budget::PerCaller {
+            calls: 30,
+            per: MINUTE,
+            by: Algorithm::Gcra,
+            on_outage: OnOutage::LocalLimit,
+        },
+        body_bytes_max: IMPORT_BYTES_MAX,
+        reads: Reads::Lines,
+        idempotent: true,
+        ..LIST
+    };
+    type Path = CreatorPath;
+    type Query = Nothing;
+    type Body = Lines;
+    type Reply = Imported;
+}
+
+/// Records, one a line.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Lines {
+    /// How they are written.
+    pub format: LineFormat,
+    /// All of them.
+    pub text: String,
+}
+
+/// How lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum LineFormat {
+    /// `application/x-ndjson`
+    JsonLines,
+    /// `text/csv`
+    Csv,
+}
+
+/// A post.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Post {
+    /// The platform's own name for it.
+    pub id: Text<1, 120>,
+    /// Where it was published.
+    pub platform: Platform,
+    /// When.
+    pub published_at: Timestamp,
+    /// What it said.
+    pub text: Text<0, 5000>,
+    /// How many liked it.
+    #[serde(default)]
+    pub likes: Option<u64>,
+    /// How many answered.
+    #[serde(default)]
+    pub comments: Option<u64>,
+    /// How many saw it.
+    #[serde(default)]
+    pub views: Option<u64>,
+}
+
+/// What became of an import.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Imported {
+    /// Posts that are stored now.
+    pub imported: usize,
+    /// Lines that are not, and why. Mend and send them again.
+    pub failed: Vec<FailedLine>,
+}
+
+/// A line that is no post.
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct FailedLine {
+    /// Its number, from 1; a CSV's header is line 1.
+    pub line: u64,
+    /// What is wrong with it.
+    pub message: String,
+}

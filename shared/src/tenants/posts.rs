@@ -1,0 +1,248 @@
+//! The posts of creators, as imported.
+
+use std::collections::BTreeMap;
+
+use ring::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+
+use super::TenantCtx;
+use crate::contract::ids::CreatorId;
+use crate::contract::posts::{FailedLine, LineFormat, Lines, Post};
+use crate::dynamo::{Dynamo, DynamoError, Key, Page, Query, Write};
+
+/// More records are not read from one call, whatever its size.
+const RECORDS_MAX: usize = 5_000;
+const PREFIX: &str = "POST#";
+
+/// The records of an import: posts, and lines that are none.
+#[derive(Debug, Default)]
+pub struct Read {
+    /// In the order of the lines.
+    pub posts: Vec<Post>,
+    /// Likewise.
+    pub failed: Vec<FailedLine>,
+}
+
+/// Reads lines. One that is wrong does not keep the others from being read.
+///
+/// # Errors
+/// A sentence where nothing can be read: a header without a column that every post needs, too many lines.
+pub fn read(lines: &Lines) -> Result<Read, String> {
+    match lines.format {
+        LineFormat::JsonLines => json_lines(&lines.text),
+        LineFormat::Csv => csv(&lines.text),
+    }
+}
+
+impl Read {
+    fn take(&mut self, line: u64, post: Result<Post, String>) -> Result<(), String> {
+        match post {
+            Ok(post) => self.posts.push(post),
+            Err(message) => self.failed.push(FailedLine { line, message }),
+        }
+        if self.posts.len() + self.failed.len() > RECORDS_MAX {
+            return Err(format!("has more than {RECORDS_MAX} records; send the rest in further calls"));
+        }
+        Ok(())
+    }
+}
+
+fn json_lines(text: &str) -> Result<Read, String> {
+    let mut read = Read::default();
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let post = serde_json::from_str(line).map_err(|error| {
+            let text = error.to_string();
+            text.rsplit_once(" at line ").map_or(text.clone(), |(message, _)| message.to_owned())
+        });
+        read.take(number as u64 + 1, post)?;
+    }
+    Ok(read)
+}
+
+fn csv(text: &str) -> Result<Read, String> {
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(text.as_bytes());
+    let header =
+        reader.headers().map_err(|error| format!("has no header that can be read: {error}"))?.clone();
+    for needed in ["id", "platform", "publishedAt", "text"] {
+        if !header.iter().any(|column| column == needed) {
+            return Err(format!("has no column `{needed}` in its header"));
+        }
+    }
+    let mut read = Read::default();
+    let mut record = csv::StringRecord::new();
+    loop {
+        let line = reader.position().line();
+        match reader.read_record(&mut record) {
+            Ok(false) => return Ok(read),
+            Ok(true) => {
+                let at = record.position().map_or(line, csv::Position::line);
+                read.take(at, post_of(&header, &record))?;
+            }
+            Err(error) => {
+                let at = error.position().map_or(line, csv::Position::line);
+                read.take(at, Err(explain(&error)))?;
+            }
+        }
+    }
+}
+
+/// A record as a post. Through JSON, so that both formats have the same rules; an empty number is none.
+fn post_of(header: &csv::StringRecord, record: &csv::StringRecord) -> Result<Post, String> {
+    let mut members = serde_json::Map::new();
+    for (name, value) in header.iter().zip(record) {
+        let value = match name {
+            "likes" | "comments" | "views" if value.is_empty() => continue,
+            "likes" | "comments" | "views" => value
+                .parse::<u64>()
+                .map_err(|_| format!("`{name}` must be a whole number, is `{value}`"))?
+                .into(),
+            _ => value.into(),
+        };
+        members.insert(name.to_owned(), value);
+    }
+    serde_json::from_value(members.into()).map_err(|error| error.to_string())
+}
+
+fn explain(error: &csv::Error) -> String {
+    match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("has {len} fields, the header has {expected_len}; is a quote or comma missing?")
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// A post as stored: apart from the item's keys, because an unknown member of a post is a mistake.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    post: Post,
+}
+
+/// The store.
+#[derive(Clone)]
+pub struct Posts {
+    dynamo: Dynamo,
+}
+
+fn partition(tenant: TenantCtx, creator: CreatorId) -> String {
+    tenant.pk_of(&format!("CR#{creator}"))
+}
+
+/// By time, then by what makes it the same post when it is imported again.
+fn sort_key(post: &Post) -> String {
+    let name = format!("{:?}|{}", post.platform, &*post.id);
+    let digest = digest(&SHA256, name.as_bytes());
+    let hash: String = digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{PREFIX}{:013}#{hash}", post.published_at.get().0)
+}
+
+impl Posts {
+    /// In these tables.
+    pub const fn new(dynamo: Dynamo) -> Self {
+        Self { dynamo }
+    }
+
+    /// Stores posts; of two with the same name the later line counts. Returns how many are stored.
+    ///
+    /// # Errors
+    /// [`DynamoError`]: some may be stored; storing them again changes nothing.
+    pub async fn import(
+        &self,
+        tenant: TenantCtx,
+        creator: CreatorId,
+        posts: Vec<Post>,
+    ) -> Result<usize, DynamoError> {
+        let pk = partition(tenant, creator);
+        let by_key: BTreeMap<String, Post> = posts.into_iter().map(|post| (sort_key(&post), post)).collect();
+        let writes: Vec<Write> = by_key
+            .into_iter()
+            .map(|(sk, post)| Write::put(Key::tenant(pk.clone(), sk), &Stored { post }))
+            .collect::<Result<_, _>>()?;
+        let count = writes.len();
+        self.dynamo.put_all(writes).await?;
+        Ok(count)
+    }
+
+    /// One page, oldest first.
+    ///
+    /// # Errors
+    /// [`DynamoError`]
+    pub async fn page(
+        &self,
+        tenant: TenantCtx,
+        creator: CreatorId,
+        limit: u32,
+        after: Option<String>,
+    ) -> Result<Page<Post>, DynamoError> {
+        let query = Query::tenant(partition(tenant, creator)).beginning(PREFIX).limit(limit).after(after);
+        let page = self.dynamo.page::<Stored>(&query).await?;
+        Ok(Page { items: page.items.into_iter().map(|stored| stored.post).collect(), last_sk: page.last_sk })
+    }
+
+    /// The texts of the latest posts.
+    ///
+    /// # Errors
+    /// [`DynamoError`]
+    pub async fn latest(
+        &self,
+        tenant: TenantCtx,
+        creator: CreatorId,
+        limit: u32,
+    ) -> Result<Vec<String>, DynamoError> {
+        let query = Query::tenant(partition(tenant, creator)).beginning(PREFIX).limit(limit).newest_first();
+        let page = self.dynamo.page::<Stored>(&query).await?;
+        Ok(page.items.into_iter().map(|stored| stored.post.text.into()).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(format: LineFormat, text: &str) -> Result<Read, String> {
+        read(&Lines { format, text: text.to_owned() })
+    }
+
+    #[test]
+    fn each_wrong_line_is_named_and_the_others_are_read() {
+        let good =
+            r#"{"id":"a","platform":"instagram","publishedAt":"2026-01-02T03:04:05Z","text":"Hi","likes":3}"#;
+        let text = format!("{good}\n\nnonsense\n{{\"id\":\"b\"}}\n{good}");
+        let read = lines(LineFormat::JsonLines, &text).unwrap();
+        assert_eq!(read.posts.len(), 2);
+        assert_eq!(read.failed.iter().map(|failed| failed.line).collect::<Vec<_>>(), [3, 4]);
+        assert!(read.failed[1].message.contains("platform"), "{:?}", read.failed);
+    }
+
+    #[test]
+    fn csv_has_the_same_rules_and_tells_of_broken_quotes() {
+        let text = "id,platform,publishedAt,text,likes\n\
+            a,instagram,2026-01-02T03:04:05Z,\"Hi, you\nthere\",3\n\
+            b,myspace,2026-01-02T03:04:05Z,x,\n\
+            c,x,2026-01-02T03:04:05Z,x,many\n\
+            d,x,2026-01-02T03:04:05Z\n\
+            e,x,2026-01-02T03:04:05Z,last,\n";
+        let read = lines(LineFormat::Csv, text).unwrap();
+        assert_eq!(read.posts.iter().map(|post| &*post.id).collect::<Vec<_>>(), ["a", "e"]);
+        assert_eq!(&*read.posts[0].text, "Hi, you\nthere");
+        assert_eq!(read.failed.iter().map(|failed| failed.line).collect::<Vec<_>>(), [4, 5, 6]);
+        assert!(read.failed[2].message.contains("3 fields"), "{:?}", read.failed);
+        let open =
+            lines(LineFormat::Csv, "id,platform,publishedAt,text\na,x,2026-01-02T03:04:05Z,\"never closed\n")
+                .unwrap();
+        assert_eq!(open.posts.len() + open.failed.len(), 1);
+        assert!(lines(LineFormat::Csv, "id,text\na,b").unwrap_err().contains("`platform`"));
+        assert_eq!(lines(LineFormat::Csv, "id,platform,publishedAt,text\n").unwrap().posts.len(), 0);
+    }
+
+    #[test]
+    fn a_post_keeps_its_place_when_it_is_imported_again() {
+        let post = |text: &str| -> Post {
+            serde_json::from_value(serde_json::json!({
+                "id": "a", "platform": "x", "publishedAt": "2026-01-02T03:04:05Z", "text": text,
+            }))
+            .unwrap()
+        };
+        assert_eq!(sort_key(&post("one")), sort_key(&post("two")));
+    }
+}
