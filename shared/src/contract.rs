@@ -73,6 +73,7 @@ pub fn operations() -> Vec<openapi::Operation> {
         Op::of::<posts::ListPosts>(),
         Op::of::<posts::ImportPosts>(),
         Op::of::<content_ideas::Generate>(),
+        Op::of::<content_ideas::IdeasTool>(),
         Op::of::<messages::WriteMessages>(),
         Op::of::<usage::GetUsage>(),
         Op::of::<health::Live>(),
@@ -84,7 +85,7 @@ pub fn operations() -> Vec<openapi::Operation> {
 }
 
 /// The names of all operations, for what is counted by them. The last is what is none of ours.
-pub const OPERATIONS: [&str; 28] = [
+pub const OPERATIONS: [&str; 29] = [
     "signUp",
     "signIn",
     "refreshSession",
@@ -105,6 +106,7 @@ pub const OPERATIONS: [&str; 28] = [
     "listPosts",
     "importPosts",
     "generateContentIdeas",
+    "ideasTool",
     "writeMessages",
     "getUsage",
     "getHealth",
@@ -116,7 +118,8 @@ pub const OPERATIONS: [&str; 28] = [
 ];
 
 /// All functions.
-pub const FUNCTIONS: [&str; 21] = [
+pub const FUNCTIONS: [&str; 22] = [
+    "ai-tools-content-ideas",
     "ai-tools-message-generator",
     "auth-refresh",
     "auth-signin",

@@ -2,7 +2,7 @@
 //! Identical requests in flight anywhere in the fleet share one upstream call.
 
 use shared::content::{Asker, Ideas, Known};
-use shared::contract::content_ideas::{Generate, IdeaBatch, IdeaOptions};
+use shared::contract::content_ideas::{Generate, IdeaBatch};
 use shared::endpoint::{Call, Parsed, PreparedEndpoint};
 use shared::environment::{Environment, StartError};
 use shared::guard::{Ask, Caller};
@@ -15,9 +15,6 @@ use shared::tenants::posts::Posts;
 async fn main() -> Result<(), serve::Error> {
     Function::new().answers::<GenerateIdeas>().serve().await
 }
-
-/// A request for more ideas than this counts twice.
-const IDEAS_PER_CALL: u32 = 10;
 
 struct GenerateIdeas {
     ideas: Ideas,
@@ -41,20 +38,15 @@ impl PreparedEndpoint for GenerateIdeas {
     ) -> Result<(Known, Ask), Problem> {
         let caller = caller.ok_or_else(|| Problem::unauthorized("This route needs a caller."))?;
         let (known, share) = self.ideas.prepare(caller.tenant, caller.environment, &request.body).await?;
-        Ok((known, Ask { cost: weight(&request.body.options), share }))
+        Ok((known, Ask { cost: request.body.options.weight(), share }))
     }
 
     async fn handle(&self, mut call: Call<Generate>, known: Known) -> Result<Reply<IdeaBatch>, Problem> {
         let turn = call.take_turn();
         let (caller, deadline) = (call.caller()?, call.deadline);
         let (tenant, environment) = (caller.tenant, caller.environment);
-        let credits = weight(&call.body.options);
+        let credits = call.body.options.weight();
         let asker = Asker { request: call.request_id, tenant, credits, environment, deadline };
         Ok(self.ideas.generate(asker, &known, &call.body.options, turn).await?.into())
     }
-}
-
-/// What a request counts as, under limits and in credits.
-fn weight(options: &IdeaOptions) -> u64 {
-    options.count.get().div_ceil(IDEAS_PER_CALL).into()
 }

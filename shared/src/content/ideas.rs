@@ -11,7 +11,9 @@ use super::{ProfileError, Subject, prompt};
 use crate::ai::{AiError, BudgetError, Ledger, Provider, Took};
 use crate::clock::Deadline;
 use crate::coalesce::{Coalescer, Share, Turn, Worth};
-use crate::contract::content_ideas::{Dropped, Generate, IdeaBatch, IdeaData, IdeaOptions, IdeaRequest};
+use crate::contract::content_ideas::{
+    BriefRequest, Dropped, Generate, IdeaBatch, IdeaData, IdeaOptions, IdeaRequest, ProfileRef,
+};
 use crate::contract::ids::{CreatorId, RequestId};
 use crate::contract::keys::Environment;
 use crate::contract::meta::{CreditUse, DegradedReason, Usage};
@@ -68,6 +70,8 @@ pub enum Unwritten {
 pub struct Known {
     subject: Subject,
     posts: Vec<String>,
+    /// What it should be about, in free words.
+    brief: Option<String>,
 }
 
 /// The service.
@@ -118,22 +122,60 @@ impl Ideas {
         environment: Environment,
         request: &IdeaRequest,
     ) -> Result<(Known, Option<Share>), IdeaError> {
-        let known = self.known(tenant, request).await?;
-        let share = match (&self.provider, environment, Generate::ROUTE.sharing) {
+        let known = match request.profile.id {
+            Some(id) => self.known(tenant, id, &request.profile, &request.options).await?,
+            None => {
+                let subject = Subject::in_place(&request.profile, &request.options)?;
+                Known { subject, posts: Vec::new(), brief: None }
+            }
+        };
+        let share = self.share(tenant, environment, &known, &request.options);
+        Ok((known, share))
+    }
+
+    /// As [`Ideas::prepare`], for a stored creator and a brief.
+    ///
+    /// # Errors
+    /// [`IdeaError::Profile`], [`IdeaError::Creator`]
+    pub async fn prepare_brief(
+        &self,
+        tenant: TenantCtx,
+        environment: Environment,
+        request: &BriefRequest,
+    ) -> Result<(Known, Option<Share>), IdeaError> {
+        let nothing_else = ProfileRef::default();
+        let known = self.known(tenant, request.profile_id, &nothing_else, &request.options).await;
+        let mut known = known.map_err(|error| match error {
+            IdeaError::Profile(ProfileError { message, .. }) => {
+                ProfileError { pointer: "/profileId", message }.into()
+            }
+            other => other,
+        })?;
+        known.brief = request.brief.clone().map(Into::into);
+        let share = self.share(tenant, environment, &known, &request.options);
+        Ok((known, share))
+    }
+
+    fn share(
+        &self,
+        tenant: TenantCtx,
+        environment: Environment,
+        known: &Known,
+        options: &IdeaOptions,
+    ) -> Option<Share> {
+        match (&self.provider, environment, Generate::ROUTE.sharing) {
             (Provider::Models(models), Environment::Live, Sharing::On { fresh, stale, expected })
-                if !request.options.fresh =>
+                if !options.fresh =>
             {
                 // The profile itself and not its number and version: what is equal is what the model reads.
-                let read = serde_json::to_string(&(&known.subject, &request.options, &known.posts))
-                    .unwrap_or_default();
-                let tenant = tenant.id().to_string();
-                let names = models.names();
+                let read = serde_json::to_string(&(&known.subject, options, &known.posts, &known.brief));
+                let (read, tenant, names) =
+                    (read.unwrap_or_default(), tenant.id().to_string(), models.names());
                 let parts = [tenant.as_str(), Generate::ROUTE.operation, prompt::VERSION, &names, &read];
                 Some(Share::new(&parts, fresh, stale, self.coalescer.expected(expected)))
             }
             _ => None,
-        };
-        Ok((known, share))
+        }
     }
 
     /// Ideas for a request: written for it, or shared with those that are equal.
@@ -188,7 +230,7 @@ impl Ideas {
                 let lease = asker.deadline.left();
                 match self.ledger.open(asker.tenant, asker.request, asker.credits, lease).await {
                     Ok(reservation) => {
-                        let call = prompt::call(subject, options, count);
+                        let call = prompt::call(subject, options, known.brief.as_deref(), count);
                         let deadline = Deadline::after(asker.deadline.left().saturating_sub(RESERVE));
                         let parse = |json: &str| prompt::parse(json, subject, options);
                         let asked = models.structured(&call, deadline, &mut took, parse).await;
@@ -210,6 +252,9 @@ impl Ideas {
                 let seed = options.seed.unwrap_or_else(|| seed_of(asker.request));
                 let composed = self.grammar.compose(subject, options, seed, wanted + SPARE);
                 took.warnings.extend(composed.warnings);
+                if known.brief.is_some() {
+                    took.warnings.push("the builtin provider does not read briefs".to_owned());
+                }
                 (composed.ideas, None, Some(reason))
             }
         };
@@ -237,15 +282,17 @@ impl Ideas {
         }
     }
 
-    async fn known(&self, tenant: TenantCtx, request: &IdeaRequest) -> Result<Known, IdeaError> {
-        let Some(id) = request.profile.id else {
-            let subject = Subject::in_place(&request.profile, &request.options)?;
-            return Ok(Known { subject, posts: Vec::new() });
-        };
+    async fn known(
+        &self,
+        tenant: TenantCtx,
+        id: CreatorId,
+        profile: &ProfileRef,
+        options: &IdeaOptions,
+    ) -> Result<Known, IdeaError> {
         let (creator, posts) =
             tokio::join!(self.creator(tenant, id), self.posts.latest(tenant, id, POSTS_MAX));
-        let subject = Subject::stored(&creator?, &request.profile, &request.options)?;
-        Ok(Known { subject, posts: posts.map_err(CreatorError::Dynamo)? })
+        let subject = Subject::stored(&creator?, profile, options)?;
+        Ok(Known { subject, posts: posts.map_err(CreatorError::Dynamo)?, brief: None })
     }
 
     async fn creator(

@@ -52,6 +52,37 @@ impl Contract for Generate {
     type Reply = IdeaBatch;
 }
 
+/// `POST /api/ai-assistant/tools/content-ideas`
+pub struct IdeasTool;
+
+impl Contract for IdeasTool {
+    const ROUTE: Route = Route {
+        function: "ai-tools-content-ideas",
+        path: "/api/ai-assistant/tools/content-ideas",
+        operation: "ideasTool",
+        summary: "Ideas for a stored creator from a brief in free words. Drafts: a person posts.",
+        ..Generate::ROUTE
+    };
+    type Path = Nothing;
+    type Query = Nothing;
+    type Body = BriefRequest;
+    type Reply = IdeaBatch;
+}
+
+/// For which creator, and what in free words.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BriefRequest {
+    /// A creator of the tenant.
+    pub profile_id: CreatorId,
+    /// What it should be about.
+    #[serde(default)]
+    pub brief: Option<Text<1, 500>>,
+    /// What is wanted.
+    #[serde(default)]
+    pub options: IdeaOptions,
+}
+
 /// For whom, and what.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -121,6 +152,16 @@ pub struct IdeaOptions {
     pub fresh: bool,
     /// Whether the builtin provider may answer where a model cannot. Otherwise: 503.
     pub allow_degraded: bool,
+}
+
+/// A request for more ideas than this counts twice.
+const IDEAS_PER_CALL: u32 = 10;
+
+impl IdeaOptions {
+    /// What a request counts as, under limits and in credits.
+    pub fn weight(&self) -> u64 {
+        self.count.get().div_ceil(IDEAS_PER_CALL).into()
+    }
 }
 
 impl Default for IdeaOptions {
