@@ -8,6 +8,7 @@ use crate::auth::sessions::IDLE_MAX;
 use crate::auth::signin::Issued;
 use crate::clock::Deadline;
 use crate::coalesce::{Share, Turn};
+use crate::content::Asker;
 use crate::contract::Contract;
 use crate::contract::auth::Tokens;
 use crate::contract::ids::RequestId;
@@ -163,6 +164,16 @@ impl<C: Contract> Call<C> {
     /// 401 on a public contract.
     pub fn caller(&self) -> Result<&Caller, Problem> {
         self.admission.caller().ok_or_else(|| Problem::unauthorized("this route needs a caller"))
+    }
+
+    /// Who asks for content, and pays so many credits where a model writes it.
+    ///
+    /// # Errors
+    /// 401 on a public contract.
+    pub fn asker(&self, credits: u64) -> Result<Asker, Problem> {
+        let caller = self.caller()?;
+        let (tenant, environment) = (caller.tenant, caller.environment);
+        Ok(Asker { request: self.request_id, tenant, credits, environment, deadline: self.deadline })
     }
 
     /// The address of the client.

@@ -14,6 +14,7 @@ use crate::auth::sessions::Sessions;
 use crate::auth::signin::SignIn;
 use crate::breaker::{self, Breaker, Breakers};
 use crate::coalesce::Coalescer;
+use crate::content::Ideas;
 use crate::contract::Dependency;
 use crate::dynamo::Dynamo;
 use crate::gate::Gate;
@@ -22,9 +23,11 @@ use crate::outbound::OutboundError;
 use crate::redis::{Redis, RedisError};
 use crate::secrets::{self, Secrets, SecretsError};
 use crate::settings::{AiSettings, Settings, SettingsError};
+use crate::tenants::creators::Creators;
 use crate::tenants::credits::{Credits, DailyStop};
 use crate::tenants::cursor::Cursors;
 use crate::tenants::plans::Plans;
+use crate::tenants::posts::Posts;
 
 /// Why an environment cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -273,6 +276,17 @@ impl Environment {
         let first = settings.ai.iter().map(|ai| (Dependency::Ai, ai));
         let second = settings.ai_fallback.iter().map(|ai| (Dependency::AiFallback, ai));
         Ok(first.chain(second).collect())
+    }
+
+    /// The ideas.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn ideas(&self) -> Result<Ideas, StartError> {
+        let dynamo = self.dynamo().await?;
+        let (creators, posts) = (Creators::new(dynamo.clone()), Posts::new(dynamo));
+        let (coalescer, ledger) = (self.coalescer().await?, self.ledger().await?);
+        Ok(Ideas::new(self.provider().await?, creators, posts, coalescer, ledger))
     }
 
     /// Who pays for models.

@@ -1,14 +1,12 @@
 //! `POST /api/ai-assistant/tools/content-ideas`: ideas for a stored creator from a brief in free words.
 
-use shared::content::{Asker, Ideas, Known};
+use shared::content::{Ideas, Known};
 use shared::contract::content_ideas::{IdeaBatch, IdeasTool};
 use shared::endpoint::{Call, Parsed, PreparedEndpoint};
 use shared::environment::{Environment, StartError};
 use shared::guard::{Ask, Caller};
 use shared::http::{Problem, Reply};
 use shared::serve::{self, Function};
-use shared::tenants::creators::Creators;
-use shared::tenants::posts::Posts;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), serve::Error> {
@@ -24,10 +22,7 @@ impl PreparedEndpoint for Brief {
     type Prepared = Known;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        let dynamo = environment.dynamo().await?;
-        let (creators, posts) = (Creators::new(dynamo.clone()), Posts::new(dynamo));
-        let (coalescer, ledger) = (environment.coalescer().await?, environment.ledger().await?);
-        Ok(Self { ideas: Ideas::new(environment.provider().await?, creators, posts, coalescer, ledger) })
+        Ok(Self { ideas: environment.ideas().await? })
     }
 
     async fn prepare(
@@ -43,10 +38,7 @@ impl PreparedEndpoint for Brief {
 
     async fn handle(&self, mut call: Call<IdeasTool>, known: Known) -> Result<Reply<IdeaBatch>, Problem> {
         let turn = call.take_turn();
-        let (caller, deadline) = (call.caller()?, call.deadline);
-        let (tenant, environment) = (caller.tenant, caller.environment);
-        let credits = call.body.options.weight();
-        let asker = Asker { request: call.request_id, tenant, credits, environment, deadline };
+        let asker = call.asker(call.body.options.weight())?;
         Ok(self.ideas.generate(asker, &known, &call.body.options, turn).await?.into())
     }
 }

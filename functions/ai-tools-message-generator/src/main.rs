@@ -1,6 +1,6 @@
 //! `POST /api/ai-assistant/tools/message-generator`: messages to fans from a template, checked. Drafts.
 
-use shared::content::{Asker, Messages};
+use shared::content::Messages;
 use shared::contract::messages::{MessageBatch, MessageRequest, Mode, WriteMessages};
 use shared::endpoint::{Call, Parsed, PreparedEndpoint};
 use shared::environment::{Environment, StartError};
@@ -35,10 +35,7 @@ impl PreparedEndpoint for Write {
     }
 
     async fn handle(&self, call: Call<WriteMessages>, (): ()) -> Result<Reply<MessageBatch>, Problem> {
-        let (caller, deadline) = (call.caller()?, call.deadline);
-        let (tenant, environment) = (caller.tenant, caller.environment);
-        let credits = weight(&call.body);
-        let asker = Asker { request: call.request_id, tenant, credits, environment, deadline };
+        let asker = call.asker(weight(&call.body))?;
         Ok(self.0.write(asker, &call.body).await?.into())
     }
 }
