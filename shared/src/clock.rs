@@ -28,6 +28,11 @@ impl Millis {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
+    /// The month of the year in UTC, from 1.
+    pub fn month_number(self) -> u8 {
+        self.month().get(5..).and_then(|number| number.parse().ok()).unwrap_or(1)
+    }
+
     /// Whole seconds since the epoch.
     pub const fn secs(self) -> u64 {
         self.0 / 1000

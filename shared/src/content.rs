@@ -2,6 +2,7 @@
 
 pub mod builtin;
 mod ideas;
+mod kept;
 mod messages;
 mod novelty;
 mod platform;

@@ -5,10 +5,13 @@
 
 pub mod auth;
 pub mod bounded;
+pub mod consumer;
 pub mod content_ideas;
 pub mod creators;
+pub mod generations;
 pub mod health;
 pub mod ids;
+pub mod jobs;
 pub mod keys;
 pub mod messages;
 pub mod meta;
@@ -75,6 +78,10 @@ pub fn operations() -> Vec<openapi::Operation> {
         Op::of::<content_ideas::Generate>(),
         Op::of::<content_ideas::IdeasTool>(),
         Op::of::<messages::WriteMessages>(),
+        Op::of::<jobs::GetJob>(),
+        Op::of::<generations::ListGenerations>(),
+        Op::of::<generations::GetGeneration>(),
+        Op::of::<generations::ReviewGeneration>(),
         Op::of::<usage::GetUsage>(),
         Op::of::<health::Live>(),
         Op::of::<health::Ready>(),
@@ -85,7 +92,7 @@ pub fn operations() -> Vec<openapi::Operation> {
 }
 
 /// The names of all operations, for what is counted by them. The last is what is none of ours.
-pub const OPERATIONS: [&str; 29] = [
+pub const OPERATIONS: [&str; 33] = [
     "signUp",
     "signIn",
     "refreshSession",
@@ -108,6 +115,10 @@ pub const OPERATIONS: [&str; 29] = [
     "generateContentIdeas",
     "ideasTool",
     "writeMessages",
+    "getJob",
+    "listGenerations",
+    "getGeneration",
+    "reviewGeneration",
     "getUsage",
     "getHealth",
     "getReadiness",
@@ -118,7 +129,7 @@ pub const OPERATIONS: [&str; 29] = [
 ];
 
 /// All functions.
-pub const FUNCTIONS: [&str; 22] = [
+pub const FUNCTIONS: [&str; 26] = [
     "ai-tools-content-ideas",
     "ai-tools-message-generator",
     "auth-refresh",
@@ -129,8 +140,12 @@ pub const FUNCTIONS: [&str; 22] = [
     "content-ideas-generate",
     "creators",
     "creators-id",
+    "generation-worker",
+    "generations",
+    "generations-id",
     "health",
     "health-ready",
+    "jobs-id",
     "keys",
     "keys-id",
     "keys-rotate",

@@ -11,7 +11,7 @@ use crate::coalesce::{Share, Turn};
 use crate::content::Asker;
 use crate::contract::Contract;
 use crate::contract::auth::Tokens;
-use crate::contract::ids::RequestId;
+use crate::contract::ids::{GenerationId, RequestId};
 use crate::contract::page::{Page, PageQuery};
 use crate::dynamo;
 use crate::environment::{Environment, StartError};
@@ -108,6 +108,8 @@ pub struct Parsed<C: Contract> {
     pub body: C::Body,
     /// When the answer must be on its way.
     pub deadline: Deadline,
+    /// Whether the caller would rather have a job than wait.
+    pub prefers_job: bool,
 }
 
 impl<C: Contract> Parsed<C> {
@@ -121,6 +123,7 @@ impl<C: Contract> Parsed<C> {
             query: incoming.query::<C::Query>()?,
             body: incoming.read::<C::Body>(&C::ROUTE)?,
             deadline: incoming.deadline,
+            prefers_job: incoming.prefers("respond-async"),
         })
     }
 }
@@ -137,6 +140,8 @@ pub struct Call<C: Contract> {
     pub request_id: RequestId,
     /// When the answer must be on its way.
     pub deadline: Deadline,
+    /// Whether the caller would rather have a job than wait.
+    pub prefers_job: bool,
     incoming: Arc<Incoming>,
     admission: Admission,
 }
@@ -144,8 +149,9 @@ pub struct Call<C: Contract> {
 impl<C: Contract> Call<C> {
     /// Of a request that was read and admitted.
     pub(crate) fn new(parsed: Parsed<C>, incoming: Arc<Incoming>, admission: Admission) -> Self {
-        let Parsed { path, query, body, deadline } = parsed;
-        Self { path, query, body, request_id: incoming.request_id, deadline, incoming, admission }
+        let Parsed { path, query, body, deadline, prefers_job } = parsed;
+        let request_id = incoming.request_id;
+        Self { path, query, body, request_id, deadline, prefers_job, incoming, admission }
     }
 
     /// For the identifier of what the call creates: the same at every attempt of an idempotent request.
@@ -173,7 +179,10 @@ impl<C: Contract> Call<C> {
     pub fn asker(&self, credits: u64) -> Result<Asker, Problem> {
         let caller = self.caller()?;
         let (tenant, environment) = (caller.tenant, caller.environment);
-        Ok(Asker { request: self.request_id, tenant, credits, environment, deadline: self.deadline })
+        let generation =
+            self.seed().map_or_else(GenerationId::generate, |seed| GenerationId::from_bytes(seed.0));
+        let (request, deadline) = (self.request_id, self.deadline);
+        Ok(Asker { request, generation, tenant, credits, environment, deadline })
     }
 
     /// The address of the client.

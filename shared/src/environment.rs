@@ -14,7 +14,7 @@ use crate::auth::sessions::Sessions;
 use crate::auth::signin::SignIn;
 use crate::breaker::{self, Breaker, Breakers};
 use crate::coalesce::Coalescer;
-use crate::content::Ideas;
+use crate::content::{Ideas, Messages};
 use crate::contract::Dependency;
 use crate::dynamo::Dynamo;
 use crate::gate::Gate;
@@ -26,6 +26,8 @@ use crate::settings::{AiSettings, Settings, SettingsError};
 use crate::tenants::creators::Creators;
 use crate::tenants::credits::{Credits, DailyStop};
 use crate::tenants::cursor::Cursors;
+use crate::tenants::generations::Generations;
+use crate::tenants::jobs::Jobs;
 use crate::tenants::plans::Plans;
 use crate::tenants::posts::Posts;
 
@@ -286,7 +288,32 @@ impl Environment {
         let dynamo = self.dynamo().await?;
         let (creators, posts) = (Creators::new(dynamo.clone()), Posts::new(dynamo));
         let (coalescer, ledger) = (self.coalescer().await?, self.ledger().await?);
-        Ok(Ideas::new(self.provider().await?, creators, posts, coalescer, ledger))
+        let generations = self.generations().await?;
+        Ok(Ideas::new(self.provider().await?, creators, posts, coalescer, ledger, generations))
+    }
+
+    /// The messages.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn messages(&self) -> Result<Messages, StartError> {
+        Ok(Messages::new(self.provider().await?, self.ledger().await?, self.generations().await?))
+    }
+
+    /// What was made.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn generations(&self) -> Result<Generations, StartError> {
+        Ok(Generations::new(self.dynamo().await?))
+    }
+
+    /// The jobs.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn jobs(&self) -> Result<Jobs, StartError> {
+        Ok(Jobs::new(self.dynamo().await?))
     }
 
     /// Who pays for models.

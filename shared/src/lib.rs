@@ -43,3 +43,4 @@ pub mod serve;
 pub mod settings;
 pub mod telemetry;
 pub mod tenants;
+pub mod work;

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use crate::clock::Millis;
 use crate::contract::Dependency;
+use crate::contract::generations::GenerationKind;
 use crate::contract::health::Phase;
 
 /// The upper bounds of the histograms' buckets, in seconds; one more takes the rest.
@@ -233,6 +234,11 @@ pub fn redis_commands(count: u64) {
 /// A scheduled run ended.
 pub fn schedule_run(schedule: &'static str, ended: Ended) {
     add(families::SCHEDULE_RUNS, &[families::index(Set::Schedule, schedule), ended as usize], 0, 1);
+}
+
+/// A job ended.
+pub fn job(kind: GenerationKind, ended: Ended) {
+    add(families::JOBS, &[kind as usize, ended as usize], 0, 1);
 }
 
 /// The server told its time.

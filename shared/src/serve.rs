@@ -1,9 +1,11 @@
 //! Cold start, then one request from top to bottom.
 
+mod consume;
 mod log;
 mod schedule;
 mod shutdown;
 
+pub use consume::on_stream;
 pub use schedule::on_schedule;
 
 use std::convert::Infallible;

@@ -7,6 +7,8 @@
 pub mod creators;
 pub mod credits;
 pub mod cursor;
+pub mod generations;
+pub mod jobs;
 pub mod plans;
 pub mod posts;
 pub mod records;
@@ -28,6 +30,11 @@ impl TenantCtx {
     /// For the guard, once it knows that the caller belongs to the tenant; for `auth`, which opens tenants.
     pub(crate) const fn admitted(id: TenantId) -> Self {
         Self { id }
+    }
+
+    /// For a consumer of the table's stream, which has no caller: the item itself names its tenant.
+    pub(crate) fn of_partition(pk: &str) -> Option<Self> {
+        pk.strip_prefix("T#")?.split('#').next()?.parse().ok().map(Self::admitted)
     }
 
     /// Which tenant.

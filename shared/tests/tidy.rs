@@ -5,8 +5,9 @@
 use std::path::{Path, PathBuf};
 
 /// The floors of `shared`, from the top. A module imports from its own floor and those below.
-const FLOORS: [&[&str]; 16] = [
+const FLOORS: [&[&str]; 17] = [
     &["serve"],
+    &["work"],
     &["endpoint"],
     &["guard"],
     &["http"],

@@ -7,6 +7,8 @@ use shared::environment::{Environment, StartError};
 use shared::guard::{Ask, Caller};
 use shared::http::{Problem, Reply};
 use shared::serve::{self, Function};
+use shared::tenants::jobs::{Jobs, Task};
+use shared::work;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), serve::Error> {
@@ -15,6 +17,7 @@ async fn main() -> Result<(), serve::Error> {
 
 struct Brief {
     ideas: Ideas,
+    jobs: Jobs,
 }
 
 impl PreparedEndpoint for Brief {
@@ -22,7 +25,7 @@ impl PreparedEndpoint for Brief {
     type Prepared = Known;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self { ideas: environment.ideas().await? })
+        Ok(Self { ideas: environment.ideas().await?, jobs: environment.jobs().await? })
     }
 
     async fn prepare(
@@ -33,10 +36,14 @@ impl PreparedEndpoint for Brief {
         let caller = caller.ok_or_else(|| Problem::unauthorized("This route needs a caller."))?;
         let (known, share) =
             self.ideas.prepare_brief(caller.tenant, caller.environment, &request.body).await?;
+        let share = share.filter(|_| !request.prefers_job && !request.body.options.is_long());
         Ok((known, Ask { cost: request.body.options.weight(), share }))
     }
 
     async fn handle(&self, mut call: Call<IdeasTool>, known: Known) -> Result<Reply<IdeaBatch>, Problem> {
+        if call.prefers_job || call.body.options.is_long() {
+            return work::queue(&self.jobs, &call, &Task::Brief(call.body.clone())).await;
+        }
         let turn = call.take_turn();
         let asker = call.asker(call.body.options.weight())?;
         Ok(self.ideas.generate(asker, &known, &call.body.options, turn).await?.into())

@@ -186,6 +186,14 @@ pub const ROWS: [(&str, &[Panel]); 4] = [
                 )],
             },
             Panel {
+                title: "Jobs that ended",
+                unit: "short",
+                queries: &[(
+                    "{{kind}} {{ended}}",
+                    "sum by (kind, ended) (increase(huntaze_jobs_total[$__rate_interval]))",
+                )],
+            },
+            Panel {
                 title: "Environments, and snapshots that failed",
                 unit: "short",
                 queries: &[

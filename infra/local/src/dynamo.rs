@@ -98,6 +98,11 @@ impl Dynamo {
         self.door.requests.load(Ordering::Relaxed)
     }
 
+    /// The database, for the stream that follows it.
+    pub(crate) fn database(&self) -> Database {
+        self.door.database.clone()
+    }
+
     /// Every item of a table, for tests that look behind the API.
     ///
     /// # Errors

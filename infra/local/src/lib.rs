@@ -20,6 +20,7 @@ pub mod permissions;
 pub mod redis_server;
 pub mod secrets;
 pub mod stack;
+pub mod stream;
 pub mod template;
 pub mod upstash;
 pub mod watch;

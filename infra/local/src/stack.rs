@@ -14,6 +14,7 @@ use crate::gateway::{Gateway, Pools};
 use crate::lambda::{Host, Pool, binaries, certificates};
 use crate::redis_server::RedisServer;
 use crate::secrets::{self, Secrets};
+use crate::stream::Follower;
 use crate::template::Template;
 use crate::upstash::Upstash;
 use crate::wire::Wire;
@@ -59,6 +60,7 @@ pub struct Stack {
     pub template: Template,
     /// What every function is given beside its own variables.
     pub host: Arc<Host>,
+    _follower: Follower,
     _temporary: TempDir,
 }
 
@@ -101,6 +103,9 @@ impl Stack {
             .map(|function| (function.name.clone(), Arc::new(Pool::new(function.clone(), Arc::clone(&host)))))
             .collect();
         let gateway = Gateway::start(functions.clone(), options.port).await?;
+        let followed =
+            template.tables.get("TenantTable").map(|table| table.name.as_str()).unwrap_or_default();
+        let follower = Follower::start(dynamo.database(), followed, functions.values())?;
         Ok(Self {
             gateway,
             functions,
@@ -114,6 +119,7 @@ impl Stack {
             secret_id,
             template,
             host,
+            _follower: follower,
             _temporary: temporary,
         })
     }

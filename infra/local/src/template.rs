@@ -36,8 +36,21 @@ pub struct Function {
     pub routes: Vec<Route>,
     /// Its schedules.
     pub schedules: Vec<String>,
+    /// What of the stream of the tenants' table starts it.
+    pub stream: Option<Stream>,
     /// What it may do.
     pub permissions: Vec<Permission>,
+}
+
+/// How a stream starts a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stream {
+    /// A change that fits any of these patterns.
+    pub filters: Vec<serde_json::Value>,
+    /// So many changes at a time.
+    pub batch: usize,
+    /// How often a batch that failed is tried again.
+    pub retries: u32,
 }
 
 /// A route of the HTTP API.
@@ -157,6 +170,25 @@ fn items(value: Option<&Value>) -> impl Iterator<Item = &Value> {
     value.and_then(Value::as_sequence).into_iter().flatten()
 }
 
+fn stream_of(logical: &str, event: &Value) -> Result<Stream, LocalError> {
+    let properties = event.get("Properties").unwrap_or(&Value::Null);
+    let number = |name: &str| {
+        let number = properties.get(name).and_then(Value::as_u64);
+        number.ok_or_else(|| malformed(format!("the stream of {logical} has no {name}")))
+    };
+    let filters = items(properties.get("FilterCriteria").and_then(|criteria| criteria.get("Filters")));
+    let pattern = |filter: &Value| {
+        let text = filter.get("Pattern").map(scalar).unwrap_or_default();
+        serde_json::from_str(&text)
+            .map_err(|error| malformed(format!("a filter of {logical} is no JSON: {error}")))
+    };
+    Ok(Stream {
+        filters: filters.map(pattern).collect::<Result<_, _>>()?,
+        batch: usize::try_from(number("BatchSize")?).unwrap_or(1),
+        retries: u32::try_from(number("MaximumRetryAttempts")?).unwrap_or(u32::MAX),
+    })
+}
+
 impl Resolver {
     /// A text with `!Ref`, `!Sub` and `!GetAtt ... .Arn` resolved. An ARN is the bare name here.
     fn text(&self, value: &Value) -> Result<String, LocalError> {
@@ -210,7 +242,7 @@ impl Resolver {
                 variables.insert(name.to_owned(), self.text(value)?);
             }
         }
-        let (mut routes, mut schedules) = (Vec::new(), Vec::new());
+        let (mut routes, mut schedules, mut stream) = (Vec::new(), Vec::new(), None);
         for (_, event) in entries(properties.get("Events")) {
             let property = |name: &str| event.get("Properties").and_then(|p| p.get(name)).map(scalar);
             match event.get("Type").map(scalar).unwrap_or_default().as_str() {
@@ -219,6 +251,7 @@ impl Resolver {
                     path: property("Path").unwrap_or_else(|| "$default".to_owned()),
                 }),
                 "Schedule" => schedules.push(property("Schedule").unwrap_or_default()),
+                "DynamoDB" => stream = Some(stream_of(logical, event)?),
                 other => return Err(malformed(format!("{logical} has an event of type {other}"))),
             }
         }
@@ -239,6 +272,7 @@ impl Resolver {
             variables,
             routes,
             schedules,
+            stream,
             permissions,
         })
     }

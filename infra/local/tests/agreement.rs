@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use local::template::{Template, repository};
+use shared::contract::consumer::CONSUMERS;
 use shared::contract::schedule::SCHEDULES;
 use shared::contract::{self, operations};
 
@@ -54,6 +55,19 @@ fn contract_and_template_agree_on_schedules() {
 }
 
 #[test]
+fn contract_and_template_agree_on_consumers_of_the_stream() {
+    let functions = template().functions.into_values();
+    let deployed: BTreeMap<_, _> = functions.filter_map(|f| Some((f.name, f.stream?.filters))).collect();
+    let filter = |consumer: &contract::consumer::Consumer| {
+        let keys = serde_json::json!({"SK": {"S": [{"prefix": consumer.sort_key_prefix}]}});
+        serde_json::json!({"eventName": ["INSERT"], "dynamodb": {"Keys": keys}})
+    };
+    let contracted: BTreeMap<_, _> =
+        CONSUMERS.iter().map(|consumer| (consumer.function.to_owned(), vec![filter(consumer)])).collect();
+    assert_eq!(contracted, deployed);
+}
+
+#[test]
 fn every_function_answers_the_operations_of_its_contract() {
     for operation in operations() {
         let source = repository().join("functions").join(operation.route.function).join("src/main.rs");
@@ -78,6 +92,13 @@ fn lambda_gives_every_function_more_time_than_its_deadlines() {
         let timeout_ms = functions[route.function].timeout_secs * 1000;
         assert!(timeout_ms >= route.deadline_ms + 1000, "{}: {timeout_ms} ms", route.operation);
         assert!(timeout_ms <= 29_000, "{}: the gateway gives up after 30 s", route.operation);
+    }
+    for consumer in CONSUMERS {
+        assert!(
+            functions[consumer.function].timeout_secs * 1000 > consumer.deadline_ms,
+            "{}",
+            consumer.function
+        );
     }
     for schedule in SCHEDULES {
         assert!(
@@ -168,6 +189,7 @@ fn every_function_keeps_its_logs_for_a_chosen_time_and_no_schedule_loses_an_even
     let count = |what: &str| text.matches(what).count();
     assert_eq!(count("Type: AWS::Logs::LogGroup"), count("RetentionInDays:"));
     assert_eq!(count("Type: Schedule\n"), count("DeadLetterConfig:"));
+    assert_eq!(count("Type: DynamoDB\n"), count("OnFailure:"));
 }
 
 #[test]

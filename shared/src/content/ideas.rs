@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::builtin::{self, Grammar};
+use super::kept::keep;
 use super::novelty::{History, sift};
 use super::told::Told;
 use super::{ProfileError, Subject, prompt};
@@ -14,7 +15,7 @@ use crate::coalesce::{Coalescer, Share, Turn, Worth};
 use crate::contract::content_ideas::{
     BriefRequest, Dropped, Generate, IdeaBatch, IdeaData, IdeaOptions, IdeaRequest, ProfileRef,
 };
-use crate::contract::ids::{CreatorId, RequestId};
+use crate::contract::ids::{CreatorId, GenerationId, RequestId};
 use crate::contract::keys::Environment;
 use crate::contract::meta::{CreditUse, DegradedReason, Usage};
 use crate::contract::{Contract as _, Sharing};
@@ -23,6 +24,7 @@ use crate::telemetry;
 use crate::tenants::TenantCtx;
 use crate::tenants::creators::{CreatorError, Creators};
 use crate::tenants::credits::CreditError;
+use crate::tenants::generations::Generations;
 use crate::tenants::posts::Posts;
 
 /// So many of the latest posts are compared with.
@@ -69,6 +71,7 @@ pub enum Unwritten {
 #[derive(Debug)]
 pub struct Known {
     subject: Subject,
+    creator: Option<CreatorId>,
     posts: Vec<String>,
     /// What it should be about, in free words.
     brief: Option<String>,
@@ -82,6 +85,7 @@ pub struct Ideas {
     grammar: Grammar,
     coalescer: Coalescer,
     ledger: Ledger,
+    generations: Generations,
 }
 
 /// Who asks, and until when.
@@ -89,6 +93,8 @@ pub struct Ideas {
 pub struct Asker {
     /// For `meta` and, without a seed, for variety.
     pub request: RequestId,
+    /// The name of what is made.
+    pub generation: GenerationId,
     /// Who pays.
     pub tenant: TenantCtx,
     /// What an answer of a model costs.
@@ -107,8 +113,9 @@ impl Ideas {
         posts: Posts,
         coalescer: Coalescer,
         ledger: Ledger,
+        generations: Generations,
     ) -> Self {
-        Self { provider, creators, posts, grammar: Grammar, coalescer, ledger }
+        Self { provider, creators, posts, grammar: Grammar, coalescer, ledger, generations }
     }
 
     /// What ideas are made from, and what makes the request equal to others of its tenant: only where a model
@@ -126,7 +133,7 @@ impl Ideas {
             Some(id) => self.known(tenant, id, &request.profile, &request.options).await?,
             None => {
                 let subject = Subject::in_place(&request.profile, &request.options)?;
-                Known { subject, posts: Vec::new(), brief: None }
+                Known { subject, creator: None, posts: Vec::new(), brief: None }
             }
         };
         let share = self.share(tenant, environment, &known, &request.options);
@@ -265,10 +272,12 @@ impl Ideas {
             took.warnings.push(format!("{few} of {wanted} ideas: the wish leaves no more"));
         }
         let told = Told { model, prompt: prompt::VERSION, own: builtin::VERSION, reason, took, credits };
-        Ok(IdeaBatch {
+        let mut batch = IdeaBatch {
             data: IdeaData { ideas, dropped: Dropped { near_duplicate } },
             meta: told.meta(asker.request, started),
-        })
+        };
+        keep(&self.generations, asker, known.creator, &mut batch).await;
+        Ok(batch)
     }
 
     /// What follows where nobody pays for the model.
@@ -292,7 +301,8 @@ impl Ideas {
         let (creator, posts) =
             tokio::join!(self.creator(tenant, id), self.posts.latest(tenant, id, POSTS_MAX));
         let subject = Subject::stored(&creator?, profile, options)?;
-        Ok(Known { subject, posts: posts.map_err(CreatorError::Dynamo)?, brief: None })
+        let posts = posts.map_err(CreatorError::Dynamo)?;
+        Ok(Known { subject, creator: Some(id), posts, brief: None })
     }
 
     async fn creator(

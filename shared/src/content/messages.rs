@@ -2,6 +2,7 @@
 //! which it does not even see; a rewording that loses one or adds a fact is not used.
 
 mod checks;
+mod join;
 mod render;
 
 pub use render::TemplateError;
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::ideas::{Asker, reason_of};
+use super::kept::keep;
 use super::told::Told;
 use crate::ai::{AiError, Ledger, Provider, StructuredCall, Took};
 use crate::clock::Deadline;
@@ -22,6 +24,7 @@ use crate::contract::messages::{
 };
 use crate::contract::meta::{CreditUse, DegradedReason};
 use crate::telemetry;
+use crate::tenants::generations::Generations;
 use checks::{has_tokens_of, new_facts, restricted};
 use render::{Masked, Template};
 
@@ -55,6 +58,7 @@ pub enum MessageError {
 pub struct Messages {
     provider: Provider,
     ledger: Ledger,
+    generations: Generations,
 }
 
 /// The rewordings of a text, by the text. Recipients whose texts differ only in their values share them.
@@ -74,25 +78,55 @@ struct Reworded {
 }
 
 impl Messages {
-    /// With this provider, paid from this ledger.
-    pub const fn new(provider: Provider, ledger: Ledger) -> Self {
-        Self { provider, ledger }
+    /// With this provider, paid from this ledger, kept in this store.
+    pub const fn new(provider: Provider, ledger: Ledger, generations: Generations) -> Self {
+        Self { provider, ledger, generations }
     }
 
-    /// A message for each recipient. One that cannot be written does not keep the others from being.
+    /// Whether a request can be answered at all.
     ///
     /// # Errors
     /// [`MessageError`]
-    pub async fn write(&self, asker: Asker, request: &MessageRequest) -> Result<MessageBatch, MessageError> {
-        let started = Instant::now();
+    pub fn check(request: &MessageRequest) -> Result<(), MessageError> {
         let template = Template::read(&request.template)?;
         let mut seen = HashSet::new();
         if let Some(twice) = request.recipients.iter().position(|recipient| !seen.insert(&recipient.id)) {
             return Err(MessageError::Twice(twice));
         }
-        known_to_somebody(&template, &request.recipients)?;
+        Ok(known_to_somebody(&template, &request.recipients)?)
+    }
+
+    /// A message for each recipient, kept as drafts.
+    ///
+    /// # Errors
+    /// [`MessageError`]
+    pub async fn write(&self, asker: Asker, request: &MessageRequest) -> Result<MessageBatch, MessageError> {
+        Self::check(request)?;
+        let mut batch = self.compose(asker, request, &request.recipients).await?;
+        self.keep(asker, &mut batch).await;
+        Ok(batch)
+    }
+
+    /// Keeps messages as drafts.
+    pub async fn keep(&self, asker: Asker, batch: &mut MessageBatch) {
+        keep(&self.generations, asker, None, batch).await;
+    }
+
+    /// A message for each of some recipients of a request. One that cannot be written does not keep the others from
+    /// being.
+    ///
+    /// # Errors
+    /// [`MessageError`]
+    pub async fn compose(
+        &self,
+        asker: Asker,
+        request: &MessageRequest,
+        recipients: &[Recipient],
+    ) -> Result<MessageBatch, MessageError> {
+        let started = Instant::now();
+        let template = Template::read(&request.template)?;
         let masked: Vec<Result<Masked, String>> =
-            request.recipients.iter().map(|recipient| checked(&template, recipient, request)).collect();
+            recipients.iter().map(|recipient| checked(&template, recipient, request)).collect();
         let mut took = Took { cost_micro_usd: Some(0), ..Took::default() };
         let mut credits = CreditUse::default();
         let texts: Vec<&str> = distinct(&masked);
@@ -110,7 +144,7 @@ impl Messages {
             Ok(masked) => message(recipient, masked, rewordings.get(&masked.text), &template, request),
             Err(problem) => failed(recipient, problem),
         };
-        let messages: Vec<Message> = request.recipients.iter().zip(&masked).map(write).collect();
+        let messages: Vec<Message> = recipients.iter().zip(&masked).map(write).collect();
         if model.is_some() {
             let kept =
                 messages.iter().filter(|m| m.variants.iter().any(|variant| !variant.rewritten)).count();

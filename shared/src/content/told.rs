@@ -28,6 +28,7 @@ impl Told {
         let by_model = self.model.is_some();
         Meta {
             request_id,
+            generation_id: None,
             provider: if by_model { "openai" } else { "builtin" }.to_owned(),
             model: self.model.unwrap_or_else(|| self.own.to_owned()),
             prompt_version: if by_model { self.prompt } else { self.own }.to_owned(),

@@ -36,6 +36,7 @@ const fn public(function: &'static str, path: &'static str, operation: &'static 
         idempotent: false,
         sharing: Sharing::Off,
         depends_on: &[],
+        may_queue: false,
     }
 }
 

@@ -45,6 +45,7 @@ impl Contract for Generate {
             expected: Duration::from_secs(4),
         },
         depends_on: &[Dependency::Ai, Dependency::AiFallback],
+        may_queue: true,
     };
     type Path = Nothing;
     type Query = Nothing;
@@ -70,7 +71,7 @@ impl Contract for IdeasTool {
 }
 
 /// For which creator, and what in free words.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BriefRequest {
     /// A creator of the tenant.
@@ -84,7 +85,7 @@ pub struct BriefRequest {
 }
 
 /// For whom, and what.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IdeaRequest {
     /// A creator of the tenant, or a profile in place.
@@ -95,7 +96,7 @@ pub struct IdeaRequest {
 }
 
 /// `id` alone names a stored creator; otherwise the profile stands here.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProfileRef {
     /// A creator of the tenant; then no other member may be given.
@@ -132,7 +133,7 @@ pub enum Format {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct IdeaOptions {
-    /// How many ideas.
+    /// How many ideas. More than 10 are a job.
     pub count: Whole<1, 20>,
     /// Only these formats; any where nothing is said.
     pub formats: List<Format, 0, 7>,
@@ -158,6 +159,11 @@ pub struct IdeaOptions {
 const IDEAS_PER_CALL: u32 = 10;
 
 impl IdeaOptions {
+    /// Whether a request is long enough to be a job.
+    pub fn is_long(&self) -> bool {
+        self.count.get() > IDEAS_PER_CALL
+    }
+
     /// What a request counts as, under limits and in credits.
     pub fn weight(&self) -> u64 {
         self.count.get().div_ceil(IDEAS_PER_CALL).into()

@@ -35,6 +35,7 @@ const fn route(function: &'static str, method: Method, path: &'static str, scope
         idempotent: matches!(method, Method::Post),
         sharing: Sharing::Off,
         depends_on: &[],
+        may_queue: false,
     }
 }
 

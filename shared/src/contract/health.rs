@@ -25,6 +25,7 @@ const LIVE: Route = Route {
     idempotent: false,
     sharing: Sharing::Off,
     depends_on: &[],
+    may_queue: false,
 };
 
 /// `GET /api/health`

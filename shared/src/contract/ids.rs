@@ -85,6 +85,10 @@ id!(/// An API key.
     KeyId, "key_");
 id!(/// A creator.
     CreatorId, "cr_");
+id!(/// Something that was made: ideas, messages, a turn of a conversation.
+    GenerationId, "gen_");
+id!(/// Work that takes longer than a request.
+    JobId, "job_");
 id!(/// A session: one sign-in and its refresh tokens.
     SessionId, "ses_");
 id!(/// An idea of a batch.

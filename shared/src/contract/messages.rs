@@ -41,6 +41,7 @@ impl Contract for WriteMessages {
         idempotent: true,
         sharing: Sharing::Off,
         depends_on: &[Dependency::Ai, Dependency::AiFallback],
+        may_queue: true,
     };
     type Path = Nothing;
     type Query = Nothing;
@@ -49,13 +50,13 @@ impl Contract for WriteMessages {
 }
 
 /// A template and who it is for.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MessageRequest {
     /// Text with variables in the syntax of Jinja: `Hi {{ name }}!`.
     pub template: Text<1, 2000>,
-    /// Who it is for.
-    pub recipients: List<Recipient, 1, 20>,
+    /// Who it is for. More than 20 are a job.
+    pub recipients: List<Recipient, 1, 200>,
     /// What the messages are for, and their limits.
     #[serde(default)]
     pub context: MessageContext,
@@ -67,12 +68,25 @@ pub struct MessageRequest {
     pub variants: Whole<1, 3>,
 }
 
+/// A request for more recipients than this counts twice where a model rewords.
+const RECIPIENTS_PER_CALL: usize = 10;
+
+impl MessageRequest {
+    /// What so many of its recipients count as, under limits and in credits.
+    pub fn weight(&self, recipients: usize) -> u64 {
+        match self.mode {
+            Mode::Render => 1,
+            Mode::Rewrite => recipients.div_ceil(RECIPIENTS_PER_CALL) as u64,
+        }
+    }
+}
+
 const fn one() -> Whole<1, 3> {
     Whole::clamped(1)
 }
 
 /// One who gets a message.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Recipient {
     /// The caller's own name for them; comes back with the message.
@@ -97,7 +111,7 @@ pub enum Scalar {
 }
 
 /// What messages are for, and their limits.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct MessageContext {
     /// What they are for. `retain` where nothing is said.
@@ -137,7 +151,7 @@ pub enum Mode {
 }
 
 /// The answer.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct MessageBatch {
     /// The messages.
     pub data: MessageData,
@@ -146,24 +160,28 @@ pub struct MessageBatch {
 }
 
 /// The messages.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct MessageData {
     /// One for each recipient, in their order.
     pub messages: Vec<Message>,
 }
 
 /// What became of one recipient's message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum MessageStatus {
     /// It waits for a person.
     Draft,
+    /// A person said yes. Only in `/api/generations` and later.
+    Approved,
+    /// A person said no. Likewise.
+    Discarded,
     /// It could not be written; `problem` says why.
     Failed,
 }
 
 /// A message to one recipient.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Message {
     /// As in the request.
@@ -178,7 +196,7 @@ pub struct Message {
 }
 
 /// One wording.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Variant {
     /// The text.
@@ -194,7 +212,7 @@ pub struct Variant {
 }
 
 /// What was checked. A wording that fails a check is not shown; the template's own words stand in for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Checks {
     /// Every value of the recipient stands in the text as often as in the template.

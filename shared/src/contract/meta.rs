@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ids::RequestId;
+use super::ids::{GenerationId, RequestId};
 
 /// How an answer came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -71,6 +71,9 @@ pub struct CreditUse {
 pub struct Meta {
     /// The request, as in `x-request-id`.
     pub request_id: RequestId,
+    /// Where it is kept, as `GET /api/generations/{id}` finds it; null where it is not.
+    #[serde(default)]
+    pub generation_id: Option<GenerationId>,
     /// `openai` or `builtin`.
     pub provider: String,
     /// The model that answered.

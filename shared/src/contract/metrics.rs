@@ -32,6 +32,7 @@ impl Contract for Scrape {
         idempotent: false,
         sharing: Sharing::Off,
         depends_on: &[],
+        may_queue: false,
     };
     type Path = Nothing;
     type Query = Nothing;

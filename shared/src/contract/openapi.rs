@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::jobs::Accepted;
 use super::problem::{MEDIA_TYPE, ProblemBody};
 use super::route::BODY_BYTES_MAX;
 use super::{
@@ -40,6 +41,7 @@ const DOCUMENT: Route = Route {
     idempotent: false,
     sharing: Sharing::Off,
     depends_on: &[],
+    may_queue: false,
 };
 
 /// `GET /api/openapi.json`
@@ -178,6 +180,16 @@ fn describe(operation: &Operation, received: &mut SchemaGenerator, answered: &mu
         "security": security(route.access),
         "x-deadline-ms": route.deadline_ms,
     });
+    if route.may_queue {
+        described["responses"]["202"] = json!({
+            "description": "The work is written down; `Location` says where to ask for it.",
+            "content": {"application/json": {"schema": answered.subschema_for::<Accepted>()}},
+        });
+        parameters.push(json!({
+            "name": "Prefer", "in": "header", "required": false, "schema": {"type": "string"},
+            "description": "`respond-async` for a job instead of waiting (RFC 7240).",
+        }));
+    }
     if route.idempotent {
         parameters.push(json!({
             "name": "Idempotency-Key", "in": "header", "required": false,

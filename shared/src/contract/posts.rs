@@ -34,6 +34,7 @@ const LIST: Route = Route {
     idempotent: false,
     sharing: Sharing::Off,
     depends_on: &[],
+    may_queue: false,
 };
 
 /// `GET /api/creators/{id}/posts`

@@ -45,6 +45,9 @@ impl Method {
 /// What a key or a session may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Scope {
+    /// Talk to the assistant.
+    #[serde(rename = "assistant:write")]
+    AssistantWrite,
     /// Generate content.
     #[serde(rename = "content:write")]
     ContentWrite,
@@ -54,6 +57,9 @@ pub enum Scope {
     /// Create, change and delete creators.
     #[serde(rename = "creators:write")]
     CreatorsWrite,
+    /// Read what was generated.
+    #[serde(rename = "generations:read")]
+    GenerationsRead,
     /// Create, change and revoke API keys.
     #[serde(rename = "keys:admin")]
     KeysAdmin,
@@ -67,10 +73,12 @@ pub enum Scope {
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
+        Self::AssistantWrite,
         Self::ContentWrite,
         Self::CreatorsRead,
         Self::CreatorsWrite,
+        Self::GenerationsRead,
         Self::KeysAdmin,
         Self::MessagesWrite,
         Self::UsageRead,
@@ -79,9 +87,11 @@ impl Scope {
     /// As written in requests and answers.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::AssistantWrite => "assistant:write",
             Self::ContentWrite => "content:write",
             Self::CreatorsRead => "creators:read",
             Self::CreatorsWrite => "creators:write",
+            Self::GenerationsRead => "generations:read",
             Self::KeysAdmin => "keys:admin",
             Self::MessagesWrite => "messages:write",
             Self::UsageRead => "usage:read",
@@ -109,13 +119,15 @@ impl Role {
         match self {
             Self::Owner | Self::Admin => &Scope::ALL,
             Self::Member => &[
+                Scope::AssistantWrite,
                 Scope::ContentWrite,
                 Scope::CreatorsRead,
                 Scope::CreatorsWrite,
+                Scope::GenerationsRead,
                 Scope::MessagesWrite,
                 Scope::UsageRead,
             ],
-            Self::Viewer => &[Scope::CreatorsRead, Scope::UsageRead],
+            Self::Viewer => &[Scope::CreatorsRead, Scope::GenerationsRead, Scope::UsageRead],
         }
     }
 }
@@ -314,4 +326,6 @@ pub struct Route {
     pub sharing: Sharing,
     /// What the answer depends on.
     pub depends_on: &'static [Dependency],
+    /// Whether long work is answered with 202 and a job, and any work is where `Prefer: respond-async` asks for it.
+    pub may_queue: bool,
 }

@@ -36,6 +36,7 @@ impl Contract for GetUsage {
         idempotent: false,
         sharing: Sharing::Off,
         depends_on: &[],
+        may_queue: false,
     };
     type Path = Nothing;
     type Query = UsageQuery;

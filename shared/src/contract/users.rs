@@ -33,6 +33,7 @@ const ME: Route = Route {
     idempotent: false,
     sharing: Sharing::Off,
     depends_on: &[],
+    may_queue: false,
 };
 
 /// `GET /api/users/me`

@@ -11,6 +11,8 @@ pub struct Query {
     table: Table,
     index: Option<&'static str>,
     pk: String,
+    /// The partition of the table that the items of an index query lie in.
+    table_pk: Option<String>,
     sk_prefix: Option<&'static str>,
     limit: Option<u32>,
     after_sk: Option<String>,
@@ -33,6 +35,7 @@ impl Query {
             table: Table::Tenant,
             index: None,
             pk: pk.into(),
+            table_pk: None,
             sk_prefix: None,
             limit: None,
             after_sk: None,
@@ -43,6 +46,14 @@ impl Query {
     /// A partition of its index `GSI1`. Lags behind the table by moments.
     pub fn tenant_index(pk: impl Into<String>) -> Self {
         Self { index: Some("GSI1"), ..Self::tenant(pk) }
+    }
+
+    /// All items lie in this partition of the table, under the sort keys that they have in the index. What pages of an
+    /// index need.
+    #[must_use]
+    pub fn within(mut self, table_pk: String) -> Self {
+        self.table_pk = Some(table_pk);
+        self
     }
 
     /// Only sort keys that begin so.
@@ -74,16 +85,26 @@ impl Query {
     }
 }
 
+impl Query {
+    /// Where a page that ended at this sort key goes on.
+    fn position(&self, after: &str) -> Item {
+        let pk = self.table_pk.as_ref().unwrap_or(&self.pk);
+        let mut position = Item::from([("PK".to_owned(), text(pk)), ("SK".to_owned(), text(after))]);
+        if self.index.is_some() {
+            position.insert("GSI1PK".to_owned(), text(&self.pk));
+            position.insert("GSI1SK".to_owned(), text(after));
+        }
+        position
+    }
+}
+
 impl Dynamo {
     /// One page of a query of a table.
     ///
     /// # Errors
     /// [`DynamoError`]
     pub async fn page<T: DeserializeOwned>(&self, query: &Query) -> Result<Page<T>, DynamoError> {
-        let start = query
-            .after_sk
-            .as_ref()
-            .map(|after| Item::from([("PK".to_owned(), text(&query.pk)), ("SK".to_owned(), text(after))]));
+        let start = query.after_sk.as_ref().map(|after| query.position(after));
         // One more than asked for tells whether there are more without a second, empty page.
         let wanted = query.limit.unwrap_or(PAGE_ITEMS) as usize;
         let mut found = self.query(query, wanted + 1, start).await?;

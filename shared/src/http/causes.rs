@@ -13,6 +13,7 @@ use crate::dynamo::{DynamoError, WriteError};
 use crate::redis::RedisError;
 use crate::tenants::creators::CreatorError;
 use crate::tenants::cursor::ForeignCursor;
+use crate::tenants::generations::ReviewError;
 
 impl From<DynamoError> for Problem {
     fn from(error: DynamoError) -> Self {
@@ -127,6 +128,20 @@ impl From<CreatorError> for Problem {
                 format!("The creator is at version {current} by now. Read it again and repeat the change."),
             ),
             CreatorError::Dynamo(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReviewError> for Problem {
+    fn from(error: ReviewError) -> Self {
+        match error {
+            ReviewError::NotFound => Self::not_found("generation"),
+            ReviewError::NoItem(_) => Self::invalid("/items", error.to_string()),
+            ReviewError::Decided { .. } => Self::new(
+                Kind::Conflict,
+                format!("Nothing was decided: {error}. Decisions are final; make it again to decide anew."),
+            ),
+            ReviewError::Write(error) => error.into(),
         }
     }
 }

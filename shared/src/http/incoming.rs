@@ -66,6 +66,15 @@ impl Incoming {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// Whether the client states a preference (RFC 7240).
+    pub fn prefers(&self, preference: &str) -> bool {
+        let stated = self.headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+        stated.flat_map(|value| value.split(',')).any(|stated| {
+            let name = stated.split([';', '=']).next().unwrap_or_default();
+            name.trim().eq_ignore_ascii_case(preference)
+        })
+    }
+
     /// A header as it came.
     pub(crate) fn raw_header(&self, name: &str) -> Option<&[u8]> {
         self.headers.get(name).map(HeaderValue::as_bytes)

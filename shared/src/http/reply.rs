@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use lambda_http::aws_lambda_events::encodings::Body;
 use lambda_http::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE,
+    WWW_AUTHENTICATE,
 };
 use lambda_http::http::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
 
 use super::{Kind, Problem};
-use crate::contract::ids::RequestId;
+use crate::contract::ids::{JobId, RequestId};
+use crate::contract::jobs::{Accepted, JobStatus};
 use crate::contract::problem::MEDIA_TYPE;
 use crate::contract::{Media, Route};
 use crate::idempotency::Kept;
@@ -29,6 +31,8 @@ pub struct Reply<T> {
 
 enum Content<T> {
     Value(T),
+    /// A job instead of the answer.
+    Accepted(Accepted),
     /// A document that is written already.
     Text(Cow<'static, str>),
 }
@@ -48,6 +52,13 @@ impl<T> Reply<T> {
     /// A document that was written for this call, in the contract's media type.
     pub fn written(text: impl Into<Cow<'static, str>>) -> Self {
         Self { content: Content::Text(text.into()), headers: HeaderMap::new(), status: None }
+    }
+
+    /// A job that will make the reply.
+    pub fn accepted(job_id: JobId) -> Self {
+        let accepted = Content::Accepted(Accepted { job_id, status: JobStatus::Queued });
+        let reply = Self { content: accepted, headers: HeaderMap::new(), status: Some(StatusCode::ACCEPTED) };
+        reply.header(LOCATION, &format!("/api/jobs/{job_id}")).header(RETRY_AFTER, "1")
     }
 
     /// With a cookie.
@@ -97,6 +108,10 @@ impl Rendered {
                 Some("application/json"),
                 Body::Text(serde_json::to_string(&value).map_err(Problem::internal)?),
             ),
+            (Media::Json, Content::Accepted(accepted)) => (
+                Some("application/json"),
+                Body::Text(serde_json::to_string(&accepted).map_err(Problem::internal)?),
+            ),
             (Media::Json, Content::Text(text)) => (Some("application/json"), Body::Text(text.into_owned())),
             (Media::Html, Content::Text(text)) => {
                 (Some("text/html; charset=utf-8"), Body::Text(text.into_owned()))
@@ -104,7 +119,7 @@ impl Rendered {
             (Media::Metrics, Content::Text(text)) => {
                 (Some("text/plain; version=0.0.4; charset=utf-8"), Body::Text(text.into_owned()))
             }
-            (Media::Html | Media::Metrics, Content::Value(_)) => {
+            (Media::Html | Media::Metrics, Content::Value(_) | Content::Accepted(_)) => {
                 return Err(Problem::internal("a value where a page was expected"));
             }
         };

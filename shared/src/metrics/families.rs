@@ -16,6 +16,8 @@ pub enum Set {
     Function,
     /// Schedules.
     Schedule,
+    /// What jobs make.
+    Kind,
     /// Names of limits.
     Policy,
     /// See [`LimitDecision`].
@@ -46,6 +48,7 @@ impl Set {
             Self::Class => &["2xx", "3xx", "4xx", "5xx"],
             Self::Function => &contract::FUNCTIONS,
             Self::Schedule => &schedule::NAMES,
+            Self::Kind => &["ideas", "messages", "assistant"],
             Self::Policy => &["ip", "caller", "tenant", "signin"],
             Self::LimitDecision => LimitDecision::ALL,
             Self::Breaker => &["ai", "ai_fallback"],
@@ -139,5 +142,6 @@ families! {
     REDIS_TRIPS = "redis_trips", false, [("outcome", RedisTrip)], "Trips to Redis.";
     REDIS_COMMANDS = "redis_billed_commands", false, [], "Commands that Upstash bills, inside scripts too.";
     SCHEDULE_RUNS = "schedule_runs", false, [("schedule", Schedule), ("ended", Ended)], "Runs of schedules.";
+    JOBS = "jobs", false, [("kind", Kind), ("ended", Ended)], "Jobs that ended.";
     FLUSH_FAILURES = "metrics_flush_failures", false, [], "Snapshots that could not be written at first.";
 }

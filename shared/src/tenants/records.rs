@@ -25,6 +25,12 @@ pub enum Action {
     /// A key was revoked.
     #[serde(rename = "key.revoked")]
     KeyRevoked,
+    /// Drafts were approved.
+    #[serde(rename = "drafts.approved")]
+    DraftsApproved,
+    /// Drafts were discarded.
+    #[serde(rename = "drafts.discarded")]
+    DraftsDiscarded,
     /// A creator was removed.
     #[serde(rename = "creator.deleted")]
     CreatorDeleted,

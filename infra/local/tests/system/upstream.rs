@@ -18,6 +18,8 @@ use serde_json::{Value, json};
 pub enum Behaviour {
     Ideas(usize),
     Says(&'static str),
+    /// Answers each text to be reworded with another greeting.
+    Rewords,
     Fails(u16, Value),
     CutOff,
     Declines,
@@ -61,7 +63,7 @@ async fn complete(State(model): State<Arc<Model>>, body: String) -> Response {
     let turn = model.calls.fetch_add(1, Ordering::SeqCst);
     let asked: Value = serde_json::from_str(&body).unwrap();
     let name = format!("{}-2026", asked["model"].as_str().unwrap());
-    model.seen.lock().unwrap().push(asked);
+    model.seen.lock().unwrap().push(asked.clone());
     let message = |content: Value, reason: &str| {
         let usage = json!({"prompt_tokens": 100, "completion_tokens": 50});
         let choices = json!([{"message": content, "finish_reason": reason}]);
@@ -85,6 +87,16 @@ async fn complete(State(model): State<Arc<Model>>, body: String) -> Response {
             message(json!({"content": ideas.to_string()}), "stop")
         }
         Behaviour::Says(text) => message(json!({"content": text}), "stop"),
+        Behaviour::Rewords => {
+            let wish: Value =
+                serde_json::from_str(asked["messages"][1]["content"].as_str().unwrap()).unwrap();
+            let reworded = |text: &Value| {
+                let wording = text["text"].as_str().unwrap().replacen("Hi", "Hello", 1);
+                json!({"id": text["id"], "variants": [wording]})
+            };
+            let texts: Vec<_> = wish["texts"].as_array().unwrap().iter().map(reworded).collect();
+            message(json!({"content": json!({"texts": texts}).to_string()}), "stop")
+        }
         Behaviour::CutOff => message(json!({"content": "{\"ideas\":["}), "length"),
         Behaviour::Declines => message(json!({"content": null, "refusal": "no"}), "stop"),
         Behaviour::Fails(status, body) => {

@@ -1,0 +1,17 @@
+//! Stream: does the jobs that requests have written down.
+
+use shared::contract::consumer::GENERATION_WORKER;
+use shared::serve;
+use shared::work::{Worker, job_of};
+use tokio::sync::OnceCell;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), serve::Error> {
+    let worker = OnceCell::new();
+    serve::on_stream(&GENERATION_WORKER, async |environment, partition_key, sort_key| {
+        // The filter of the stream lets only jobs through; anything else is no reason to stop it.
+        let Some((tenant, job)) = job_of(partition_key, sort_key) else { return Ok(()) };
+        Ok(worker.get_or_try_init(|| Worker::connect(environment)).await?.run(tenant, job).await?)
+    })
+    .await
+}

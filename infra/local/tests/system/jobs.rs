@@ -1,0 +1,166 @@
+//! Work that takes longer than a request: written down, done by a function that the table's stream starts, and
+//! found again.
+
+use std::time::Duration;
+
+use crate::support::{Answer, World, ideas};
+use crate::upstream::{Behaviour, world, world_with};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const MESSAGES: &str = "/api/ai-assistant/tools/message-generator";
+
+/// The job that an answer promises, once it has ended.
+async fn ended(world: &World, accepted: &Answer) -> Value {
+    let promised = accepted.ok(202);
+    assert_eq!(promised["status"], "queued");
+    let place = accepted.header("location").to_owned();
+    assert_eq!(place, format!("/api/jobs/{}", promised["jobId"].as_str().unwrap()));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    for _ in 0..100 {
+        let job = world.get(&place).await.ok(200);
+        if job["status"] == "succeeded" || job["status"] == "failed" {
+            return job;
+        }
+        assert!(job["progress"]["done"].as_u64() <= job["progress"]["total"].as_u64(), "{job}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    panic!("the job did not end: {}", world.log("generation-worker"));
+}
+
+fn fans(count: usize) -> Value {
+    let fan = |n: usize| json!({"id": format!("fan_{n}"), "vars": {"name": format!("Fan {n}")}});
+    json!({"template": "Hi {{ name }}, thank you!", "recipients": (0..count).map(fan).collect::<Vec<_>>()})
+}
+
+#[tokio::test]
+async fn more_than_ten_ideas_are_a_job_whose_result_is_what_the_route_would_have_answered() {
+    let world = World::start().await;
+    let mut wish = ideas();
+    wish["options"]["count"] = json!(15);
+    let job = ended(&world, &world.post("/api/content-ideas/generate", wish).await).await;
+    assert_eq!((&job["status"], &job["kind"]), (&json!("succeeded"), &json!("ideas")), "{job}");
+    assert_eq!(job["progress"], json!({"done": 15, "total": 15}));
+    assert_eq!(job["result"]["data"]["ideas"].as_array().unwrap().len(), 15);
+    assert_eq!(job["result"]["meta"]["provider"], "builtin");
+    assert_eq!(job["result"]["meta"]["generationId"], job["generationId"]);
+    assert!(job.get("problem").is_none());
+    assert!(world.counted("huntaze_jobs_total{kind=\"ideas\",ended=\"ok\"}").await >= 1.0);
+}
+
+#[tokio::test]
+async fn whoever_would_rather_not_wait_gets_a_job() {
+    let world = World::start().await;
+    let ask = async |preference: &str| {
+        let request = world.request(Method::POST, "/api/content-ideas/generate");
+        let request = request.header("authorization", format!("Bearer {}", world.demo.key));
+        let request = request.header("content-type", "application/json").header("prefer", preference);
+        Answer::of(request.body(ideas().to_string()).send().await.unwrap()).await
+    };
+    let job = ended(&world, &ask("wait=5, respond-async").await).await;
+    assert_eq!(job["result"]["data"]["ideas"].as_array().unwrap().len(), 3, "{job}");
+    ask("respond-asynchronously").await.ok(200);
+}
+
+#[tokio::test]
+async fn a_job_of_many_recipients_writes_each_of_them_once_and_in_order() {
+    let world = World::start().await;
+    let job = ended(&world, &world.post(MESSAGES, fans(45)).await).await;
+    assert_eq!(job["progress"], json!({"done": 45, "total": 45}), "{job}");
+    let messages = job["result"]["data"]["messages"].as_array().unwrap();
+    assert_eq!(messages.len(), 45);
+    for (n, message) in messages.iter().enumerate() {
+        assert_eq!(message["recipientId"], format!("fan_{n}"));
+        assert_eq!(message["variants"][0]["text"], format!("Hi Fan {n}, thank you!"));
+    }
+}
+
+#[tokio::test]
+async fn a_job_whose_worker_was_killed_goes_on_where_it_stopped_and_pays_nothing_twice() {
+    let (world, model) = world(vec![Behaviour::Rewords, Behaviour::Hangs, Behaviour::Rewords]).await;
+    let mut wish = fans(45);
+    wish["mode"] = json!("rewrite");
+    let accepted = world.post(MESSAGES, wish).await;
+    // The first part is written, the second hangs: there it is killed.
+    while model.calls() < 2 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    world.kill_busy("generation-worker").await;
+    let job = ended(&world, &accepted).await;
+    assert_eq!(job["status"], "succeeded", "{job}");
+    assert_eq!(job["result"]["data"]["messages"].as_array().unwrap().len(), 45);
+    assert_eq!(model.calls(), 4, "first part, killed, second part, third part");
+    // Two parts of 20 and one of 5: two, two and one credit.
+    assert_eq!(job["result"]["meta"]["credits"]["used"], 5, "{job}");
+}
+
+#[tokio::test]
+async fn one_idempotency_key_is_one_job() {
+    let world = World::start().await;
+    let one = world.post_once(MESSAGES, "the-same", &fans(21)).await;
+    let two = world.post_once(MESSAGES, "the-same", &fans(21)).await;
+    assert_eq!(one.ok(202)["jobId"], two.ok(202)["jobId"]);
+    assert_eq!(two.header("idempotency-replayed"), "true");
+    ended(&world, &one).await;
+}
+
+#[tokio::test]
+async fn a_job_that_cannot_be_done_says_why_after_a_few_attempts() {
+    let (world, model) = world(vec![Behaviour::Fails(401, json!({}))]).await;
+    let mut wish = ideas();
+    wish["options"] = json!({"count": 12, "allowDegraded": false});
+    let job = ended(&world, &world.post("/api/content-ideas/generate", wish).await).await;
+    assert_eq!(
+        (&job["status"], &job["problem"]["code"]),
+        (&json!("failed"), &json!("ai_unavailable")),
+        "{job}"
+    );
+    assert!(job.get("result").is_none());
+    assert_eq!(model.calls(), 3, "one call an attempt");
+}
+
+#[tokio::test]
+async fn what_a_job_could_never_do_is_refused_at_once() {
+    let world = World::start().await;
+    let unknown = world.post(MESSAGES, {
+        let mut wish = fans(30);
+        wish["template"] = json!("Hi {{ nickname }}");
+        wish
+    });
+    unknown.await.problem(400, "invalid_request");
+    world.post(MESSAGES, fans(201)).await.problem(400, "invalid_request");
+    world.post(MESSAGES, fans(10_000)).await.problem(413, "payload_too_large");
+    let mut nameless = fans(25);
+    nameless["recipients"][7] = json!({"vars": {"name": "Ana"}});
+    let problem = world.post(MESSAGES, nameless).await.problem(400, "invalid_request");
+    assert_eq!(problem["fields"][0]["pointer"], "/recipients/7", "{problem}");
+}
+
+#[tokio::test]
+async fn a_job_is_shown_to_its_tenant_and_to_keys_that_could_have_asked_for_it() {
+    let world = World::start().await;
+    let accepted = world.post(MESSAGES, fans(21)).await;
+    ended(&world, &accepted).await;
+    let place = accepted.header("location").to_owned();
+    let other = world.other_tenant().await;
+    world.call(Method::GET, &place, &other.key, Value::Null).await.problem(404, "not_found");
+    world.get("/api/jobs/job_1").await.problem(404, "not_found");
+    let ideas_only = world.key(&["content:write"], "live").await;
+    world.call(Method::GET, &place, &ideas_only, Value::Null).await.problem(403, "forbidden");
+    for scope in ["messages:write", "generations:read"] {
+        let key = world.key(&[scope], "live").await;
+        world.call(Method::GET, &place, &key, Value::Null).await.ok(200);
+    }
+}
+
+#[tokio::test]
+async fn a_test_key_gets_its_job_done_without_a_model() {
+    let (world, model) = world_with(vec![Behaviour::Ideas(3)], Vec::new()).await;
+    let key = world.key(&["content:write"], "test").await;
+    let mut wish = ideas();
+    wish["options"]["count"] = json!(11);
+    let accepted = world.call(Method::POST, "/api/content-ideas/generate", &key, wish).await;
+    let job = ended(&world, &accepted).await;
+    assert_eq!(job["result"]["meta"]["degradedReason"], "sandbox", "{job}");
+    assert_eq!(model.calls(), 0);
+}

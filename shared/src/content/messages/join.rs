@@ -1,0 +1,38 @@
+use crate::contract::messages::{MessageBatch, MessageData};
+use crate::contract::meta::{Generation, Meta};
+
+impl MessageBatch {
+    /// Parts of one job as one answer; nothing of nothing.
+    pub fn join(parts: Vec<Self>) -> Option<Self> {
+        parts.into_iter().reduce(|mut whole, part| {
+            let MessageData { messages } = part.data;
+            whole.data.messages.extend(messages);
+            add(&mut whole.meta, part.meta);
+            whole
+        })
+    }
+}
+
+/// What was used adds up; who wrote it is the model, where one wrote any part.
+fn add(whole: &mut Meta, part: Meta) {
+    if part.ai_generated && !whole.ai_generated {
+        (whole.provider, whole.model, whole.prompt_version) =
+            (part.provider, part.model, part.prompt_version);
+        (whole.ai_generated, whole.generation) = (true, Generation::Llm);
+    }
+    whole.degraded |= part.degraded;
+    whole.degraded_reason = whole.degraded_reason.or(part.degraded_reason);
+    whole.attempts += part.attempts;
+    whole.usage.input_tokens += part.usage.input_tokens;
+    whole.usage.output_tokens += part.usage.output_tokens;
+    let costs = whole.usage.cost_micro_usd.zip(part.usage.cost_micro_usd);
+    whole.usage.cost_micro_usd = costs.map(|(sum, cost)| sum + cost);
+    whole.credits.used += part.credits.used;
+    whole.credits.remaining = part.credits.remaining.or(whole.credits.remaining);
+    whole.latency_ms += part.latency_ms;
+    for warning in part.warnings {
+        if !whole.warnings.contains(&warning) {
+            whole.warnings.push(warning);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Work that takes longer than a request: how a request becomes a job, and how a job is done.
+
+use std::time::Duration;
+
+use crate::clock::Deadline;
+use crate::coalesce::Turn;
+use crate::content::{Asker, Ideas, Messages};
+use crate::contract::Contract;
+use crate::contract::ids::{GenerationId, JobId, RequestId};
+use crate::contract::messages::{MessageBatch, MessageRequest};
+use crate::dynamo::{DynamoError, WriteError};
+use crate::endpoint::Call;
+use crate::environment::{Environment, StartError};
+use crate::http::{Problem, Reply};
+use crate::metrics::{self, Ended};
+use crate::tenants::TenantCtx;
+use crate::tenants::generations::Generations;
+use crate::tenants::jobs::{Claimed, Job, Jobs, Outcome, Task};
+
+/// A request for more recipients is a job, and this many of a job's are written at a time.
+pub const RECIPIENTS_AT_ONCE: usize = 20;
+
+/// A run holds its job for so long, and renews that while it goes on.
+const LEASE: Duration = Duration::from_secs(15);
+const RENEW_EVERY: Duration = Duration::from_secs(5);
+/// A run that finds its job taken waits for the lease to end so often.
+const WAITS_MAX: u32 = 3;
+/// A job whose problem may pass is begun so often.
+const ATTEMPTS_MAX: u32 = 3;
+/// What one part has.
+const PART_WITHIN: Duration = Duration::from_secs(60);
+
+/// Answers a call with a job that will do it.
+///
+/// # Errors
+/// [`Problem`] where it cannot be written down.
+pub async fn queue<C: Contract>(
+    jobs: &Jobs,
+    call: &Call<C>,
+    task: &Task,
+) -> Result<Reply<C::Reply>, Problem> {
+    let caller = call.caller()?;
+    let id = call.seed().map_or_else(JobId::generate, |seed| JobId::from_bytes(seed.0));
+    jobs.queue(caller.tenant, &Job::new(id, call.request_id, caller.environment, task)).await?;
+    Ok(Reply::accepted(id))
+}
+
+/// Why a run ended before its job did. The next run takes it up.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    /// Another run has it.
+    #[error("another run has this job")]
+    Busy,
+    /// A problem that may pass.
+    #[error("it may succeed later: {0}")]
+    Again(String),
+    /// The job cannot be read.
+    #[error(transparent)]
+    Dynamo(#[from] DynamoError),
+    /// The job cannot be written, or another run has taken it over.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// What doing jobs needs.
+pub struct Worker {
+    jobs: Jobs,
+    generations: Generations,
+    ideas: Ideas,
+    messages: Messages,
+}
+
+impl Worker {
+    /// With what the environment has.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self {
+            jobs: environment.jobs().await?,
+            generations: environment.generations().await?,
+            ideas: environment.ideas().await?,
+            messages: environment.messages().await?,
+        })
+    }
+
+    /// Does a job, unless it is done.
+    ///
+    /// # Errors
+    /// [`WorkError`]: the job waits for another run.
+    pub async fn run(&self, tenant: TenantCtx, id: JobId) -> Result<(), WorkError> {
+        let Some(job) = self.take(tenant, id).await? else { return Ok(()) };
+        let made = tokio::select! {
+            made = self.make(tenant, &job) => made,
+            lost = self.renew(tenant, &job) => return Err(lost.into()),
+        };
+        let outcome = match made {
+            Ok(generation) => Outcome::Made(generation),
+            Err(problem) if problem.kind.is_retryable() && job.attempts < ATTEMPTS_MAX => {
+                self.jobs.release(tenant, &job).await?;
+                return Err(WorkError::Again(problem.detail));
+            }
+            Err(problem) => {
+                tracing::info!(job = %id, code = problem.kind.code(), "a job failed");
+                Outcome::Failed(serde_json::to_string(&problem.body(job.request)).unwrap_or_default())
+            }
+        };
+        let ended = if matches!(outcome, Outcome::Made(_)) { Ended::Ok } else { Ended::Error };
+        self.jobs.finish(tenant, &job, outcome).await?;
+        metrics::job(job.kind, ended);
+        Ok(())
+    }
+
+    async fn take(&self, tenant: TenantCtx, id: JobId) -> Result<Option<Box<Job>>, WorkError> {
+        for _ in 0..WAITS_MAX {
+            match self.jobs.claim(tenant, id, LEASE).await? {
+                Claimed::Mine(job) => return Ok(Some(job)),
+                Claimed::Done => return Ok(None),
+                // It goes on elsewhere, or its environment is dead and the lease is about to end.
+                Claimed::Busy { left } => tokio::time::sleep(left).await,
+            }
+        }
+        Err(WorkError::Busy)
+    }
+
+    /// Holds the job until that fails.
+    async fn renew(&self, tenant: TenantCtx, job: &Job) -> WriteError {
+        loop {
+            tokio::time::sleep(RENEW_EVERY).await;
+            match self.jobs.renew(tenant, job, LEASE).await {
+                // A database that is busy for a moment is no reason to stop; the lease has room for another try.
+                Ok(()) | Err(WriteError::Dynamo(_)) => {}
+                Err(lost) => return lost,
+            }
+        }
+    }
+
+    async fn make(&self, tenant: TenantCtx, job: &Job) -> Result<GenerationId, Problem> {
+        if self.generations.get(tenant, job.makes()).await?.is_some() {
+            // A run made it and died before it could say so.
+            return Ok(job.makes());
+        }
+        let asker = |credits| Asker {
+            request: RequestId::generate(),
+            generation: job.makes(),
+            tenant,
+            credits,
+            environment: job.environment,
+            deadline: Deadline::after(PART_WITHIN),
+        };
+        let alone = (None, Turn::Alone);
+        match job.task().map_err(Problem::internal)? {
+            Task::Ideas(request) => {
+                let (known, _) = self.ideas.prepare(tenant, job.environment, &request).await?;
+                let asker = asker(request.options.weight());
+                self.ideas.generate(asker, &known, &request.options, alone).await?;
+            }
+            Task::Brief(request) => {
+                let (known, _) = self.ideas.prepare_brief(tenant, job.environment, &request).await?;
+                let asker = asker(request.options.weight());
+                self.ideas.generate(asker, &known, &request.options, alone).await?;
+            }
+            Task::Messages(request) => self.write(tenant, job, &request, asker).await?,
+        }
+        Ok(job.makes())
+    }
+
+    /// Messages part by part: what a dead run has written is not written, and not paid, again.
+    async fn write(
+        &self,
+        tenant: TenantCtx,
+        job: &Job,
+        request: &MessageRequest,
+        asker: impl Fn(u64) -> Asker,
+    ) -> Result<(), Problem> {
+        let read = |json: String| serde_json::from_str(&json).map_err(Problem::internal);
+        let mut parts: Vec<MessageBatch> =
+            self.jobs.parts(tenant, job.id).await?.into_iter().map(read).collect::<Result<_, _>>()?;
+        let mut done = parts.iter().map(|part| part.data.messages.len()).sum::<usize>();
+        for recipients in request.recipients.chunks(RECIPIENTS_AT_ONCE).skip(parts.len()) {
+            let asker = asker(request.weight(recipients.len()));
+            let part = self.messages.compose(asker, request, recipients).await?;
+            done += recipients.len();
+            let json = serde_json::to_string(&part).map_err(Problem::internal)?;
+            self.jobs.part_done(tenant, job, parts.len(), json, done as u64).await?;
+            parts.push(part);
+        }
+        let mut whole =
+            MessageBatch::join(parts).ok_or_else(|| Problem::internal("a job without recipients"))?;
+        self.messages.keep(asker(0), &mut whole).await;
+        match whole.meta.generation_id {
+            Some(_) => Ok(()),
+            None => Err(Problem::unavailable("The messages are written and could not be kept yet.")),
+        }
+    }
+}
+
+/// The job that an item of the table is, and whose it is.
+pub fn job_of(partition_key: &str, sort_key: &str) -> Option<(TenantCtx, JobId)> {
+    let tenant = TenantCtx::of_partition(partition_key).filter(|_| partition_key.ends_with("#JOB"))?;
+    Some((tenant, sort_key.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::ids::TenantId;
+
+    #[test]
+    fn only_jobs_of_a_tenant_are_jobs() {
+        let (tenant, job) = (TenantId::generate(), JobId::generate());
+        let (found, id) = job_of(&format!("T#{tenant}#JOB"), &job.to_string()).unwrap();
+        assert_eq!((found.id(), id), (tenant, job));
+        for (pk, sk) in [
+            (format!("T#{tenant}#GEN"), job.to_string()),
+            (format!("T#{tenant}#JOB"), "job_1".to_owned()),
+            (format!("U#{tenant}#JOB"), job.to_string()),
+            ("T#ten_x#JOB".to_owned(), job.to_string()),
+        ] {
+            assert!(job_of(&pk, &sk).is_none(), "{pk} {sk}");
+        }
+    }
+}
