@@ -2,11 +2,14 @@
 //!
 //! Invariant: nothing here knows what the text is for. Untrusted text goes into the user turn, JSON-encoded.
 
+mod chat;
 mod gateway;
 mod ledger;
 mod openai;
 pub mod prices;
+mod sse;
 
+pub use chat::{Chat, ChatCall, ChatEvent, Finish, ToolCall};
 pub use gateway::{Answered, Gateway, Took};
 pub use ledger::{BudgetError, Ledger};
 pub use openai::OpenAi;

@@ -1,5 +1,6 @@
 //! Content for creators: ideas with captions and hashtags.
 
+mod assistant;
 pub mod builtin;
 mod ideas;
 mod kept;
@@ -7,8 +8,10 @@ mod messages;
 mod novelty;
 mod platform;
 mod prompt;
+mod screen;
 mod told;
 
+pub use assistant::{Assistant, Listener, TalkError, Tools};
 pub use ideas::{Asker, IdeaError, Ideas, Known, Unwritten};
 pub use messages::{MessageError, Messages, TemplateError};
 pub use novelty::History;

@@ -3,6 +3,7 @@
 //! Invariant: nothing here does anything. `docs/openapi.json` is generated from this module alone, and a
 //! test compares it with `template.yaml` and the folders under `functions/`.
 
+pub mod assistant;
 pub mod auth;
 pub mod bounded;
 pub mod consumer;
@@ -78,6 +79,7 @@ pub fn operations() -> Vec<openapi::Operation> {
         Op::of::<content_ideas::Generate>(),
         Op::of::<content_ideas::IdeasTool>(),
         Op::of::<messages::WriteMessages>(),
+        Op::of::<assistant::Talk>(),
         Op::of::<jobs::GetJob>(),
         Op::of::<generations::ListGenerations>(),
         Op::of::<generations::GetGeneration>(),
@@ -91,8 +93,11 @@ pub fn operations() -> Vec<openapi::Operation> {
     ]
 }
 
-/// The names of all operations, for what is counted by them. The last is what is none of ours.
-pub const OPERATIONS: [&str; 33] = [
+/// The routes that functions answer on URLs of their own, piece by piece.
+pub const STREAMS: [&Route; 1] = [&assistant::TalkStream::ROUTE];
+
+/// The names of all operations, streams last, for what is counted by them. The last is what is none of ours.
+pub const OPERATIONS: [&str; 35] = [
     "signUp",
     "signIn",
     "refreshSession",
@@ -115,6 +120,7 @@ pub const OPERATIONS: [&str; 33] = [
     "generateContentIdeas",
     "ideasTool",
     "writeMessages",
+    "assistantGenerate",
     "getJob",
     "listGenerations",
     "getGeneration",
@@ -125,11 +131,14 @@ pub const OPERATIONS: [&str; 33] = [
     "getMetrics",
     "getOpenApi",
     "getDocs",
+    "assistantStream",
     "none",
 ];
 
 /// All functions.
-pub const FUNCTIONS: [&str; 26] = [
+pub const FUNCTIONS: [&str; 28] = [
+    "ai-assistant-generate",
+    "ai-assistant-stream",
     "ai-tools-content-ideas",
     "ai-tools-message-generator",
     "auth-refresh",

@@ -185,6 +185,12 @@ impl<C: Contract> Call<C> {
         Ok(Asker { request, generation, tenant, credits, environment, deadline })
     }
 
+    /// Whether the client wants this media type and not JSON.
+    pub fn accepts_only(&self, media: &str) -> bool {
+        let accepted = self.incoming.header("accept").unwrap_or_default().to_lowercase();
+        accepted.contains(media) && !accepted.contains("json") && !accepted.contains("*/*")
+    }
+
     /// The address of the client.
     pub fn ip(&self) -> &str {
         self.incoming.ip()

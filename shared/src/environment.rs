@@ -14,7 +14,7 @@ use crate::auth::sessions::Sessions;
 use crate::auth::signin::SignIn;
 use crate::breaker::{self, Breaker, Breakers};
 use crate::coalesce::Coalescer;
-use crate::content::{Ideas, Messages};
+use crate::content::{Assistant, Ideas, Messages, Tools};
 use crate::contract::Dependency;
 use crate::dynamo::Dynamo;
 use crate::gate::Gate;
@@ -298,6 +298,17 @@ impl Environment {
     /// [`StartError`]
     pub async fn messages(&self) -> Result<Messages, StartError> {
         Ok(Messages::new(self.provider().await?, self.ledger().await?, self.generations().await?))
+    }
+
+    /// The assistant.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn assistant(&self) -> Result<Assistant, StartError> {
+        let (ideas, credits) = (self.ideas().await?, Credits::new(self.dynamo().await?));
+        let tools = Tools::new(ideas, credits, self.plans().await?);
+        let (creators, ledger) = (Creators::new(self.dynamo().await?), self.ledger().await?);
+        Ok(Assistant::new(self.provider().await?, tools, creators, ledger, self.generations().await?))
     }
 
     /// What was made.

@@ -20,7 +20,7 @@ use crate::coalesce::{Share, Turn};
 use crate::contract::{Access, Budget, OnOutage, Plan, Route};
 use crate::environment::{Environment, StartError};
 use crate::gate::{Asked, Gate, Passed, Verdict};
-use crate::http::{Incoming, Kind, Problem, Rendered};
+use crate::http::{Incoming, Kind, Problem};
 use crate::idempotency::{Answers, Claim, Kept, Record, Seed};
 use crate::limits::{Limit, LocalLimits, Standing};
 use crate::metrics::{self, Idempotency, LimitDecision};
@@ -316,10 +316,10 @@ impl Guard {
     }
 
     /// Keeps the answer of a claim, or gives the claim back where trying again may help.
-    pub(crate) async fn conclude(&self, claim: &Claim, rendered: &Rendered, deadline: Deadline) {
+    pub(crate) async fn conclude(&self, claim: &Claim, answer: &Kept, deadline: Deadline) {
         let deadline = Deadline::after(deadline.left().max(CONCLUDE_AT_LEAST));
-        let ended = if rendered.status() < 500 {
-            self.answers.keep(claim, &rendered.kept(), deadline).await
+        let ended = if answer.status < 500 {
+            self.answers.keep(claim, answer, deadline).await
         } else {
             self.answers.release(claim, deadline).await
         };

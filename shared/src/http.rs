@@ -3,12 +3,14 @@
 //! Invariant: nothing below this module knows a status, a header or a media type.
 
 mod causes;
+mod events;
 mod incoming;
 mod problem;
 mod reply;
 
+pub use events::{EventStream, Told, events};
 pub use incoming::Incoming;
 pub(crate) use incoming::{is_method, parameters_of};
 pub use problem::{Kind, Problem};
 pub(crate) use reply::REFRESH_COOKIE;
-pub use reply::{Rendered, Reply, refresh_cookie};
+pub use reply::{Rendered, Reply, StreamedBody, refresh_cookie};

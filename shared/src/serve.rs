@@ -25,7 +25,7 @@ use crate::contract::{Contract, Route};
 use crate::endpoint::{Call, Parsed, PreparedEndpoint};
 use crate::environment::{Environment, StartError};
 use crate::guard::{Admission, Ask, Caller, Guard, Passage, Refusal};
-use crate::http::{Incoming, Kind, Problem, Rendered, is_method, parameters_of};
+use crate::http::{Incoming, Kind, Problem, Rendered, StreamedBody, is_method, parameters_of};
 use crate::metrics;
 use crate::telemetry::{self, TRIPS};
 use log::{Line, Log};
@@ -128,16 +128,39 @@ impl Function {
     /// When the Runtime API cannot be reached.
     pub fn serve(self) -> LocalBoxFuture<'static, Result<(), Error>> {
         Box::pin(async move {
-            telemetry::start();
-            let served = Arc::new(Served { endpoints: self.endpoints, ..Served::default() });
-            served.warm_up().await;
-            shutdown::when_ended(Arc::clone(&served)).await;
+            let served = self.start().await;
             let answer = move |request: Request| -> BoxFuture<'static, Result<Response<Body>, Infallible>> {
                 let served = Arc::clone(&served);
                 Box::pin(async move { Ok(served.answer(request).await) })
             };
             lambda_http::run_concurrent(service_fn(answer)).await
         })
+    }
+}
+
+impl Function {
+    /// As [`Function::serve`], with answers that leave piece by piece: for a function behind a URL of its own that streams.
+    ///
+    /// # Errors
+    /// When the Runtime API cannot be reached.
+    pub fn serve_streaming(self) -> LocalBoxFuture<'static, Result<(), Error>> {
+        type Streamed = BoxFuture<'static, Result<Response<StreamedBody>, Infallible>>;
+        Box::pin(async move {
+            let served = self.start().await;
+            let answer = move |request: Request| -> Streamed {
+                let served = Arc::clone(&served);
+                Box::pin(async move { Ok(served.stream(request).await) })
+            };
+            lambda_http::run_with_streaming_response_concurrent(service_fn(answer)).await
+        })
+    }
+
+    async fn start(self) -> Arc<Served> {
+        telemetry::start();
+        let served = Arc::new(Served { endpoints: self.endpoints, ..Served::default() });
+        served.warm_up().await;
+        shutdown::when_ended(Arc::clone(&served)).await;
+        served
     }
 }
 
@@ -183,8 +206,18 @@ impl Served {
     }
 
     async fn answer(&self, request: Request) -> Response<Body> {
-        let (started, request_id) = (Instant::now(), RequestId::generate());
         let is_head = request.method() == HttpMethod::HEAD;
+        let (rendered, request_id) = self.render(request).await;
+        rendered.finish(request_id, is_head)
+    }
+
+    async fn stream(&self, request: Request) -> Response<StreamedBody> {
+        let (rendered, request_id) = self.render(request).await;
+        rendered.finish_streaming(request_id)
+    }
+
+    async fn render(&self, request: Request) -> (Rendered, RequestId) {
+        let (started, request_id) = (Instant::now(), RequestId::generate());
         let log = Log::of(&request, !self.is_warm.swap(true, Ordering::Relaxed));
         if log.cold_start {
             metrics::cold_start(self.function());
@@ -203,7 +236,7 @@ impl Served {
         let took = started.elapsed();
         metrics::request(line.operation, rendered.status(), took);
         log.write(request_id, &line, took, rendered.status(), problem.as_ref());
-        rendered.finish(request_id, is_head)
+        (rendered, request_id)
     }
 
     /// Tells the fleet what this environment has counted and did not yet tell.
@@ -319,11 +352,11 @@ async fn guarded(
     };
     let (outcome, ()) = tokio::join!(answer, note);
     if let Some(claim) = &claim {
-        let rendered = match &outcome {
-            Ok(rendered) => rendered,
-            Err(problem) => &Rendered::problem(problem, incoming.request_id),
+        let answer = match &outcome {
+            Ok(rendered) => rendered.kept(),
+            Err(problem) => Rendered::problem(problem, incoming.request_id).kept(),
         };
-        guard.conclude(claim, rendered, incoming.deadline).await;
+        guard.conclude(claim, &answer, incoming.deadline).await;
     }
     match outcome {
         Ok(mut rendered) => {

@@ -70,7 +70,7 @@ impl Demo {
     }
 
     /// What a newcomer is shown.
-    pub fn welcome(&self, api: &str, logs: &str, scrape_token: &str) -> String {
+    pub fn welcome(&self, api: &str, stream: &str, logs: &str, scrape_token: &str) -> String {
         let json = "-H 'content-type: application/json'";
         let Self { email, password, key } = self;
         format!(
@@ -79,6 +79,7 @@ impl Demo {
 key      {key}
 sign-in  {email} / {password}
 docs     {api}/api/docs
+stream   {stream}
 scrape token: {scrape_token}
 logs     {logs}
 
@@ -90,6 +91,9 @@ curl -sSw '\\n' {api}/api/auth/signup {json} -d '{{\"email\":\"ana@example.com\"
 
 Another key, which can only make content:
 curl -sSw '\\n' {api}/api/keys -H 'authorization: Bearer {key}' {json} -d '{{\"name\":\"ci\",\"scopes\":[\"content:write\"]}}'
+
+The assistant, piece by piece:
+curl -sN {stream}/api/ai-assistant/generate -H 'authorization: Bearer {key}' {json} -d '{{\"messages\":[{{\"role\":\"user\",\"content\":\"How does my account stand?\"}}],\"tools\":[\"usage\"]}}'
 
 What the fleet counts:
 curl -sS {api}/api/metrics -H 'authorization: Bearer {scrape_token}'

@@ -81,7 +81,7 @@ impl Drop for Gateway {
     }
 }
 
-fn own(status: StatusCode, message: &str) -> Response {
+pub(crate) fn own(status: StatusCode, message: &str) -> Response {
     (status, [(CONTENT_TYPE, "application/json")], json!({"message": message}).to_string()).into_response()
 }
 
@@ -106,7 +106,7 @@ async fn handle(
         return own(StatusCode::NOT_FOUND, "Not Found");
     };
     let route_key = if template == "$default" { template.clone() } else { format!("{method} {template}") };
-    let event = event(&parts, &body, client, &route_key, &parameters);
+    let event = event_of(&parts, &body, client, &route_key, &parameters);
     if event.to_string().len() > EVENT_BYTES_MAX {
         return own(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
     }
@@ -139,7 +139,7 @@ async fn fire(pools: &Pools, function: &str) -> Response {
 pub fn sample_event(method: &str, path: &str) -> Value {
     let request = Request::builder().method(method).uri(path).header(HOST, "localhost").body(Body::empty());
     let (parts, _) = request.unwrap_or_default().into_parts();
-    event(&parts, &[], SocketAddr::from(([127, 0, 0, 1], 0)), &format!("ANY {path}"), &BTreeMap::new())
+    event_of(&parts, &[], SocketAddr::from(([127, 0, 0, 1], 0)), &format!("ANY {path}"), &BTreeMap::new())
 }
 
 /// An event of EventBridge's scheduler.
@@ -175,7 +175,7 @@ fn matched(template: &str, path: &str) -> Option<BTreeMap<String, String>> {
     Some(parameters)
 }
 
-fn event(
+pub(crate) fn event_of(
     parts: &Parts,
     body: &[u8],
     client: SocketAddr,

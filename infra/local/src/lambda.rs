@@ -181,7 +181,7 @@ struct Running {
 }
 
 /// A child that ends with this value, also when it is frozen.
-struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Process {
     fn id(&self) -> u32 {
@@ -212,7 +212,7 @@ impl Running {
             .build()
             .await
             .map_err(|error| failed(error.to_string()))?;
-        let process = Process(spawn(function, host, &simulator).map_err(|error| failed(error.to_string()))?);
+        let process = spawn(function, host, &simulator).map_err(|error| failed(error.to_string()))?;
         simulator.register_freeze_pid(process.id());
         let mut running = Self { simulator, process, served: 0 };
         let started = Instant::now();
@@ -277,12 +277,21 @@ fn log_file(host: &Host, function: &Function) -> PathBuf {
     host.logs.join(format!("{}.log", function.name))
 }
 
-fn spawn(function: &Function, host: &Host, simulator: &Simulator) -> std::io::Result<Child> {
+fn spawn(function: &Function, host: &Host, simulator: &Simulator) -> std::io::Result<Process> {
+    spawn_behind(function, host, simulator.lambda_env_vars())
+}
+
+/// Starts a function behind the Runtime API that `runtime` names.
+pub(crate) fn spawn_behind(
+    function: &Function,
+    host: &Host,
+    runtime: impl IntoIterator<Item = (String, String)>,
+) -> std::io::Result<Process> {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(log_file(host, function))?;
     let binary = host.binaries.join(&function.name);
     let process = Command::new(&binary)
         .env_clear()
-        .envs(simulator.lambda_env_vars())
+        .envs(runtime)
         .envs(&host.variables)
         // The signature of every AWS call names the function, so that its policy can be enforced.
         .env("AWS_ACCESS_KEY_ID", &function.name)
@@ -294,7 +303,7 @@ fn spawn(function: &Function, host: &Host, simulator: &Simulator) -> std::io::Re
         .stdout(log.try_clone()?)
         .stderr(log)
         .spawn();
-    process.map_err(|error| {
+    process.map(Process).map_err(|error| {
         let hint = "build it first: cargo build --workspace --bins";
         std::io::Error::new(error.kind(), format!("{}: {error}; {hint}", binary.display()))
     })

@@ -14,6 +14,7 @@ pub mod bench;
 pub mod dashboard;
 pub mod demo;
 pub mod dynamo;
+pub mod function_url;
 pub mod gateway;
 pub mod lambda;
 pub mod permissions;

@@ -188,7 +188,15 @@ async fn serve(options: Options, ai_key: Option<String>) -> Result<(), LocalErro
     }
     write_secret(&data.join("upstash.env"), &stack.upstash_variables())?;
     let demo = Demo::load_or_create(&stack.url(), &data.join("demo.json")).await?;
-    println!("{}", demo.welcome(&stack.url(), &stack.logs().display().to_string(), stack.scrape_token()));
+    println!(
+        "{}",
+        demo.welcome(
+            &stack.url(),
+            &stack.stream_url(),
+            &stack.logs().display().to_string(),
+            stack.scrape_token()
+        )
+    );
     wait_for_the_end(&mut stack).await?;
     stack.end().await;
     eprintln!("stopped");

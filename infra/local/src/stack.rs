@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::LocalError;
 use crate::dynamo::Dynamo;
+use crate::function_url::FunctionUrl;
 use crate::gateway::{Gateway, Pools};
 use crate::lambda::{Host, Pool, binaries, certificates};
 use crate::redis_server::RedisServer;
@@ -22,7 +23,7 @@ use crate::wire::Wire;
 /// How a stack is started.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// The gateway's port on loopback; 0 for any.
+    /// The gateway's port on loopback, and the stream's is the next; 0 for any.
     pub port: u16,
     /// Where data and logs are kept; nowhere without.
     pub data: Option<PathBuf>,
@@ -38,6 +39,8 @@ pub struct Options {
 pub struct Stack {
     /// The gateway.
     pub gateway: Gateway,
+    /// The URL on which the assistant answers piece by piece.
+    pub stream: FunctionUrl,
     /// The functions.
     pub functions: Pools,
     /// The database of the tables.
@@ -97,9 +100,14 @@ impl Stack {
             freeze: !options.never_freeze,
             added: Mutex::default(),
         });
+        let streamed = template.functions.values().find(|function| function.has_url);
+        let streamed = streamed.ok_or_else(|| LocalError::Template("no function has a URL".to_owned()))?;
+        let stream_port = if options.port == 0 { 0 } else { options.port + 1 };
+        let stream = FunctionUrl::start(streamed.clone(), Arc::clone(&host), stream_port).await?;
         let functions: Pools = template
             .functions
             .values()
+            .filter(|function| !function.has_url)
             .map(|function| (function.name.clone(), Arc::new(Pool::new(function.clone(), Arc::clone(&host)))))
             .collect();
         let gateway = Gateway::start(functions.clone(), options.port).await?;
@@ -108,6 +116,7 @@ impl Stack {
         let follower = Follower::start(dynamo.database(), followed, functions.values())?;
         Ok(Self {
             gateway,
+            stream,
             functions,
             dynamo,
             dynamo_wire,
@@ -127,6 +136,11 @@ impl Stack {
     /// The address of the API.
     pub fn url(&self) -> String {
         format!("http://{}", self.gateway.address())
+    }
+
+    /// Where the assistant answers piece by piece.
+    pub fn stream_url(&self) -> String {
+        format!("http://{}", self.stream.address())
     }
 
     /// The database of the fleet, as `scripts/breaker.sh` reads it.

@@ -36,6 +36,8 @@ pub struct Function {
     pub routes: Vec<Route>,
     /// Its schedules.
     pub schedules: Vec<String>,
+    /// Whether it has a URL of its own, on which answers arrive piece by piece.
+    pub has_url: bool,
     /// What of the stream of the tenants' table starts it.
     pub stream: Option<Stream>,
     /// What it may do.
@@ -272,6 +274,7 @@ impl Resolver {
             variables,
             routes,
             schedules,
+            has_url: properties.get("FunctionUrlConfig").is_some(),
             stream,
             permissions,
         })

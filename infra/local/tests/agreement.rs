@@ -33,15 +33,23 @@ fn contract_and_template_agree_on_functions_and_paths() {
             .or_default()
             .insert(operation.route.path.to_owned());
     }
+    let (mut streamed, mut with_url) = (BTreeSet::new(), BTreeSet::new());
+    for stream in contract::STREAMS {
+        streamed.insert(stream.function.to_owned());
+    }
     contracted.insert("not-found".to_owned(), BTreeSet::from(["$default".to_owned()]));
     let mut deployed = BTreeMap::<String, BTreeSet<String>>::new();
     for function in template().functions.into_values() {
+        if function.has_url {
+            with_url.insert(function.name.clone());
+        }
         for route in function.routes {
             assert_eq!(route.method, "ANY", "{}: the function decides about methods", route.path);
             deployed.entry(function.name.clone()).or_default().insert(route.path);
         }
     }
     assert_eq!(contracted, deployed);
+    assert_eq!(streamed, with_url);
 }
 
 #[test]
@@ -93,6 +101,13 @@ fn lambda_gives_every_function_more_time_than_its_deadlines() {
         assert!(timeout_ms >= route.deadline_ms + 1000, "{}: {timeout_ms} ms", route.operation);
         assert!(timeout_ms <= 29_000, "{}: the gateway gives up after 30 s", route.operation);
     }
+    for stream in contract::STREAMS {
+        assert!(
+            functions[stream.function].timeout_secs * 1000 >= stream.deadline_ms + 1000,
+            "{}",
+            stream.operation
+        );
+    }
     for consumer in CONSUMERS {
         assert!(
             functions[consumer.function].timeout_secs * 1000 > consumer.deadline_ms,
@@ -137,7 +152,8 @@ fn the_committed_dashboard_is_the_generated_one() {
 
 #[test]
 fn what_is_counted_by_name_has_every_name() {
-    let named: Vec<_> = operations().iter().map(|operation| operation.route.operation).collect();
+    let mut named: Vec<_> = operations().iter().map(|operation| operation.route.operation).collect();
+    named.extend(contract::STREAMS.map(|stream| stream.operation));
     assert_eq!(contract::OPERATIONS.split_last().unwrap(), (&"none", named.as_slice()));
     let functions: BTreeSet<_> = contract::FUNCTIONS.iter().map(|name| (*name).to_owned()).collect();
     assert_eq!(functions, folders());

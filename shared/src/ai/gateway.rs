@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::prices::cost_micro_usd;
-use super::{AiError, OpenAi, StructuredCall};
+use super::{AiError, Chat, ChatCall, OpenAi, StructuredCall};
 use crate::clock::{Deadline, Millis};
 use crate::contract::meta::TokenUsage;
 use crate::random;
@@ -81,14 +81,37 @@ impl Gateway {
     ///
     /// # Errors
     /// The last [`AiError`]; a refusal at once, because another model is no way around it.
-    pub async fn structured<T>(
+    pub async fn structured<T: Send>(
         &self,
         call: &StructuredCall<'_>,
         deadline: Deadline,
         took: &mut Took,
-        take: impl Fn(&str) -> Result<T, AiError>,
+        take: impl Fn(&str) -> Result<T, AiError> + Sync,
     ) -> Result<Answered<T>, AiError> {
-        took.cost_micro_usd = Some(0);
+        self.through(&Structured { call, take }, deadline, took).await
+    }
+
+    /// Asks for the next turn of a conversation. Once its first piece is there, no other model is asked.
+    ///
+    /// # Errors
+    /// As [`Gateway::structured`].
+    pub async fn chat(
+        &self,
+        call: &ChatCall,
+        deadline: Deadline,
+        took: &mut Took,
+    ) -> Result<Answered<Chat>, AiError> {
+        self.through(call, deadline, took).await
+    }
+
+    async fn through<A: Attempt>(
+        &self,
+        attempt: &A,
+        deadline: Deadline,
+        took: &mut Took,
+    ) -> Result<A::Answer, AiError> {
+        // What an earlier turn of the same request cost stays.
+        took.cost_micro_usd = took.cost_micro_usd.or(Some(0).filter(|_| took.attempts == 0));
         let mut last = AiError::Timeout;
         for (position, member) in self.chain.iter().enumerate() {
             let now = Millis::now();
@@ -104,7 +127,7 @@ impl Gateway {
                 if own.left() < ATTEMPT_MIN {
                     break;
                 }
-                match member.attempt(call, own, took, &take).await {
+                match attempt.on(&member.model, own, took).await {
                     Ok(answered) => return Ok(answered),
                     Err(error) => {
                         let next = member.after(&error, is_second, own);
@@ -123,31 +146,70 @@ impl Gateway {
     }
 }
 
+/// What a model is asked for.
+trait Attempt: Sync {
+    type Answer;
+
+    /// Asks one model once, and counts what that took.
+    fn on(
+        &self,
+        model: &OpenAi,
+        deadline: Deadline,
+        took: &mut Took,
+    ) -> impl Future<Output = Result<Self::Answer, AiError>> + Send;
+}
+
+struct Structured<'a, F> {
+    call: &'a StructuredCall<'a>,
+    take: F,
+}
+
+impl<T: Send, F: Fn(&str) -> Result<T, AiError> + Sync> Attempt for Structured<'_, F> {
+    type Answer = Answered<T>;
+
+    async fn on(&self, model: &OpenAi, deadline: Deadline, took: &mut Took) -> Result<Answered<T>, AiError> {
+        let outcome = model.structured(self.call, deadline).await;
+        took.attempts += u32::from(!matches!(outcome, Err(AiError::CircuitOpen)));
+        let completion = outcome?;
+        took.add(&completion.model, Some(completion.usage));
+        Ok(Answered { value: (self.take)(&completion.json)?, model: completion.model })
+    }
+}
+
+impl Attempt for ChatCall {
+    type Answer = Answered<Chat>;
+
+    async fn on(&self, model: &OpenAi, deadline: Deadline, took: &mut Took) -> Result<Self::Answer, AiError> {
+        let outcome = model.chat(self, deadline).await;
+        took.attempts += u32::from(!matches!(outcome, Err(AiError::CircuitOpen)));
+        let value = outcome?;
+        let model = value.model().unwrap_or(model.model()).to_owned();
+        Ok(Answered { value, model })
+    }
+}
+
+impl Took {
+    /// Adds what an answer of a model used; what nobody tells has no price.
+    pub fn add(&mut self, model: &str, usage: Option<TokenUsage>) {
+        let known = usage.unwrap_or_default();
+        self.usage.input_tokens += known.input_tokens;
+        self.usage.output_tokens += known.output_tokens;
+        let cost = usage.and_then(|usage| cost_micro_usd(model, usage));
+        if cost.is_none() && self.cost_micro_usd.is_some() {
+            self.warnings.push(match usage {
+                Some(_) => format!("the price of {model} is not known"),
+                None => format!("{model} does not tell what it used"),
+            });
+        }
+        self.cost_micro_usd = self.cost_micro_usd.zip(cost).map(|(sum, cost)| sum + cost);
+    }
+}
+
 impl Member {
     fn is_cooling(&self, now: Millis) -> bool {
         let until = self.cooling_until_ms.load(Ordering::Relaxed);
         // A clock that was set back does not prolong it.
         now.0 < until && Duration::from_millis(until - now.0) <= COOL_DOWN_MAX
-    }
-
-    async fn attempt<T>(
-        &self,
-        call: &StructuredCall<'_>,
-        deadline: Deadline,
-        took: &mut Took,
-        take: &impl Fn(&str) -> Result<T, AiError>,
-    ) -> Result<Answered<T>, AiError> {
-        let outcome = self.model.structured(call, deadline).await;
-        took.attempts += u32::from(!matches!(outcome, Err(AiError::CircuitOpen)));
-        let completion = outcome?;
-        took.usage.input_tokens += completion.usage.input_tokens;
-        took.usage.output_tokens += completion.usage.output_tokens;
-        let cost = cost_micro_usd(&completion.model, completion.usage);
-        if cost.is_none() && took.cost_micro_usd.is_some() {
-            took.warnings.push(format!("the price of {} is not known", completion.model));
-        }
-        took.cost_micro_usd = took.cost_micro_usd.zip(cost).map(|(sum, cost)| sum + cost);
-        Ok(Answered { value: take(&completion.json)?, model: completion.model })
     }
 
     fn after(&self, error: &AiError, is_second: bool, deadline: Deadline) -> Next {

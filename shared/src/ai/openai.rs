@@ -8,7 +8,7 @@ use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{AiError, Completion, StructuredCall};
+use super::{AiError, Chat, ChatCall, Completion, StructuredCall};
 use crate::breaker::Breaker;
 use crate::clock::Deadline;
 use crate::contract::meta::TokenUsage;
@@ -17,7 +17,9 @@ use crate::outbound::{self, OutboundError};
 use crate::settings::AiSettings;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// A stream that does not begin in this time will not be quick either.
+const FIRST_TOKEN_TIMEOUT: Duration = Duration::from_secs(8);
+pub(super) const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
 /// A model behind an OpenAI-compatible API.
 pub struct OpenAi {
@@ -114,6 +116,31 @@ impl OpenAi {
         })
     }
 
+    /// One call whose answer arrives piece by piece, if the breaker lets it. It counts as well once its first piece is
+    /// there.
+    ///
+    /// # Errors
+    /// [`AiError`]
+    pub fn chat<'a>(&'a self, call: &ChatCall, deadline: Deadline) -> BoxFuture<'a, Result<Chat, AiError>> {
+        let mut body = json!({
+            "model": self.model,
+            "messages": call.messages,
+            "max_completion_tokens": call.max_output_tokens,
+            "stream": true,
+            "stream_options": {"include_usage": true},
+        });
+        if !call.tools.is_empty() {
+            body["tools"] = json!(call.tools);
+        }
+        let request = self.http.post(&self.url).bearer_auth(&self.key);
+        let request = request.header("content-type", "application/json").body(body.to_string());
+        let deadline = Deadline::after(deadline.at_most(FIRST_TOKEN_TIMEOUT));
+        Box::pin(async move {
+            let attempt = async { Chat::begin(begun(request).await?).await };
+            Ok(self.breaker.call(deadline, counted(attempt)).await?)
+        })
+    }
+
     /// Asks for something cheap, to learn whether the provider is well, if the breaker lets it.
     ///
     /// # Errors
@@ -142,14 +169,22 @@ async fn counted<T>(call: impl Future<Output = Result<T, AiError>>) -> Result<T,
 
 /// The body of a success.
 async fn answer(request: reqwest::RequestBuilder) -> Result<Vec<u8>, AiError> {
-    let mut response = request.send().await.map_err(broken)?;
-    let status = response.status();
-    let retry_after = retry_after(&response);
-    let bytes = read(&mut response).await?;
-    if status.is_success() { Ok(bytes) } else { Err(classify(status, retry_after, &bytes)) }
+    read(&mut begun(request).await?).await
 }
 
-fn broken(error: reqwest::Error) -> AiError {
+/// A success whose body is still to come.
+async fn begun(request: reqwest::RequestBuilder) -> Result<Response, AiError> {
+    let mut response = request.send().await.map_err(broken)?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let retry_after = retry_after(&response);
+    let bytes = read(&mut response).await?;
+    Err(classify(status, retry_after, &bytes))
+}
+
+pub(super) fn broken(error: reqwest::Error) -> AiError {
     let cause = if error.is_connect() { "no connection" } else { "the connection broke" };
     AiError::Unavailable { cause: cause.to_owned() }
 }

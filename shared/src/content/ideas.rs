@@ -248,12 +248,16 @@ impl Ideas {
                             Err(error) => Err(reason_of(&error).ok_or(Unwritten::Refused)?),
                         }
                     }
-                    Err(error) => Err(self.unpaid(&error, options)?),
+                    Err(error) => Err(unpaid(&error, options.allow_degraded)?),
                 }
             }
         };
+        let mut policy = 0;
         let (ideas, model, reason) = match answered {
-            Ok(answered) => (answered.value, Some(answered.model), None),
+            Ok(answered) => {
+                policy = answered.value.policy;
+                (answered.value.ideas, Some(answered.model), None)
+            }
             Err(reason) if !options.allow_degraded => return Err(Unwritten::OnlyDegraded(reason)),
             Err(reason) => {
                 let seed = options.seed.unwrap_or_else(|| seed_of(asker.request));
@@ -273,22 +277,11 @@ impl Ideas {
         }
         let told = Told { model, prompt: prompt::VERSION, own: builtin::VERSION, reason, took, credits };
         let mut batch = IdeaBatch {
-            data: IdeaData { ideas, dropped: Dropped { near_duplicate } },
+            data: IdeaData { ideas, dropped: Dropped { near_duplicate, policy } },
             meta: told.meta(asker.request, started),
         };
         keep(&self.generations, asker, known.creator, &mut batch).await;
         Ok(batch)
-    }
-
-    /// What follows where nobody pays for the model.
-    fn unpaid(&self, error: &BudgetError, options: &IdeaOptions) -> Result<DegradedReason, Unwritten> {
-        tracing::info!(error = %telemetry::chain(error), "the model was not asked");
-        match error {
-            BudgetError::Credits(CreditError::Exhausted(balance)) if !options.allow_degraded => {
-                Err(Unwritten::NoCredits { used: balance.used, limit: balance.limit })
-            }
-            BudgetError::Credits(_) | BudgetError::Stopped => Ok(DegradedReason::Budget),
-        }
     }
 
     async fn known(
@@ -317,6 +310,17 @@ impl Ideas {
             })),
             other => Ok(other?),
         }
+    }
+}
+
+/// What follows where nobody pays for the model.
+pub(super) fn unpaid(error: &BudgetError, allow_degraded: bool) -> Result<DegradedReason, Unwritten> {
+    tracing::info!(error = %telemetry::chain(error), "the model was not asked");
+    match error {
+        BudgetError::Credits(CreditError::Exhausted(balance)) if !allow_degraded => {
+            Err(Unwritten::NoCredits { used: balance.used, limit: balance.limit })
+        }
+        BudgetError::Credits(_) | BudgetError::Stopped => Ok(DegradedReason::Budget),
     }
 }
 

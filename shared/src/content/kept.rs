@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Asker;
+use crate::contract::assistant::TalkAnswer;
 use crate::contract::content_ideas::IdeaBatch;
 use crate::contract::generations::GenerationKind;
 use crate::contract::ids::CreatorId;
@@ -41,6 +42,18 @@ impl Kept for MessageBatch {
     fn items(&self) -> Vec<String> {
         let drafts = self.data.messages.iter().filter(|message| message.status == MessageStatus::Draft);
         drafts.map(|message| message.recipient_id.clone()).collect()
+    }
+
+    fn meta(&mut self) -> &mut Meta {
+        &mut self.meta
+    }
+}
+
+impl Kept for TalkAnswer {
+    const KIND: GenerationKind = GenerationKind::Assistant;
+
+    fn items(&self) -> Vec<String> {
+        vec!["message".to_owned()]
     }
 
     fn meta(&mut self) -> &mut Meta {

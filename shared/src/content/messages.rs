@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::ideas::{Asker, reason_of};
 use super::kept::keep;
+use super::screen::Instructions;
 use super::told::Told;
 use crate::ai::{AiError, Ledger, Provider, StructuredCall, Took};
 use crate::clock::Deadline;
@@ -295,12 +296,14 @@ fn message(
             checks,
         }
     };
+    let instructions = Instructions::of(SYSTEM);
     let passes = |variant: &Variant| {
         let checks = &variant.checks;
         checks.tokens_intact
             && checks.new_facts.is_empty()
             && checks.restricted.is_empty()
             && (1..=most).contains(&variant.chars)
+            && !instructions.are_in(&variant.text)
     };
     let candidates = reworded.into_iter().flatten().map(|candidate| variant(candidate, true));
     let mut variants: Vec<Variant> =

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::Subject;
 use super::platform::{caption_chars_max, fit, hashtags_max};
+use super::screen::{Instructions, has_link};
 use crate::ai::{AiError, StructuredCall};
 use crate::contract::content_ideas::{Caption, Effort, Format, Hashtag, HashtagSource, Idea, IdeaOptions};
 use crate::contract::ids::IdeaId;
@@ -36,6 +37,15 @@ struct Draft {
     caption: String,
     hashtags: Vec<String>,
     effort: Effort,
+}
+
+/// What a model wrote.
+#[derive(Debug)]
+pub(super) struct Written {
+    /// What can be shown.
+    pub(super) ideas: Vec<Idea>,
+    /// How many ideas may not be.
+    pub(super) policy: usize,
 }
 
 /// The call that asks for ideas.
@@ -88,12 +98,15 @@ fn schema() -> Value {
 ///
 /// # Errors
 /// [`AiError::Malformed`] when it is not the object asked for, or holds no usable idea.
-pub(super) fn parse(json: &str, subject: &Subject, options: &IdeaOptions) -> Result<Vec<Idea>, AiError> {
+pub(super) fn parse(json: &str, subject: &Subject, options: &IdeaOptions) -> Result<Written, AiError> {
     let batch: Batch = serde_json::from_str(json)
         .map_err(|error| AiError::Malformed(format!("not the schema, at column {}", error.column())))?;
     let mut titles = std::collections::HashSet::new();
-    let ideas: Vec<Idea> = batch
-        .ideas
+    let (written, instructions) = (batch.ideas.len(), Instructions::of(SYSTEM));
+    let allowed: Vec<Draft> =
+        batch.ideas.into_iter().filter(|draft| draft.is_allowed(&instructions)).collect();
+    let policy = written - allowed.len();
+    let ideas: Vec<Idea> = allowed
         .into_iter()
         .filter(|draft| {
             draft.is_whole() && titles.insert(draft.title.to_lowercase()) && draft.is_wanted(options)
@@ -103,13 +116,20 @@ pub(super) fn parse(json: &str, subject: &Subject, options: &IdeaOptions) -> Res
     if ideas.is_empty() {
         return Err(AiError::Malformed("no usable idea".to_owned()));
     }
-    Ok(ideas)
+    Ok(Written { ideas, policy })
 }
 
 impl Draft {
     fn is_whole(&self) -> bool {
         let texts = [&self.title, &self.angle, &self.hook];
         texts.iter().all(|text| !text.trim().is_empty()) && !self.outline.is_empty()
+    }
+
+    /// Whether a model may say so, whatever it was talked into.
+    fn is_allowed(&self, instructions: &Instructions) -> bool {
+        let texts = [&self.title, &self.angle, &self.hook, &self.caption];
+        let mut texts = texts.into_iter().chain(&self.outline).chain(&self.hashtags);
+        texts.all(|text| !has_link(text) && !instructions.are_in(text))
     }
 
     fn is_wanted(&self, options: &IdeaOptions) -> bool {
@@ -177,8 +197,9 @@ mod tests {
         let long = "word ".repeat(300);
         let idea = json!({"title": "T", "angle": "myth", "format": "post", "hook": "H", "outline": ["o"],
             "caption": long, "hashtags": ["meal prep", "#two", "!!!"], "effort": "low"});
-        let ideas =
-            parse(&json!({"ideas": [idea, idea]}).to_string(), &subject(), &IdeaOptions::default()).unwrap();
+        let ideas = parse(&json!({"ideas": [idea, idea]}).to_string(), &subject(), &IdeaOptions::default())
+            .unwrap()
+            .ideas;
         assert_eq!(ideas.len(), 1, "the same title twice is one idea");
         assert!(ideas[0].caption.as_ref().unwrap().chars <= 500);
         assert_eq!(ideas[0].hashtags.iter().map(|h| h.tag.as_str()).collect::<Vec<_>>(), ["#mealprep"]);

@@ -211,6 +211,9 @@ pub struct IdeaData {
 pub struct Dropped {
     /// Ideas that say what the creator has posted, or what another of the batch says.
     pub near_duplicate: usize,
+    /// Ideas with links, or with words that are none of the creator's business.
+    #[serde(default)]
+    pub policy: usize,
 }
 
 /// How much work an idea is.

@@ -7,11 +7,13 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::assistant::TalkEvent;
 use super::jobs::Accepted;
 use super::problem::{MEDIA_TYPE, ProblemBody};
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Reads, Route, Sharing,
+    Access, Algorithm, Budget, Contract, MINUTE, Media, Method, Nothing, OnOutage, Reads, Route, STREAMS,
+    Sharing,
 };
 
 /// A text that is answered as it is.
@@ -161,6 +163,7 @@ fn describe(operation: &Operation, received: &mut SchemaGenerator, answered: &mu
         Media::Json => Some(("application/json", json!((operation.reply)(answered)))),
         Media::Html => Some(("text/html", json!({"type": "string"}))),
         Media::Metrics => Some(("text/plain", json!({"type": "string"}))),
+        Media::Events => Some(("text/event-stream", json!({"type": "string"}))),
         Media::None => None,
     };
     let mut success = json!({"description": if route.success == 204 { "Done." } else { "The answer." }});
@@ -180,6 +183,12 @@ fn describe(operation: &Operation, received: &mut SchemaGenerator, answered: &mu
         "security": security(route.access),
         "x-deadline-ms": route.deadline_ms,
     });
+    let is_same = |stream: &&&Route| stream.path == route.path && stream.method == route.method;
+    if let Some(stream) = STREAMS.iter().find(is_same) {
+        // What an event of each name carries.
+        let events = json!({"schema": answered.subschema_for::<TalkEvent>()});
+        described["responses"][stream.success.to_string()]["content"]["text/event-stream"] = events;
+    }
     if route.may_queue {
         described["responses"]["202"] = json!({
             "description": "The work is written down; `Location` says where to ask for it.",

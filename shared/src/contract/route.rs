@@ -287,6 +287,8 @@ pub enum Media {
     Html,
     /// Prometheus text, version 0.0.4
     Metrics,
+    /// `text/event-stream`
+    Events,
     /// 204
     None,
 }

@@ -7,7 +7,7 @@ use crate::auth::accounts::SignUpError;
 use crate::auth::key_store::KeyError;
 use crate::auth::sessions::RefreshError;
 use crate::auth::signin::{ResumeError, SignInError};
-use crate::content::{IdeaError, MessageError, Unwritten};
+use crate::content::{IdeaError, MessageError, TalkError, Unwritten};
 use crate::contract::meta::DegradedReason;
 use crate::dynamo::{DynamoError, WriteError};
 use crate::redis::RedisError;
@@ -128,6 +128,24 @@ impl From<CreatorError> for Problem {
                 format!("The creator is at version {current} by now. Read it again and repeat the change."),
             ),
             CreatorError::Dynamo(error) => error.into(),
+        }
+    }
+}
+
+impl From<TalkError> for Problem {
+    fn from(error: TalkError) -> Self {
+        match error {
+            TalkError::LastTurn => Self::invalid("/messages", "must end with a message of the user"),
+            TalkError::Scope(_) => Self::new(Kind::Forbidden, format!("Not allowed: {error}.")),
+            TalkError::Profile(error) => Self::invalid(error.pointer, error.message),
+            TalkError::Creator(error) => error.into(),
+            TalkError::Unwritten(error) => IdeaError::from(error).into(),
+            TalkError::BrokenOff(_) => Self::new(
+                Kind::AiUnavailable,
+                "The model broke off in the middle. What was told is not complete; ask again.",
+            )
+            .because(error),
+            TalkError::Left => Self::internal(error),
         }
     }
 }

@@ -19,6 +19,7 @@ pub enum Kind {
     Forbidden,
     NotFound,
     MethodNotAllowed,
+    NotAcceptable,
     Conflict,
     IdempotencyInProgress,
     PayloadTooLarge,
@@ -43,6 +44,7 @@ impl Kind {
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
+            Self::NotAcceptable => 406,
             Self::Conflict | Self::IdempotencyInProgress => 409,
             Self::PayloadTooLarge => 413,
             Self::UnsupportedMediaType => 415,
@@ -63,6 +65,7 @@ impl Kind {
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::NotAcceptable => "not_acceptable",
             Self::Conflict => "conflict",
             Self::IdempotencyInProgress => "idempotency_in_progress",
             Self::PayloadTooLarge => "payload_too_large",
@@ -87,6 +90,7 @@ impl Kind {
             Self::Forbidden => "Not allowed",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
+            Self::NotAcceptable => "No such form of the answer",
             Self::Conflict => "Conflict",
             Self::IdempotencyInProgress => "Request still running",
             Self::PayloadTooLarge => "Request body too large",
@@ -117,6 +121,7 @@ impl Kind {
             | Self::Forbidden
             | Self::NotFound
             | Self::MethodNotAllowed
+            | Self::NotAcceptable
             | Self::Conflict
             | Self::PayloadTooLarge
             | Self::UnsupportedMediaType

@@ -3,6 +3,11 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+use http_body::Frame;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
 use lambda_http::aws_lambda_events::encodings::Body;
 use lambda_http::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE,
@@ -11,6 +16,7 @@ use lambda_http::http::header::{
 use lambda_http::http::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
 
+use super::events::EventStream;
 use super::{Kind, Problem};
 use crate::contract::ids::{JobId, RequestId};
 use crate::contract::jobs::{Accepted, JobStatus};
@@ -33,6 +39,8 @@ enum Content<T> {
     Value(T),
     /// A job instead of the answer.
     Accepted(Accepted),
+    /// Events while the answer comes about.
+    Events(EventStream),
     /// A document that is written already.
     Text(Cow<'static, str>),
 }
@@ -59,6 +67,11 @@ impl<T> Reply<T> {
         let accepted = Content::Accepted(Accepted { job_id, status: JobStatus::Queued });
         let reply = Self { content: accepted, headers: HeaderMap::new(), status: Some(StatusCode::ACCEPTED) };
         reply.header(LOCATION, &format!("/api/jobs/{job_id}")).header(RETRY_AFTER, "1")
+    }
+
+    /// Events while the answer comes about.
+    pub fn events(events: EventStream) -> Self {
+        Self { content: Content::Events(events), headers: HeaderMap::new(), status: None }
     }
 
     /// With a cookie.
@@ -90,10 +103,14 @@ pub fn refresh_cookie(token: Option<&str>, lifetime: Duration) -> String {
     format!("{REFRESH_COOKIE}={value}; Path=/api/auth; Max-Age={age}; HttpOnly; Secure; SameSite=Strict")
 }
 
+/// A body that may arrive piece by piece.
+pub type StreamedBody = UnsyncBoxBody<Bytes, std::convert::Infallible>;
+
 /// An answer, ready to leave.
-#[derive(Debug)]
 pub struct Rendered {
     response: Response<Body>,
+    /// The body, where it arrives piece by piece.
+    events: Option<EventStream>,
 }
 
 impl Rendered {
@@ -102,7 +119,12 @@ impl Rendered {
     /// # Errors
     /// [`Problem`] when the reply cannot be written as JSON.
     pub fn success<T: Serialize>(route: &Route, reply: Reply<T>) -> Result<Self, Problem> {
+        let mut events = None;
         let (media, body) = match (route.media, reply.content) {
+            (Media::Events, Content::Events(stream)) => {
+                events = Some(stream);
+                (Some("text/event-stream"), Body::Empty)
+            }
             (Media::None, _) => (None, Body::Empty),
             (Media::Json, Content::Value(value)) => (
                 Some("application/json"),
@@ -119,8 +141,8 @@ impl Rendered {
             (Media::Metrics, Content::Text(text)) => {
                 (Some("text/plain; version=0.0.4; charset=utf-8"), Body::Text(text.into_owned()))
             }
-            (Media::Html | Media::Metrics, Content::Value(_) | Content::Accepted(_)) => {
-                return Err(Problem::internal("a value where a page was expected"));
+            (Media::Html | Media::Metrics | Media::Events, _) | (Media::Json, Content::Events(_)) => {
+                return Err(Problem::internal("a reply of another form than its contract says"));
             }
         };
         let mut response = Response::new(body);
@@ -130,7 +152,7 @@ impl Rendered {
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
         }
         response.headers_mut().extend(reply.headers);
-        Ok(Self { response })
+        Ok(Self { response, events })
     }
 
     /// A problem.
@@ -150,7 +172,7 @@ impl Rendered {
         if let Some(allow) = problem.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
             headers.insert(ALLOW, allow);
         }
-        Self { response }
+        Self { response, events: None }
     }
 
     /// As it is kept under an idempotency key.
@@ -174,7 +196,7 @@ impl Rendered {
             headers.insert(CONTENT_TYPE, media);
         }
         headers.insert(HeaderName::from_static("idempotency-replayed"), HeaderValue::from_static("true"));
-        Self { response }
+        Self { response, events: None }
     }
 
     /// The status.
@@ -212,6 +234,17 @@ impl Rendered {
             *self.response.body_mut() = Body::Empty;
         }
         self.response
+    }
+
+    /// As [`Rendered::finish`], for a function whose answers may arrive piece by piece.
+    pub fn finish_streaming(mut self, request_id: RequestId) -> Response<StreamedBody> {
+        let events = self.events.take();
+        let (parts, body) = self.finish(request_id, false).into_parts();
+        let body = match events {
+            Some(events) => StreamBody::new(events.map_ok(Frame::data)).boxed_unsync(),
+            None => Full::new(Bytes::copy_from_slice(body.as_ref())).boxed_unsync(),
+        };
+        Response::from_parts(parts, body)
     }
 }
 

@@ -18,6 +18,12 @@ use serde_json::{Value, json};
 pub enum Behaviour {
     Ideas(usize),
     Says(&'static str),
+    /// Streams these pieces, each a chunk of `choices[0].delta`, then ends for this reason.
+    Streams(Vec<Value>, &'static str),
+    /// Streams these pieces and then nothing more, ever.
+    StreamsAndHangs(Vec<Value>),
+    /// Streams these pieces and breaks off.
+    StreamsAndBreaks(Vec<Value>),
     /// Answers each text to be reworded with another greeting.
     Rewords,
     Fails(u16, Value),
@@ -44,6 +50,8 @@ pub struct Model {
     behaviours: Mutex<Vec<Behaviour>>,
     pub calls: AtomicUsize,
     pub seen: Mutex<Vec<Value>>,
+    /// Streams that somebody listens to.
+    pub streams_open: AtomicUsize,
     /// The wire to it.
     pub wire: OnceLock<Wire>,
 }
@@ -97,6 +105,9 @@ async fn complete(State(model): State<Arc<Model>>, body: String) -> Response {
             let texts: Vec<_> = wish["texts"].as_array().unwrap().iter().map(reworded).collect();
             message(json!({"content": json!({"texts": texts}).to_string()}), "stop")
         }
+        Behaviour::Streams(deltas, finish) => stream(model, &name, deltas, Some(finish), false),
+        Behaviour::StreamsAndHangs(deltas) => stream(model, &name, deltas, None, true),
+        Behaviour::StreamsAndBreaks(deltas) => stream(model, &name, deltas, None, false),
         Behaviour::CutOff => message(json!({"content": "{\"ideas\":["}), "length"),
         Behaviour::Declines => message(json!({"content": null, "refusal": "no"}), "stop"),
         Behaviour::Fails(status, body) => {
@@ -108,6 +119,41 @@ async fn complete(State(model): State<Arc<Model>>, body: String) -> Response {
             (StatusCode::TOO_MANY_REQUESTS, after, axum::Json(json!({}))).into_response()
         }
     }
+}
+
+/// Counts what is still listened to.
+struct Open(Arc<Model>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.streams_open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn stream(model: Arc<Model>, name: &str, deltas: Vec<Value>, finish: Option<&str>, hangs: bool) -> Response {
+    let chunk = |choices: Value, usage: Value| {
+        format!("data: {}\n\n", json!({"model": name, "choices": choices, "usage": usage}))
+    };
+    let mut pieces: Vec<String> =
+        deltas.into_iter().map(|delta| chunk(json!([{"index": 0, "delta": delta}]), Value::Null)).collect();
+    if let Some(finish) = finish {
+        pieces.push(chunk(json!([{"index": 0, "delta": {}, "finish_reason": finish}]), Value::Null));
+        pieces.push(chunk(json!([]), json!({"prompt_tokens": 100, "completion_tokens": 50})));
+        pieces.push("data: [DONE]\n\n".to_owned());
+    }
+    model.streams_open.fetch_add(1, Ordering::SeqCst);
+    let open = Open(model);
+    let body =
+        futures_util::stream::unfold((pieces.into_iter(), open), move |(mut pieces, open)| async move {
+            // A moment between pieces, so that they do not arrive as one.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            match pieces.next() {
+                Some(piece) => Some((Ok::<_, std::io::Error>(piece), (pieces, open))),
+                None if hangs => std::future::pending().await,
+                None => None,
+            }
+        });
+    ([("content-type", "text/event-stream")], axum::body::Body::from_stream(body)).into_response()
 }
 
 /// Whether the provider is well, as a probe asks.
@@ -144,6 +190,7 @@ pub async fn serve(behaviours: Vec<Behaviour>) -> (Arc<Model>, String) {
         behaviours: Mutex::new(behaviours),
         calls: AtomicUsize::new(0),
         seen: Mutex::default(),
+        streams_open: AtomicUsize::new(0),
         wire: OnceLock::new(),
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

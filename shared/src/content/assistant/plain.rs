@@ -1,0 +1,88 @@
+//! What the assistant tells where no model can answer: what its tools say, without a conversation around it.
+
+use super::{Assistant, Telling};
+use crate::content::ideas::Asker;
+use crate::contract::assistant::{TalkRequest, Tool, ToolStatus, ToolUse};
+use crate::contract::content_ideas::IdeaBatch;
+use crate::contract::creators::Creator;
+use crate::tenants::credits::Balance;
+
+/// Named in `meta.promptVersion` and, as the model, in `meta.model`.
+pub(super) const VERSION: &str = "plain/1";
+
+const IDEAS: u32 = 3;
+
+/// The sentences of one language.
+struct Words {
+    no_model: &'static str,
+    ideas: &'static str,
+    no_ideas: &'static str,
+    nothing: &'static str,
+    credits: fn(&Balance) -> String,
+    no_credits: &'static str,
+}
+
+const ENGLISH: Words = Words {
+    no_model: "No model can answer now, so this is no conversation but what the tools say.",
+    ideas: "Ideas for this creator:",
+    no_ideas: "There are no ideas now; try again shortly.",
+    nothing: "Without a model the tools `content-ideas` (with a `profileId`) and `usage` still work: name them in `tools`.",
+    credits: |balance| format!("Credits this month: {} of {} used.", balance.used, balance.limit),
+    no_credits: "The account cannot be read now; try again shortly.",
+};
+
+const FRENCH: Words = Words {
+    no_model: "Aucun modèle ne peut répondre pour l'instant : ceci n'est pas une conversation, mais ce que disent les outils.",
+    ideas: "Des idées pour ce profil :",
+    no_ideas: "Pas d'idées pour l'instant ; réessayez dans un moment.",
+    nothing: "Sans modèle, les outils `content-ideas` (avec un `profileId`) et `usage` fonctionnent toujours : nommez-les dans `tools`.",
+    credits: |balance| format!("Crédits du mois : {} utilisés sur {}.", balance.used, balance.limit),
+    no_credits: "Le compte ne peut pas être lu pour l'instant ; réessayez dans un moment.",
+};
+
+impl Assistant {
+    /// Every tool that the caller names is used once, in the order given.
+    pub(super) async fn tell_plainly(
+        &self,
+        asker: Asker,
+        creator: Option<&Creator>,
+        request: &TalkRequest,
+        telling: &mut Telling<'_>,
+    ) {
+        let is_french =
+            creator.is_some_and(|creator| creator.profile.language.to_lowercase().starts_with("fr"));
+        let words = if is_french { &FRENCH } else { &ENGLISH };
+        telling.say(words.no_model.to_owned());
+        if request.tools.is_empty() {
+            telling.say(format!("\n\n{}", words.nothing));
+        }
+        for tool in request.tools.iter().copied() {
+            telling.tool(ToolUse { tool, status: ToolStatus::Running, result_ref: None });
+            let (said, result_ref) = match tool {
+                Tool::ContentIdeas => {
+                    let ideas = self.tools.ideas(asker, request.profile_id, None, IDEAS).await.ok();
+                    let kept = ideas.as_ref().and_then(|batch| batch.meta.generation_id);
+                    (ideas.map(|batch| list(words.ideas, &batch)), kept)
+                }
+                Tool::Usage => {
+                    (self.tools.balance(asker).await.map(|balance| (words.credits)(&balance)), None)
+                }
+            };
+            let status = if said.is_some() { ToolStatus::Ok } else { ToolStatus::Failed };
+            telling.tool(ToolUse { tool, status, result_ref });
+            let failed = match tool {
+                Tool::ContentIdeas => words.no_ideas,
+                Tool::Usage => words.no_credits,
+            };
+            telling.say(format!("\n\n{}", said.unwrap_or_else(|| failed.to_owned())));
+        }
+    }
+}
+
+fn list(title: &str, batch: &IdeaBatch) -> String {
+    let line = |(n, idea): (usize, &crate::contract::content_ideas::Idea)| {
+        format!("\n{}. {} ({})", n + 1, idea.title, idea.hook)
+    };
+    let lines: String = batch.data.ideas.iter().enumerate().map(line).collect();
+    format!("{title}{lines}")
+}
