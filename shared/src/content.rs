@@ -2,14 +2,17 @@
 
 mod assistant;
 pub mod builtin;
+pub mod hashtags;
 mod ideas;
 mod kept;
+mod lift;
 mod messages;
 mod novelty;
 mod platform;
 mod prompt;
 mod screen;
 mod told;
+mod topics;
 
 pub use assistant::{Assistant, Listener, TalkError, Tools};
 pub use ideas::{Asker, IdeaError, Ideas, Known, Unwritten};

@@ -113,6 +113,7 @@ fn draft(
         outline,
         caption,
         hashtags,
+        based_on: Vec::new(),
         novelty: 1.0,
         effort: frame.effort,
     }
@@ -227,7 +228,7 @@ impl Lexicon {
             }
         };
         dice.shuffle(&mut tags);
-        tags.into_iter().take(most).map(|tag| Hashtag { tag, source: HashtagSource::Niche }).collect()
+        tags.into_iter().take(most).map(|tag| Hashtag::new(tag, HashtagSource::Niche)).collect()
     }
 }
 

@@ -5,19 +5,25 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::builtin::{self, Grammar};
+use super::hashtags::{Hashtags, Suggestion};
 use super::kept::keep;
 use super::novelty::{History, sift};
+use super::platform::hashtags_max;
 use super::told::Told;
+use super::topics::topics;
 use super::{ProfileError, Subject, prompt};
 use crate::ai::{AiError, BudgetError, Ledger, Provider, Took};
 use crate::clock::Deadline;
 use crate::coalesce::{Coalescer, Share, Turn, Worth};
 use crate::contract::content_ideas::{
-    BriefRequest, Dropped, Generate, IdeaBatch, IdeaData, IdeaOptions, IdeaRequest, ProfileRef,
+    BriefRequest, Dropped, Generate, Hashtag, HashtagSource, Idea, IdeaBatch, IdeaData, IdeaOptions,
+    IdeaRequest, ProfileRef,
 };
+use crate::contract::creators::Platform;
 use crate::contract::ids::{CreatorId, GenerationId, RequestId};
 use crate::contract::keys::Environment;
 use crate::contract::meta::{CreditUse, DegradedReason, Usage};
+use crate::contract::posts::Post;
 use crate::contract::{Contract as _, Sharing};
 use crate::metrics::SharingRole;
 use crate::telemetry;
@@ -27,8 +33,11 @@ use crate::tenants::credits::CreditError;
 use crate::tenants::generations::Generations;
 use crate::tenants::posts::Posts;
 
-/// So many of the latest posts are compared with.
-const POSTS_MAX: u32 = 200;
+/// So many of the latest posts are read, as far as one read of DynamoDB (1 MB) holds them: what is older says little of
+/// what a creator does now.
+const POSTS_MAX: u32 = 1_000;
+/// So many of their subjects are told to a model.
+const TOPICS_MAX: usize = 8;
 /// Ideas beyond the wish, where a history may take some away.
 const SPARE: usize = 3;
 /// The builtin answer and the reply need this much of the deadline.
@@ -72,7 +81,7 @@ pub enum Unwritten {
 pub struct Known {
     subject: Subject,
     creator: Option<CreatorId>,
-    posts: Vec<String>,
+    posts: Vec<Post>,
     /// What it should be about, in free words.
     brief: Option<String>,
 }
@@ -224,7 +233,8 @@ impl Ideas {
         options: &IdeaOptions,
     ) -> Result<IdeaBatch, Unwritten> {
         let started = Instant::now();
-        let (subject, history) = (&known.subject, History::new(known.posts.iter().map(String::as_str)));
+        let (subject, history) = (&known.subject, History::new(&known.posts));
+        let topics = topics(&known.posts, TOPICS_MAX);
         let wanted = options.count.get() as usize;
         // Some will say what has been said.
         let count = if known.posts.is_empty() { wanted } else { wanted + SPARE };
@@ -237,7 +247,7 @@ impl Ideas {
                 let lease = asker.deadline.left();
                 match self.ledger.open(asker.tenant, asker.request, asker.credits, lease).await {
                     Ok(reservation) => {
-                        let call = prompt::call(subject, options, known.brief.as_deref(), count);
+                        let call = prompt::call(subject, options, known.brief.as_deref(), &topics, count);
                         let deadline = Deadline::after(asker.deadline.left().saturating_sub(RESERVE));
                         let parse = |json: &str| prompt::parse(json, subject, options);
                         let asked = models.structured(&call, deadline, &mut took, parse).await;
@@ -271,6 +281,7 @@ impl Ideas {
         };
         let (mut ideas, near_duplicate) = sift(ideas, &history);
         ideas.truncate(wanted);
+        tag(&mut ideas, &known.posts, subject.platform, options);
         let few = ideas.len();
         if few < wanted {
             took.warnings.push(format!("{few} of {wanted} ideas: the wish leaves no more"));
@@ -321,6 +332,34 @@ pub(super) fn unpaid(error: &BudgetError, allow_degraded: bool) -> Result<Degrad
             Err(Unwritten::NoCredits { used: balance.used, limit: balance.limit })
         }
         BudgetError::Credits(_) | BudgetError::Stopped => Ok(DegradedReason::Budget),
+    }
+}
+
+/// Puts the tags that the creator's posts suggest before those that came with the ideas. One place stays for what is new.
+fn tag(ideas: &mut [Idea], posts: &[Post], platform: Platform, options: &IdeaOptions) {
+    let most = hashtags_max(platform).min(options.max_hashtags.get() as usize);
+    if !options.include_hashtags || most == 0 || posts.is_empty() {
+        return;
+    }
+    let known = Hashtags::new(posts);
+    for idea in ideas {
+        let text = format!("{} {} {}", idea.title, idea.hook, idea.outline.join(" "));
+        let fitting = known.fitting(&text, (most - 1).max(1));
+        let own = std::mem::take(&mut idea.hashtags);
+        idea.hashtags = fitting.into_iter().map(Hashtag::from).collect();
+        let is_there = |tags: &[Hashtag], tag: &str| tags.iter().any(|t| t.tag.eq_ignore_ascii_case(tag));
+        for tag in own {
+            if idea.hashtags.len() < most && !is_there(&idea.hashtags, &tag.tag) {
+                idea.hashtags.push(tag);
+            }
+        }
+    }
+}
+
+impl From<Suggestion> for Hashtag {
+    fn from(suggestion: Suggestion) -> Self {
+        let Suggestion { tag, score, uses, lift_pct } = suggestion;
+        Self { tag, source: HashtagSource::History, score: Some(score), uses, lift_pct: Some(lift_pct) }
     }
 }
 

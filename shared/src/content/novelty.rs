@@ -5,16 +5,18 @@
 
 use std::collections::HashSet;
 
+use super::hashtags::words_beside_tags;
 use crate::contract::content_ideas::Idea;
+use crate::contract::posts::Post;
 
 /// From here on two texts say the same.
 const SAME: f64 = 0.5;
 /// Shorter words are articles and the like.
 const LETTERS_MIN: usize = 4;
 
-type Words = HashSet<String>;
+pub(super) type Words = HashSet<String>;
 
-fn words(text: &str) -> Words {
+pub(super) fn words(text: &str) -> Words {
     let lower = text.to_lowercase();
     let split = lower.split(|c: char| !c.is_alphanumeric());
     split.filter(|word| word.chars().count() >= LETTERS_MIN).map(str::to_owned).collect()
@@ -27,21 +29,52 @@ fn jaccard(a: &Words, b: &Words) -> f64 {
     if all == 0 { 0.0 } else { common as f64 / all as f64 }
 }
 
+/// From here on a post has to do with an idea.
+const RELATED: f64 = 0.12;
+const RELATED_MAX: usize = 3;
+
 /// What a creator has posted.
 #[derive(Debug, Default)]
 pub struct History {
-    posts: Vec<Words>,
+    posts: Vec<Told>,
+}
+
+#[derive(Debug)]
+struct Told {
+    id: String,
+    /// A long post also counts by its first line, as an idea would be told.
+    words: [Words; 2],
+}
+
+impl Told {
+    fn like(&self, idea: &Words) -> f64 {
+        // A single word in common is no likeness.
+        let comparable = self.words.iter().filter(|words| words.len() > 1);
+        comparable.map(|words| jaccard(words, idea)).fold(0.0, f64::max)
+    }
 }
 
 impl History {
-    /// From the texts of posts. A long post also counts by its first line, as an idea would be told.
-    pub fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
-        let both = |text: &'a str| [words(text), words(text.lines().next().unwrap_or_default())];
-        Self { posts: texts.into_iter().flat_map(both).filter(|words| words.len() > 1).collect() }
+    /// Of these posts.
+    pub fn new(posts: &[Post]) -> Self {
+        let told = |post: &Post| {
+            let first = post.text.lines().next().unwrap_or_default();
+            Told { id: post.id.to_string(), words: [words_beside_tags(&post.text), words_beside_tags(first)] }
+        };
+        Self { posts: posts.iter().map(told).collect() }
     }
 
     fn likest(&self, idea: &Words) -> f64 {
-        self.posts.iter().map(|post| jaccard(post, idea)).fold(0.0, f64::max)
+        self.posts.iter().map(|post| post.like(idea)).fold(0.0, f64::max)
+    }
+
+    /// The posts that have most to do with an idea.
+    fn related(&self, idea: &Words) -> Vec<String> {
+        let mut like: Vec<(f64, &str)> =
+            self.posts.iter().map(|post| (post.like(idea), post.id.as_str())).collect();
+        like.retain(|(like, _)| *like >= RELATED);
+        like.sort_by(|a, b| b.0.total_cmp(&a.0));
+        like.into_iter().take(RELATED_MAX).map(|(_, id)| id.to_owned()).collect()
     }
 }
 
@@ -55,6 +88,7 @@ pub(super) fn sift(ideas: Vec<Idea>, history: &History) -> (Vec<Idea>, usize) {
         if likest.max(twin) < SAME {
             // Two digits: more would claim a precision that words do not have.
             idea.novelty = ((1.0 - likest) * 100.0).round() / 100.0;
+            idea.based_on = history.related(&told);
             seen.push(told);
             kept.push(idea);
         }
@@ -80,7 +114,14 @@ mod tests {
 
     #[test]
     fn an_empty_history_is_like_nothing() {
-        assert!(History::new([]).likest(&words("anything at all")) < f64::EPSILON);
-        assert!(History::new(["", "\u{1f600}\u{1f600}"]).likest(&words("")) < f64::EPSILON);
+        let post = |text: &str| -> Post {
+            let json = serde_json::json!({
+                "id": "p", "platform": "x", "publishedAt": "2026-01-01T00:00:00Z", "text": text,
+            });
+            serde_json::from_value(json).unwrap()
+        };
+        assert!(History::new(&[]).likest(&words("anything at all")) < f64::EPSILON);
+        let odd = History::new(&[post(""), post("\u{1f600}\u{1f600}")]);
+        assert!(odd.likest(&words("")) < f64::EPSILON && odd.related(&words("")).is_empty());
     }
 }

@@ -246,6 +246,9 @@ pub struct Idea {
     pub caption: Option<Caption>,
     /// The tags; empty where none were asked for.
     pub hashtags: Vec<Hashtag>,
+    /// Posts of the creator that have most to do with it.
+    #[serde(default)]
+    pub based_on: Vec<String>,
     /// How far it is from what the creator has posted, from 0 to 1.
     pub novelty: f64,
     /// How much work it is.
@@ -265,6 +268,8 @@ pub struct Caption {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum HashtagSource {
+    /// The creator's own posts.
+    History,
     /// The vocabulary of the niche.
     Niche,
     /// The model that wrote the idea.
@@ -273,9 +278,25 @@ pub enum HashtagSource {
 
 /// A hashtag.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Hashtag {
     /// With `#`.
     pub tag: String,
     /// Where it comes from.
     pub source: HashtagSource,
+    /// How well the history says that it fits, from 0 to 1; null where the history does not know it.
+    pub score: Option<f64>,
+    /// In how many of the creator's posts it was used.
+    #[serde(default)]
+    pub uses: u32,
+    /// How much better posts with it did than the creator's others, in percent, shrunken towards 0 where there are few;
+    /// null where the history does not know it.
+    pub lift_pct: Option<f64>,
+}
+
+impl Hashtag {
+    /// One that the history knows nothing of.
+    pub const fn new(tag: String, source: HashtagSource) -> Self {
+        Self { tag, source, score: None, uses: 0, lift_pct: None }
+    }
 }

@@ -179,7 +179,7 @@ impl Posts {
         Ok(Page { items: page.items.into_iter().map(|stored| stored.post).collect(), last_sk: page.last_sk })
     }
 
-    /// The texts of the latest posts.
+    /// The latest posts, as many as one read holds.
     ///
     /// # Errors
     /// [`DynamoError`]
@@ -188,10 +188,10 @@ impl Posts {
         tenant: TenantCtx,
         creator: CreatorId,
         limit: u32,
-    ) -> Result<Vec<String>, DynamoError> {
+    ) -> Result<Vec<Post>, DynamoError> {
         let query = Query::tenant(partition(tenant, creator)).beginning(PREFIX).limit(limit).newest_first();
         let page = self.dynamo.page::<Stored>(&query).await?;
-        Ok(page.items.into_iter().map(|stored| stored.post.text.into()).collect())
+        Ok(page.items.into_iter().map(|stored| stored.post).collect())
     }
 }
 

@@ -1,0 +1,130 @@
+use super::*;
+use serde_json::json;
+
+fn post(text: &str, likes: u64) -> Post {
+    let json = json!({
+        "id": "p", "platform": "instagram", "publishedAt": "2026-01-01T00:00:00Z", "text": text, "likes": likes,
+    });
+    serde_json::from_value(json).unwrap()
+}
+
+/// SplitMix64, so that the corpus is the same everywhere.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % bound as u64).unwrap()
+    }
+
+    /// Small numbers much more often than great ones.
+    fn skewed(&mut self, bound: usize) -> usize {
+        self.below(bound).min(self.below(bound)).min(self.below(bound))
+    }
+}
+
+/// Posts of a creator with twelve subjects, some loved more than others: words and tags of the subject, words that stand
+/// anywhere, three tags that stand anywhere, and now and then a tag of another subject.
+fn corpus(posts: usize, seed: u64) -> Vec<Post> {
+    let mut dice = Dice(seed);
+    let text = |dice: &mut Dice| {
+        let subject = dice.skewed(12);
+        let mut words: Vec<String> =
+            (0..4 + dice.below(5)).map(|_| format!("subject{subject}word{}", dice.skewed(30))).collect();
+        words.extend((0..6 + dice.below(8)).map(|_| format!("anyword{}", dice.skewed(400))));
+        let mut tags: Vec<String> =
+            (0..2 + dice.below(3)).map(|_| format!("#subject{subject}tag{}", dice.skewed(6))).collect();
+        if dice.below(10) < 4 {
+            tags.push(format!("#brand{}", dice.below(3)));
+        }
+        if dice.below(10) < 2 {
+            tags.push(format!("#subject{}tag0", dice.below(12)));
+        }
+        format!("{} {}", words.join(" "), tags.join(" "))
+    };
+    (0..posts)
+        .map(|_| {
+            let text = text(&mut dice);
+            post(&text, dice.below(500) as u64)
+        })
+        .collect()
+}
+
+/// Of posts after the first four fifths, the share that has one of its tags, and the share of its tags, among the five
+/// that `choose` gives for its words.
+fn hit_ratio(posts: &[Post], choose: impl Fn(&str) -> Vec<String>) -> (f64, f64) {
+    let tested = &posts[posts.len() * 4 / 5..];
+    let (mut hits, mut found, mut all) = (0, 0, 0);
+    for post in tested {
+        let own: HashSet<String> = tags_of(&post.text).map(|tag| format!("#{tag}")).collect();
+        let words: String = post.text.split('#').next().unwrap().to_owned();
+        let right = choose(&words).iter().filter(|tag| own.contains(*tag)).count();
+        hits += usize::from(right > 0);
+        found += right;
+        all += own.len();
+    }
+    (hits as f64 / tested.len() as f64, found as f64 / all as f64)
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "the figures that docs/benchmarks.md tells")]
+fn tags_of_the_last_fifth_are_found_more_often_than_by_taking_the_most_used() {
+    for seed in [1, 2, 3] {
+        let posts = corpus(600, seed);
+        let known = Hashtags::new(&posts[..posts.len() * 4 / 5]);
+        let mut by_use: Vec<&Tag> = known.tags.iter().collect();
+        by_use.sort_by_key(|tag| std::cmp::Reverse(tag.uses));
+        let popular: Vec<String> = by_use.iter().take(5).map(|tag| tag.written.clone()).collect();
+        let ours = hit_ratio(&posts, |text| known.fitting(text, 5).into_iter().map(|s| s.tag).collect());
+        let baseline = hit_ratio(&posts, |_| popular.clone());
+        println!(
+            "seed {seed}: hit ratio at 5 {:.3}, recall {:.3}; most used {:.3}, {:.3}",
+            ours.0, ours.1, baseline.0, baseline.1
+        );
+        assert!(ours.0 > baseline.0 + 0.1 && ours.1 > baseline.1 + 0.2, "{ours:?} {baseline:?}");
+        assert!(ours.0 > 0.95 && ours.1 > 0.6, "{ours:?}");
+    }
+}
+
+#[test]
+fn tags_that_did_well_come_before_tags_that_did_not() {
+    let mut posts: Vec<Post> =
+        (0..20).map(|n| post(&format!("sourdough morning number{n} #flat"), 2)).collect();
+    posts.extend((0..20).map(|n| post(&format!("sourdough morning number{n} #risen"), 900)));
+    posts.extend((0..20).map(|n| post(&format!("knives sharpening number{n} #edge"), 40)));
+    let fitting = Hashtags::new(&posts).fitting("A sourdough morning", 5);
+    assert_eq!(fitting[0].tag, "#risen", "{fitting:?}");
+    assert!(fitting[0].lift_pct > 100.0 && fitting[1].lift_pct < 0.0, "{fitting:?}");
+    assert!(fitting.iter().all(|s| s.tag != "#edge" && (0.0..=1.0).contains(&s.score)), "{fitting:?}");
+}
+
+#[test]
+fn tags_keep_the_creators_spelling_and_generic_ones_are_never_suggested() {
+    let posts = [
+        post("Bread bakes slowly #SlowBread #fyp", 1),
+        post("Bread bakes again #slowbread #FYP", 1),
+        post("Soup", 1),
+    ];
+    let fitting = Hashtags::new(&posts).fitting("bread bakes", 5);
+    assert_eq!(fitting.iter().map(|s| (s.tag.as_str(), s.uses)).collect::<Vec<_>>(), [("#SlowBread", 2)]);
+}
+
+#[test]
+fn a_history_of_none_one_or_odd_posts_suggests_nothing() {
+    assert!(Hashtags::new(&[]).fitting("anything", 5).is_empty());
+    assert!(Hashtags::new(&[post("Bread #bread", 5)]).fitting("bread", 5).is_empty());
+    let odd = [
+        post("", 0),
+        post("\u{1f600}\u{1f600} #\u{1f600}", 0),
+        post("\u{645}\u{631}\u{62d}\u{628}\u{627} #\u{62e}\u{628}\u{632}", 3),
+        post("# # ## #1", 1),
+    ];
+    assert!(Hashtags::new(&odd).fitting("\u{645}\u{631}\u{62d}\u{628}\u{627}", 5).is_empty());
+    assert_eq!(
+        tags_of("#one,#two#three #4 #f\u{fc}r").collect::<Vec<_>>(),
+        ["one", "two", "three", "f\u{fc}r"]
+    );
+}
