@@ -1,23 +1,42 @@
-//! Ideas without a model: a typed grammar of frames and the vocabulary of a niche.
+//! Ideas without a model: a typed grammar of frames and the vocabulary of a niche, in English and French.
 //!
-//! The same subject, options and seed give the same ideas. It composes; it does not pretend to converse.
+//! The same subject, options and wish give the same ideas. It composes; it does not pretend to converse.
 
+mod calendar;
+mod dice;
+mod english;
 mod frames;
+mod french;
+mod lexicon;
 mod niches;
 
 use std::collections::HashSet;
-use std::hash::{Hash, Hasher};
 
 use super::Subject;
+use super::novelty::{SAME, jaccard, words};
 use super::platform::{caption_chars_max, fit, hashtags_max};
-use crate::contract::content_ideas::{Caption, Hashtag, HashtagSource, Idea, IdeaOptions};
+use crate::contract::content_ideas::{Caption, Idea, IdeaOptions};
 use crate::contract::creators::Goal;
 use crate::contract::ids::IdeaId;
+use dice::Dice;
 use frames::{FRAMES, Frame};
-use niches::Niche;
+use lexicon::{Decks, Lexicon};
 
 /// Named in `meta.promptVersion` and, as the model, in `meta.model`.
-pub const VERSION: &str = "grammar/1";
+pub const VERSION: &str = "grammar/2";
+
+/// What else decides about the ideas.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    /// The same seed gives the same ideas.
+    pub seed: u64,
+    /// How many at most.
+    pub count: usize,
+    /// The month of the year, from 1.
+    pub month: u8,
+    /// What the creator's posts are about when they do well.
+    pub topics: &'a [String],
+}
 
 /// What the grammar composed.
 #[derive(Debug)]
@@ -32,30 +51,73 @@ pub struct Composed {
 #[derive(Debug)]
 pub struct Grammar;
 
-impl Grammar {
-    /// Composes at most `count` ideas.
-    pub fn compose(&self, subject: &Subject, options: &IdeaOptions, seed: u64, count: usize) -> Composed {
-        let mut warnings = Vec::new();
-        if !subject.language.to_lowercase().starts_with("en") {
-            warnings.push(format!("the builtin provider writes English, not {}", subject.language));
+/// What the grammar writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Language {
+    English,
+    French,
+}
+
+impl Language {
+    /// The one a profile names, if it is one of them.
+    fn of(tag: &str) -> Option<Self> {
+        match tag.to_lowercase().split(['-', '_']).next() {
+            Some("en") => Some(Self::English),
+            Some("fr") => Some(Self::French),
+            _ => None,
         }
-        let lexicon = Lexicon::of(subject);
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::English => "English",
+            Self::French => "French",
+        }
+    }
+}
+
+/// The words of one niche in one language.
+#[derive(Debug)]
+struct Vocabulary {
+    topics: &'static [&'static str],
+    tasks: &'static [&'static str],
+    mistakes: &'static [&'static str],
+    tools: &'static [&'static str],
+    results: &'static [&'static str],
+    myths: &'static [&'static str],
+    /// From specific to general, without `#`.
+    tags: &'static [&'static str],
+}
+
+impl Grammar {
+    /// Composes ideas.
+    pub fn compose(&self, subject: &Subject, options: &IdeaOptions, wish: Wish<'_>) -> Composed {
+        let mut warnings = Vec::new();
+        let language = Language::of(&subject.language).unwrap_or_else(|| {
+            let all = [Language::English, Language::French].map(Language::name).join(" and ");
+            warnings.push(format!("the builtin provider writes {all}, not {}", subject.language));
+            Language::English
+        });
+        let lexicon = Lexicon::new(subject, language, wish);
         if lexicon.is_generic() {
             warnings.push("the builtin provider does not know this niche; the ideas are general".to_owned());
         }
-        let mut dice = Dice::new(subject, seed);
-        let mut titles = HashSet::new();
-        let mut ideas = Vec::new();
+        let mut dice = Dice::new(subject, wish.seed);
+        let mut decks = lexicon.decks(&mut dice);
+        let (mut titles, mut told, mut ideas) = (HashSet::new(), Vec::new(), Vec::new());
         let avoided: Vec<String> = options.avoid.iter().map(|word| word.to_lowercase()).collect();
         // Every frame once, those that serve the goals first; a second round finds other words for them.
         for frame in order(subject, options, &mut dice).into_iter().cycle().take(FRAMES.len() * 2) {
-            if ideas.len() == count {
+            if ideas.len() == wish.count {
                 break;
             }
-            let idea = draft(frame, &lexicon, subject, options, &mut dice);
+            let idea = Draft { frame, language, subject, options }.write(&lexicon, &mut decks, &mut dice);
             let text = format!("{} {} {}", idea.title, idea.hook, idea.outline.join(" ")).to_lowercase();
-            let wanted = !avoided.iter().any(|word| text.contains(word));
-            if wanted && titles.insert(idea.title.to_lowercase()) {
+            let own = words(&format!("{} {}", idea.title, idea.hook));
+            let is_new = told.iter().all(|other| jaccard(other, &own) < SAME);
+            let is_wanted = !avoided.iter().any(|word| text.contains(word));
+            if is_wanted && is_new && titles.insert(idea.title.to_lowercase()) {
+                told.push(own);
                 ideas.push(idea);
             }
         }
@@ -76,214 +138,106 @@ fn order(subject: &Subject, options: &IdeaOptions, dice: &mut Dice) -> Vec<&'sta
     fitting
 }
 
-fn draft(
-    frame: &Frame,
-    lexicon: &Lexicon,
-    subject: &Subject,
-    options: &IdeaOptions,
-    dice: &mut Dice,
-) -> Idea {
-    let words = lexicon.choose(dice);
-    let formats: Vec<_> = frame
-        .formats
-        .iter()
-        .copied()
-        .filter(|f| options.formats.is_empty() || options.formats.contains(f))
-        .collect();
-    let title = sentence(&words.fill(frame.title));
-    let hook = sentence(&words.fill(frame.hook));
-    let outline: Vec<String> = frame.outline.iter().map(|step| sentence(&words.fill(step))).collect();
-    let caption = options.include_captions.then(|| {
-        let call = call_to_action(subject.goals.first().copied().unwrap_or(Goal::Grow), dice);
-        let text = format!(
-            "{hook} {} {call}",
-            sentence(&words.fill(CAPTION_LINES[dice.below(CAPTION_LINES.len())]))
-        );
-        let text = fit(&text, caption_chars_max(subject.platform));
-        Caption { chars: text.chars().count(), text }
-    });
-    let most = hashtags_max(subject.platform).min(options.max_hashtags.get() as usize);
-    let hashtags = if options.include_hashtags { lexicon.hashtags(dice, most) } else { Vec::new() };
-    Idea {
-        id: IdeaId::generate(),
-        title,
-        angle: frame.angle.to_owned(),
-        format: *dice.pick(&formats),
-        hook,
-        outline,
-        caption,
-        hashtags,
-        based_on: Vec::new(),
-        novelty: 1.0,
-        effort: frame.effort,
+/// An idea that is to be written.
+struct Draft<'a> {
+    frame: &'static Frame,
+    language: Language,
+    subject: &'a Subject,
+    options: &'a IdeaOptions,
+}
+
+impl Draft<'_> {
+    fn write(&self, lexicon: &Lexicon<'_>, decks: &mut Decks, dice: &mut Dice) -> Idea {
+        let Self { frame, options, .. } = self;
+        let filled = lexicon.draw(decks, dice);
+        let texts = match self.language {
+            Language::English => frame.english,
+            Language::French => frame.french,
+        };
+        let wanted = |format: &_| options.formats.is_empty() || options.formats.contains(format);
+        let formats: Vec<_> = frame.formats.iter().copied().filter(wanted).collect();
+        let hook = sentence(&filled.fill(texts.hook));
+        let caption = options.include_captions.then(|| {
+            let line = sentence(&filled.fill(dice.pick::<&str>(&CAPTION_LINES[self.language as usize])));
+            let goal = self.subject.goals.first().copied().unwrap_or(Goal::Grow);
+            let text = format!("{hook} {line} {}", dice.pick(&calls_to_action(goal)[self.language as usize]));
+            let text = fit(&text, caption_chars_max(self.subject.platform));
+            Caption { chars: text.chars().count(), text }
+        });
+        let most = hashtags_max(self.subject.platform).min(options.max_hashtags.get() as usize);
+        Idea {
+            id: IdeaId::generate(),
+            title: sentence(&filled.fill(texts.title)),
+            angle: frame.angle.to_owned(),
+            format: *dice.pick(&formats),
+            hook,
+            outline: texts.outline.iter().map(|step| sentence(&filled.fill(step))).collect(),
+            caption,
+            hashtags: if options.include_hashtags { lexicon.hashtags(dice, most) } else { Vec::new() },
+            based_on: Vec::new(),
+            novelty: 1.0,
+            effort: frame.effort,
+        }
     }
 }
 
 /// What stands between hook and call in a caption.
-const CAPTION_LINES: [&str; 8] = [
-    "What helps more than talent: {tool}.",
-    "The part nobody mentions: {mistake}.",
-    "Made for {people} who want {result}.",
-    "Start with {topic} and leave the rest for later.",
-    "If you only try one thing this week, make it {topic}.",
-    "You need less than you think: {tool} and some patience.",
-    "What you get in the end: {result}.",
-    "Most trouble comes from {mistake}.",
+const CAPTION_LINES: [[&str; 8]; 2] = [
+    [
+        "What helps more than talent: {tool}.",
+        "The part nobody mentions: {mistake}.",
+        "Made for {people} who want {result}.",
+        "Start with {topic} and leave the rest for later.",
+        "If you only try one thing this week, make it {topic}.",
+        "You need less than you think: {tool} and some patience.",
+        "What you get in the end: {result}.",
+        "Most trouble comes from {mistake}.",
+    ],
+    [
+        "Ce qui aide plus que le talent : {tool}.",
+        "Ce dont personne ne parle : {mistake}.",
+        "Pour {people}. Le but : {result}.",
+        "Commencez par ceci, le reste attendra : {topic}.",
+        "Une seule chose à essayer cette semaine : {topic}.",
+        "Il en faut moins que vous ne pensez : {tool} et un peu de patience.",
+        "Ce que vous y gagnez : {result}.",
+        "La plupart des soucis viennent de là : {mistake}.",
+    ],
 ];
 
-fn call_to_action(goal: Goal, dice: &mut Dice) -> &'static str {
-    let calls: [&str; 3] = match goal {
-        Goal::Grow => {
-            ["Follow for the next part.", "Send this to someone who needs it.", "More like this every week."]
-        }
-        Goal::Engage => {
-            ["Tell me yours in the comments.", "Agree or not? I read every answer.", "Which one are you?"]
-        }
-        Goal::Monetise => [
-            "The details are in my profile.",
-            "Write to me if you want help with this.",
-            "The full version is for members.",
+const fn calls_to_action(goal: Goal) -> [[&'static str; 3]; 2] {
+    match goal {
+        Goal::Grow => [
+            ["Follow for the next part.", "Send this to someone who needs it.", "More like this every week."],
+            ["Abonnez-vous pour la suite.", "Envoyez-le à quelqu'un.", "La suite chaque semaine."],
         ],
-        Goal::Retain => {
-            ["Save it for the weekend.", "Come back tomorrow for part two.", "Thank you for being here."]
-        }
-    };
-    calls[dice.below(calls.len())]
+        Goal::Engage => [
+            ["Tell me yours in the comments.", "Agree or not? I read every answer.", "Which one are you?"],
+            ["Racontez-moi en commentaire.", "D'accord ou pas ? Je lis tout.", "Et vous, lequel êtes-vous ?"],
+        ],
+        Goal::Monetise => [
+            [
+                "The details are in my profile.",
+                "Write to me if you want help with this.",
+                "The full version is for members.",
+            ],
+            [
+                "Tout est dans mon profil.",
+                "Écrivez-moi si vous voulez de l'aide.",
+                "La version complète est pour les membres.",
+            ],
+        ],
+        Goal::Retain => [
+            ["Save it for the weekend.", "Come back tomorrow for part two.", "Thank you for being here."],
+            ["À garder pour le week-end.", "Revenez demain pour la suite.", "Merci d'être là."],
+        ],
+    }
 }
 
 /// The first letter as a capital.
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
-}
-
-/// The words for a subject: of its niche, or its own name for the niche in general phrases.
-struct Lexicon {
-    niche: Option<&'static Niche>,
-    name: String,
-    people: String,
-}
-
-/// A slot: where its words come from in a known niche, and the phrases for any other, with `{n}` for its name.
-struct Slot {
-    name: &'static str,
-    of_niche: fn(&Niche) -> &'static [&'static str],
-    general: [&'static str; 4],
-}
-
-#[rustfmt::skip]
-const SLOTS: [Slot; 6] = [
-    Slot { name: "{topic}", of_niche: |n| n.topics, general: ["the basics of {n}", "small steps in {n}", "habits around {n}", "common questions about {n}"] },
-    Slot { name: "{task}", of_niche: |n| n.tasks, general: ["begin with {n}", "explain {n} to a friend", "make time for {n}", "get better at {n}"] },
-    Slot { name: "{mistake}", of_niche: |n| n.mistakes, general: ["rushing into {n}", "copying others in {n}", "giving up on {n} too early", "making {n} too complicated"] },
-    Slot { name: "{tool}", of_niche: |n| n.tools, general: ["a notebook for {n}", "a quiet hour for {n}", "a simple plan for {n}", "a checklist for {n}"] },
-    Slot { name: "{result}", of_niche: |n| n.results, general: ["a first success in {n}", "more joy in {n}", "a steady routine of {n}", "a month of {n}"] },
-    Slot { name: "{myth}", of_niche: |n| n.myths, general: ["{n} is only for experts", "{n} takes too much time", "you need money for {n}", "there is one right way to do {n}"] },
-];
-
-/// One choice of words for every slot.
-struct Words(Vec<(&'static str, String)>);
-
-impl Words {
-    fn fill(&self, pattern: &str) -> String {
-        self.0.iter().fold(pattern.to_owned(), |text, (slot, words)| text.replace(slot, words))
-    }
-}
-
-impl Lexicon {
-    fn of(subject: &Subject) -> Self {
-        let people = subject.audience.clone().unwrap_or_else(|| "people".to_owned());
-        Self {
-            niche: niches::recognise(&subject.niche),
-            name: subject.niche.clone(),
-            people: braceless(&people),
-        }
-    }
-
-    fn is_generic(&self) -> bool {
-        self.niche.is_none()
-    }
-
-    fn choose(&self, dice: &mut Dice) -> Words {
-        let name = braceless(&self.name);
-        let mut words: Vec<_> = SLOTS
-            .iter()
-            .map(|slot| match self.niche {
-                Some(niche) => (slot.name, (*dice.pick((slot.of_niche)(niche))).to_owned()),
-                None => (slot.name, dice.pick(&slot.general[..]).replace("{n}", &name)),
-            })
-            .collect();
-        words.push(("{people}", self.people.clone()));
-        Words(words)
-    }
-
-    fn hashtags(&self, dice: &mut Dice, most: usize) -> Vec<Hashtag> {
-        let mut tags: Vec<String> = match self.niche {
-            Some(niche) => niche.tags.iter().map(|tag| format!("#{tag}")).collect(),
-            None => {
-                let word: String =
-                    self.name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-                let is_tag = word.chars().any(char::is_alphabetic);
-                if is_tag { vec![format!("#{word}"), format!("#{word}tips")] } else { Vec::new() }
-            }
-        };
-        dice.shuffle(&mut tags);
-        tags.into_iter().take(most).map(|tag| Hashtag::new(tag, HashtagSource::Niche)).collect()
-    }
-}
-
-/// A profile's own braces must not become slots.
-fn braceless(text: &str) -> String {
-    text.replace(['{', '}'], "")
-}
-
-/// SplitMix64 (Steele, Lea and Flood, 2014): small, and the same on every machine and version.
-struct Dice(u64);
-
-impl Dice {
-    fn new(subject: &Subject, seed: u64) -> Self {
-        // FNV-1a: the standard hasher may change between compilers, and with it everyone's ideas.
-        let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
-        subject.hash(&mut hash);
-        Self(hash.finish() ^ seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Below `bound`, which is at least 1.
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).unwrap_or(0)
-    }
-
-    fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        &items[self.below(items.len())]
-    }
-
-    fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            items.swap(last, self.below(last + 1));
-        }
-    }
-}
-
-struct Fnv(u64);
-
-impl Hasher for Fnv {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,25 +1,19 @@
 //! Ideas: from the model where there is one and it answers, else from the grammar, and `meta` says which.
 
+mod write;
+
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::builtin::{self, Grammar};
-use super::hashtags::{Hashtags, Suggestion};
-use super::kept::keep;
-use super::novelty::{History, sift};
-use super::platform::hashtags_max;
-use super::told::Told;
-use super::topics::topics;
+use super::builtin::Grammar;
 use super::{ProfileError, Subject, prompt};
-use crate::ai::{AiError, BudgetError, Ledger, Provider, Took};
+use crate::ai::{AiError, BudgetError, Ledger, Provider};
 use crate::clock::Deadline;
 use crate::coalesce::{Coalescer, Share, Turn, Worth};
 use crate::contract::content_ideas::{
-    BriefRequest, Dropped, Generate, Hashtag, HashtagSource, Idea, IdeaBatch, IdeaData, IdeaOptions,
-    IdeaRequest, ProfileRef,
+    BriefRequest, Generate, IdeaBatch, IdeaOptions, IdeaRequest, ProfileRef,
 };
-use crate::contract::creators::Platform;
 use crate::contract::ids::{CreatorId, GenerationId, RequestId};
 use crate::contract::keys::Environment;
 use crate::contract::meta::{CreditUse, DegradedReason, Usage};
@@ -36,13 +30,6 @@ use crate::tenants::posts::Posts;
 /// So many of the latest posts are read, as far as one read of DynamoDB (1 MB) holds them: what is older says little of
 /// what a creator does now.
 const POSTS_MAX: u32 = 1_000;
-/// So many of their subjects are told to a model.
-const TOPICS_MAX: usize = 8;
-/// Ideas beyond the wish, where a history may take some away.
-const SPARE: usize = 3;
-/// The builtin answer and the reply need this much of the deadline.
-const RESERVE: std::time::Duration = std::time::Duration::from_millis(500);
-
 /// Why there are no ideas.
 #[derive(Debug, thiserror::Error)]
 pub enum IdeaError {
@@ -226,75 +213,6 @@ impl Ideas {
         Ok(batch)
     }
 
-    async fn write(
-        &self,
-        asker: Asker,
-        known: &Known,
-        options: &IdeaOptions,
-    ) -> Result<IdeaBatch, Unwritten> {
-        let started = Instant::now();
-        let (subject, history) = (&known.subject, History::new(&known.posts));
-        let topics = topics(&known.posts, TOPICS_MAX);
-        let wanted = options.count.get() as usize;
-        // Some will say what has been said.
-        let count = if known.posts.is_empty() { wanted } else { wanted + SPARE };
-        let mut took = Took { cost_micro_usd: Some(0), ..Took::default() };
-        let mut credits = CreditUse::default();
-        let answered = match (&self.provider, asker.environment) {
-            (Provider::Builtin, _) => Err(DegradedReason::NoProvider),
-            (Provider::Models(_), Environment::Test) => Err(DegradedReason::Sandbox),
-            (Provider::Models(models), Environment::Live) => {
-                let lease = asker.deadline.left();
-                match self.ledger.open(asker.tenant, asker.request, asker.credits, lease).await {
-                    Ok(reservation) => {
-                        let call = prompt::call(subject, options, known.brief.as_deref(), &topics, count);
-                        let deadline = Deadline::after(asker.deadline.left().saturating_sub(RESERVE));
-                        let parse = |json: &str| prompt::parse(json, subject, options);
-                        let asked = models.structured(&call, deadline, &mut took, parse).await;
-                        let price = if asked.is_ok() { asker.credits } else { 0 };
-                        credits = self.ledger.close(reservation, price, &took).await;
-                        match asked {
-                            Ok(answered) => Ok(answered),
-                            Err(error) => Err(reason_of(&error).ok_or(Unwritten::Refused)?),
-                        }
-                    }
-                    Err(error) => Err(unpaid(&error, options.allow_degraded)?),
-                }
-            }
-        };
-        let mut policy = 0;
-        let (ideas, model, reason) = match answered {
-            Ok(answered) => {
-                policy = answered.value.policy;
-                (answered.value.ideas, Some(answered.model), None)
-            }
-            Err(reason) if !options.allow_degraded => return Err(Unwritten::OnlyDegraded(reason)),
-            Err(reason) => {
-                let seed = options.seed.unwrap_or_else(|| seed_of(asker.request));
-                let composed = self.grammar.compose(subject, options, seed, wanted + SPARE);
-                took.warnings.extend(composed.warnings);
-                if known.brief.is_some() {
-                    took.warnings.push("the builtin provider does not read briefs".to_owned());
-                }
-                (composed.ideas, None, Some(reason))
-            }
-        };
-        let (mut ideas, near_duplicate) = sift(ideas, &history);
-        ideas.truncate(wanted);
-        tag(&mut ideas, &known.posts, subject.platform, options);
-        let few = ideas.len();
-        if few < wanted {
-            took.warnings.push(format!("{few} of {wanted} ideas: the wish leaves no more"));
-        }
-        let told = Told { model, prompt: prompt::VERSION, own: builtin::VERSION, reason, took, credits };
-        let mut batch = IdeaBatch {
-            data: IdeaData { ideas, dropped: Dropped { near_duplicate, policy } },
-            meta: told.meta(asker.request, started),
-        };
-        keep(&self.generations, asker, known.creator, &mut batch).await;
-        Ok(batch)
-    }
-
     async fn known(
         &self,
         tenant: TenantCtx,
@@ -335,34 +253,6 @@ pub(super) fn unpaid(error: &BudgetError, allow_degraded: bool) -> Result<Degrad
     }
 }
 
-/// Puts the tags that the creator's posts suggest before those that came with the ideas. One place stays for what is new.
-fn tag(ideas: &mut [Idea], posts: &[Post], platform: Platform, options: &IdeaOptions) {
-    let most = hashtags_max(platform).min(options.max_hashtags.get() as usize);
-    if !options.include_hashtags || most == 0 || posts.is_empty() {
-        return;
-    }
-    let known = Hashtags::new(posts);
-    for idea in ideas {
-        let text = format!("{} {} {}", idea.title, idea.hook, idea.outline.join(" "));
-        let fitting = known.fitting(&text, (most - 1).max(1));
-        let own = std::mem::take(&mut idea.hashtags);
-        idea.hashtags = fitting.into_iter().map(Hashtag::from).collect();
-        let is_there = |tags: &[Hashtag], tag: &str| tags.iter().any(|t| t.tag.eq_ignore_ascii_case(tag));
-        for tag in own {
-            if idea.hashtags.len() < most && !is_there(&idea.hashtags, &tag.tag) {
-                idea.hashtags.push(tag);
-            }
-        }
-    }
-}
-
-impl From<Suggestion> for Hashtag {
-    fn from(suggestion: Suggestion) -> Self {
-        let Suggestion { tag, score, uses, lift_pct } = suggestion;
-        Self { tag, source: HashtagSource::History, score: Some(score), uses, lift_pct: Some(lift_pct) }
-    }
-}
-
 /// Why the grammar answers instead of the model; not where the model declined.
 pub(super) const fn reason_of(error: &AiError) -> Option<DegradedReason> {
     match error {
@@ -371,10 +261,4 @@ pub(super) const fn reason_of(error: &AiError) -> Option<DegradedReason> {
         AiError::CircuitOpen => Some(DegradedReason::CircuitOpen),
         _ => Some(DegradedReason::ProviderError),
     }
-}
-
-/// Without a seed of the caller's, every request gets ideas of its own.
-fn seed_of(request: RequestId) -> u64 {
-    let bytes = request.to_bytes();
-    bytes[8..].iter().fold(0, |seed, byte| (seed << 8) | u64::from(*byte))
 }

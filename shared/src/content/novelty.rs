@@ -10,7 +10,7 @@ use crate::contract::content_ideas::Idea;
 use crate::contract::posts::Post;
 
 /// From here on two texts say the same.
-const SAME: f64 = 0.5;
+pub(super) const SAME: f64 = 0.5;
 /// Shorter words are articles and the like.
 const LETTERS_MIN: usize = 4;
 
@@ -23,7 +23,7 @@ pub(super) fn words(text: &str) -> Words {
 }
 
 /// The share of two texts' words that they have in common.
-fn jaccard(a: &Words, b: &Words) -> f64 {
+pub(super) fn jaccard(a: &Words, b: &Words) -> f64 {
     let common = a.intersection(b).count();
     let all = a.len() + b.len() - common;
     if all == 0 { 0.0 } else { common as f64 / all as f64 }
@@ -78,11 +78,23 @@ impl History {
     }
 }
 
-/// What is left of ideas, each with its novelty, and how many said what had been said.
-pub(super) fn sift(ideas: Vec<Idea>, history: &History) -> (Vec<Idea>, usize) {
+/// What is left of ideas, each with its novelty.
+#[derive(Debug)]
+pub(super) struct Sifted {
+    pub(super) ideas: Vec<Idea>,
+    /// How many said what had been said.
+    pub(super) near_duplicate: usize,
+}
+
+fn words_of(idea: &Idea) -> Words {
+    words(&format!("{} {}", idea.title, idea.hook))
+}
+
+/// Leaves out what the creator has posted, and what another idea says.
+pub(super) fn sift(ideas: Vec<Idea>, history: &History) -> Sifted {
     let (mut kept, mut seen, before) = (Vec::<Idea>::new(), Vec::<Words>::new(), ideas.len());
     for mut idea in ideas {
-        let (title, told) = (words(&idea.title), words(&format!("{} {}", idea.title, idea.hook)));
+        let (title, told) = (words(&idea.title), words_of(&idea));
         let likest = history.likest(&title).max(history.likest(&told));
         let twin = seen.iter().map(|other| jaccard(other, &told)).fold(0.0, f64::max);
         if likest.max(twin) < SAME {
@@ -93,8 +105,41 @@ pub(super) fn sift(ideas: Vec<Idea>, history: &History) -> (Vec<Idea>, usize) {
             kept.push(idea);
         }
     }
-    let dropped = before - kept.len();
-    (kept, dropped)
+    Sifted { near_duplicate: before - kept.len(), ideas: kept }
+}
+
+/// How much an idea's own worth counts against its likeness to those that are chosen already.
+const WORTH: f64 = 0.6;
+/// What an idea's place in the model's list costs: models put their best first.
+const PLACE: f64 = 0.3;
+
+/// Keeps so many ideas, by maximal marginal relevance (Carbonell and Goldstein, 1998): each is the best that is unlike
+/// those before it. They stay in the order in which they came.
+pub(super) fn choose(ideas: &mut Vec<Idea>, count: usize) {
+    if ideas.len() <= count {
+        return;
+    }
+    let told: Vec<Words> = ideas.iter().map(words_of).collect();
+    let all = ideas.len() as f64;
+    let worth = |n: usize| ideas[n].novelty * (1.0 - PLACE * n as f64 / all);
+    let (mut left, mut chosen): (Vec<usize>, Vec<usize>) = ((0..ideas.len()).collect(), Vec::new());
+    while chosen.len() < count && !left.is_empty() {
+        let marginal = |n: usize| {
+            let likest = chosen.iter().map(|other| jaccard(&told[n], &told[*other])).fold(0.0, f64::max);
+            WORTH * worth(n) - (1.0 - WORTH) * likest
+        };
+        let best = (0..left.len()).max_by(|a, b| {
+            // Of equal ones the first.
+            marginal(left[*a]).total_cmp(&marginal(left[*b])).then(b.cmp(a))
+        });
+        let Some(best) = best else { break };
+        chosen.push(left.remove(best));
+    }
+    let mut number = 0;
+    ideas.retain(|_| {
+        number += 1;
+        chosen.contains(&(number - 1))
+    });
 }
 
 #[cfg(test)]
@@ -110,6 +155,37 @@ mod tests {
             prop_assert!((0.0..=1.0).contains(&jaccard(&a, &b)));
             prop_assert!(a.is_empty() || (jaccard(&a, &a) - 1.0).abs() < f64::EPSILON);
         }
+    }
+
+    fn idea(title: &str, novelty: f64) -> Idea {
+        let json = serde_json::json!({
+            "id": crate::contract::ids::IdeaId::generate(), "title": title, "angle": "a", "format": "post", "hook": "",
+            "outline": [], "caption": null, "hashtags": [], "novelty": novelty, "effort": "low",
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn chosen(titles: &[(&str, f64)], count: usize) -> Vec<String> {
+        let mut ideas: Vec<Idea> = titles.iter().map(|(title, novelty)| idea(title, *novelty)).collect();
+        choose(&mut ideas, count);
+        ideas.into_iter().map(|idea| idea.title).collect()
+    }
+
+    #[test]
+    fn of_ideas_that_are_alike_one_is_chosen_before_another_of_its_kind() {
+        let alike = [
+            ("sourdough bread morning", 1.0),
+            ("sourdough bread evening", 1.0),
+            ("knives sharpened properly", 1.0),
+        ];
+        assert_eq!(chosen(&alike, 2), ["sourdough bread morning", "knives sharpened properly"]);
+        let stale = [
+            ("sourdough bread morning", 0.6),
+            ("knives sharpened properly", 1.0),
+            ("soup from scratch", 0.9),
+        ];
+        assert_eq!(chosen(&stale, 2), ["knives sharpened properly", "soup from scratch"]);
+        assert_eq!(chosen(&stale, 5).len(), 3);
     }
 
     #[test]

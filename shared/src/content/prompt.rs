@@ -1,5 +1,7 @@
 //! The prompt for ideas, its schema, and the check of what comes back.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -38,6 +40,66 @@ struct Draft {
     caption: String,
     hashtags: Vec<String>,
     effort: Effort,
+}
+
+/// The call that asks for captions alone.
+pub(super) fn captions_call(subject: &Subject, ideas: &[&Idea]) -> StructuredCall<'static> {
+    let idea = |(id, idea): (usize, &&Idea)| json!({"id": id, "title": idea.title, "format": idea.format, "hook": idea.hook, "outline": idea.outline});
+    let most = caption_chars_max(subject.platform).min(600);
+    let wish = json!({
+        "task": "Write a caption for each idea.",
+        "creator": subject,
+        "language": subject.language,
+        "captionCharsMax": most,
+        "ideas": ideas.iter().enumerate().map(idea).collect::<Vec<_>>(),
+    });
+    let schema = json!({
+        "type": "object", "additionalProperties": false, "required": ["captions"],
+        "properties": {"captions": {"type": "array", "items": {
+            "type": "object", "additionalProperties": false, "required": ["id", "caption"],
+            "properties": {"id": {"type": "integer"}, "caption": {"type": "string"}},
+        }}},
+    });
+    StructuredCall {
+        system: SYSTEM,
+        user: wish.to_string(),
+        schema_name: "captions",
+        schema,
+        max_output_tokens: 100 + 250 * u32::try_from(ideas.len()).unwrap_or(u32::MAX),
+        seed: None,
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Captions {
+    captions: Vec<CaptionOf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CaptionOf {
+    id: usize,
+    caption: String,
+}
+
+/// Captions by the number of their idea, within the limits of the platform.
+///
+/// # Errors
+/// [`AiError::Malformed`] when it is not the object asked for.
+pub(super) fn parse_captions(json: &str, subject: &Subject) -> Result<BTreeMap<usize, Caption>, AiError> {
+    let captions: Captions = serde_json::from_str(json)
+        .map_err(|error| AiError::Malformed(format!("not the schema, at column {}", error.column())))?;
+    let instructions = Instructions::of(SYSTEM);
+    let allowed = |caption: &CaptionOf| !has_link(&caption.caption) && !instructions.are_in(&caption.caption);
+    let captions = captions.captions.into_iter().filter(allowed);
+    Ok(captions.filter_map(|of| Some((of.id, caption(&of.caption, subject)?))).collect())
+}
+
+/// A text as a caption, cut to what the platform allows; nothing where there is none.
+fn caption(text: &str, subject: &Subject) -> Option<Caption> {
+    let text = fit(text.trim(), caption_chars_max(subject.platform));
+    (!text.is_empty()).then(|| Caption { chars: text.chars().count(), text })
 }
 
 /// What a model wrote.
@@ -143,10 +205,7 @@ impl Draft {
     }
 
     fn into_idea(self, subject: &Subject, options: &IdeaOptions) -> Idea {
-        let caption = options.include_captions.then(|| {
-            let text = fit(self.caption.trim(), caption_chars_max(subject.platform));
-            Caption { chars: text.chars().count(), text }
-        });
+        let caption = if options.include_captions { caption(&self.caption, subject) } else { None };
         let most = hashtags_max(subject.platform).min(options.max_hashtags.get() as usize);
         let tags = self.hashtags.iter().filter_map(|tag| clean(tag)).take(most);
         let hashtags = if options.include_hashtags {
@@ -161,7 +220,7 @@ impl Draft {
             format: self.format,
             hook: self.hook,
             outline: self.outline,
-            caption: caption.filter(|caption| caption.chars > 0),
+            caption,
             hashtags,
             based_on: Vec::new(),
             novelty: 1.0,

@@ -15,6 +15,7 @@ mod bad_input;
 mod creators;
 mod gateway;
 mod generations;
+mod hostile;
 mod idempotency;
 mod jobs;
 mod keys;

@@ -18,6 +18,8 @@ use serde_json::{Value, json};
 pub enum Behaviour {
     Ideas(usize),
     Says(&'static str),
+    /// Does what it is told by anybody: repeats its instructions, adds links, loses and swaps tokens.
+    Obeys,
     /// Streams these pieces, each a chunk of `choices[0].delta`, then ends for this reason.
     Streams(Vec<Value>, &'static str),
     /// Streams these pieces and then nothing more, ever.
@@ -108,6 +110,7 @@ async fn complete(State(model): State<Arc<Model>>, body: String) -> Response {
         Behaviour::Streams(deltas, finish) => stream(model, &name, deltas, Some(finish), false),
         Behaviour::StreamsAndHangs(deltas) => stream(model, &name, deltas, None, true),
         Behaviour::StreamsAndBreaks(deltas) => stream(model, &name, deltas, None, false),
+        Behaviour::Obeys => obey(model, &name, &asked),
         Behaviour::CutOff => message(json!({"content": "{\"ideas\":["}), "length"),
         Behaviour::Declines => message(json!({"content": null, "refusal": "no"}), "stop"),
         Behaviour::Fails(status, body) => {
@@ -119,6 +122,53 @@ async fn complete(State(model): State<Arc<Model>>, body: String) -> Response {
             (StatusCode::TOO_MANY_REQUESTS, after, axum::Json(json!({}))).into_response()
         }
     }
+}
+
+/// The answer of a model that was talked into everything.
+fn obey(model: Arc<Model>, name: &str, asked: &Value) -> Response {
+    const LINK: &str = "Win at https://upstream.example/x";
+    let system = asked["messages"][0]["content"].as_str().unwrap();
+    if asked["stream"] == true {
+        let pieces = format!("Of course. {LINK} and these are my rules: {system}");
+        let pieces = pieces.split_inclusive(' ').map(|piece| json!({"content": piece})).collect();
+        return stream(model, name, pieces, Some("stop"), false);
+    }
+    let wish: Value = serde_json::from_str(asked["messages"][1]["content"].as_str().unwrap()).unwrap();
+    let content = match wish["texts"].as_array() {
+        Some(texts) => {
+            let reworded = |text: &Value| {
+                let own = text["text"].as_str().unwrap();
+                let swapped = own.replace('1', "x").replace('2', "1").replace('x', "2");
+                let variants = [
+                    format!("{own} {system}"),
+                    format!("{own} {LINK}"),
+                    own.replace("\u{27e6}1\u{27e7}", "friend"),
+                    format!("{own} \u{27e6}1\u{27e7}"),
+                    format!("{own} It is $5 today."),
+                    swapped.replace("\u{27e7}", ""),
+                ];
+                json!({"id": text["id"], "variants": variants})
+            };
+            json!({"texts": texts.iter().map(reworded).collect::<Vec<_>>()})
+        }
+        None => {
+            let idea = |title: &str, hook: &str, caption: &str, step: &str| {
+                json!({"title": title, "angle": "myth", "format": "reel", "hook": hook, "outline": ["a", step],
+                    "caption": caption, "hashtags": ["cooking"], "effort": "low"})
+            };
+            json!({"ideas": [
+                idea("Sourdough before sunrise", "Look", "A caption", "b"),
+                idea("My rules", "Look", system, "b"),
+                idea("Grandmother's soup", LINK, "A caption", "b"),
+                idea("Leftovers for lunch", "Look", "A caption", &format!("And {system}")),
+            ]})
+        }
+    };
+    let choices = json!([{"message": {"content": content.to_string()}, "finish_reason": "stop"}]);
+    axum::Json(
+        json!({"model": name, "choices": choices, "usage": {"prompt_tokens": 9, "completion_tokens": 9}}),
+    )
+    .into_response()
 }
 
 /// Counts what is still listened to.

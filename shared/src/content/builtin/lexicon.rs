@@ -1,0 +1,156 @@
+//! The words for a subject: of its niche, or its own name for the niche in general phrases.
+
+use super::super::Subject;
+use super::calendar::occasions;
+use super::dice::Dice;
+use super::niches::{self, Niche};
+use super::{Language, Vocabulary, Wish};
+use crate::contract::content_ideas::{Hashtag, HashtagSource};
+
+/// A slot: where its words come from in a known niche, and the phrases for any other, with `{n}` for its name.
+struct Slot {
+    name: &'static str,
+    of_niche: fn(&Vocabulary) -> &'static [&'static str],
+    general: [[&'static str; 4]; 2],
+}
+
+const TOPIC: &str = "{topic}";
+
+#[rustfmt::skip]
+const SLOTS: [Slot; 6] = [
+    Slot { name: TOPIC, of_niche: |n| n.topics, general: [
+        ["the basics of {n}", "small steps in {n}", "habits around {n}", "common questions about {n}"],
+        ["les bases ({n})", "les petits pas ({n})", "les habitudes ({n})", "les questions fréquentes ({n})"] ] },
+    Slot { name: "{task}", of_niche: |n| n.tasks, general: [
+        ["begin with {n}", "explain {n} to a friend", "make time for {n}", "get better at {n}"],
+        ["débuter en {n}", "progresser en {n}", "se lancer en {n}", "s'organiser en {n}"] ] },
+    Slot { name: "{mistake}", of_niche: |n| n.mistakes, general: [
+        ["rushing into {n}", "copying others in {n}", "giving up on {n} too early", "making {n} too complicated"],
+        ["se précipiter en {n}", "tout copier en {n}", "abandonner trop tôt en {n}", "tout compliquer en {n}"] ] },
+    Slot { name: "{tool}", of_niche: |n| n.tools, general: [
+        ["a notebook for {n}", "a quiet hour for {n}", "a simple plan for {n}", "a checklist for {n}"],
+        ["un carnet dédié ({n})", "une heure calme", "un plan tout simple", "une liste à cocher"] ] },
+    Slot { name: "{result}", of_niche: |n| n.results, general: [
+        ["a first success in {n}", "more joy in {n}", "a steady routine of {n}", "a month of {n}"],
+        ["une première réussite en {n}", "plus de plaisir en {n}", "une routine régulière en {n}", "un mois de progrès en {n}"] ] },
+    Slot { name: "{myth}", of_niche: |n| n.myths, general: [
+        ["{n} is only for experts", "{n} takes too much time", "you need money for {n}", "there is one right way to do {n}"],
+        ["{n}, c'est pour les experts", "{n}, ça prend trop de temps", "il faut de l'argent pour débuter en {n}", "il n'y a qu'une bonne façon de faire"] ] },
+];
+
+/// The words for a subject.
+pub(super) struct Lexicon<'a> {
+    niche: Option<Niche>,
+    language: Language,
+    name: String,
+    people: String,
+    wish: Wish<'a>,
+}
+
+/// Words of one slot in the order in which they are used: each once before any of them twice.
+struct Deck {
+    slot: &'static str,
+    words: Vec<String>,
+    used: usize,
+}
+
+/// The words of all slots.
+pub(super) struct Decks(Vec<Deck>);
+
+/// One choice of words for every slot.
+pub(super) struct Filled(Vec<(&'static str, String)>);
+
+impl Filled {
+    pub(super) fn fill(&self, pattern: &str) -> String {
+        self.0.iter().fold(pattern.to_owned(), |text, (slot, words)| text.replace(slot, words))
+    }
+}
+
+/// A profile's own braces must not become slots.
+fn braceless(text: &str) -> String {
+    text.replace(['{', '}'], "")
+}
+
+impl<'a> Lexicon<'a> {
+    pub(super) fn new(subject: &Subject, language: Language, wish: Wish<'a>) -> Self {
+        let anyone = match language {
+            Language::English => "people",
+            Language::French => "tout le monde",
+        };
+        Self {
+            niche: niches::recognise(&subject.niche),
+            language,
+            name: braceless(&subject.niche),
+            people: braceless(subject.audience.as_deref().unwrap_or(anyone)),
+            wish,
+        }
+    }
+
+    pub(super) fn is_generic(&self) -> bool {
+        self.niche.is_none()
+    }
+
+    fn vocabulary(&self) -> Option<&'static Vocabulary> {
+        let niche = self.niche?;
+        Some(match self.language {
+            Language::English => niche.english,
+            Language::French => niche.french,
+        })
+    }
+
+    /// All words, each slot's in an order of its own.
+    pub(super) fn decks(&self, dice: &mut Dice) -> Decks {
+        let of_slot = |slot: &Slot| -> Vec<String> {
+            let mut words: Vec<String> = match self.vocabulary() {
+                Some(vocabulary) => {
+                    (slot.of_niche)(vocabulary).iter().map(|word| (*word).to_owned()).collect()
+                }
+                None => {
+                    let general = slot.general[self.language as usize].iter();
+                    general.map(|phrase| phrase.replace("{n}", &self.name)).collect()
+                }
+            };
+            if slot.name == TOPIC {
+                words.extend(self.wish.topics.iter().map(|topic| braceless(topic)));
+            }
+            words
+        };
+        let mut decks: Vec<Deck> =
+            SLOTS.iter().map(|slot| Deck { slot: slot.name, words: of_slot(slot), used: 0 }).collect();
+        let occasions = occasions(self.wish.month, self.language).iter().map(|word| (*word).to_owned());
+        decks.push(Deck { slot: "{occasion}", words: occasions.collect(), used: 0 });
+        for deck in &mut decks {
+            dice.shuffle(&mut deck.words);
+        }
+        Decks(decks)
+    }
+
+    /// The next words of every slot.
+    pub(super) fn draw(&self, decks: &mut Decks, dice: &mut Dice) -> Filled {
+        let mut filled = Vec::new();
+        for deck in &mut decks.0 {
+            if deck.used == deck.words.len() {
+                dice.shuffle(&mut deck.words);
+                deck.used = 0;
+            }
+            filled.push((deck.slot, deck.words[deck.used].clone()));
+            deck.used += 1;
+        }
+        filled.push(("{people}", self.people.clone()));
+        Filled(filled)
+    }
+
+    pub(super) fn hashtags(&self, dice: &mut Dice, most: usize) -> Vec<Hashtag> {
+        let mut tags: Vec<String> = match self.vocabulary() {
+            Some(vocabulary) => vocabulary.tags.iter().map(|tag| format!("#{tag}")).collect(),
+            None => {
+                let letters = self.name.chars().filter(|c| c.is_alphanumeric());
+                let word: String = letters.flat_map(char::to_lowercase).collect();
+                let is_tag = word.chars().any(char::is_alphabetic);
+                if is_tag { vec![format!("#{word}"), format!("#{word}tips")] } else { Vec::new() }
+            }
+        };
+        dice.shuffle(&mut tags);
+        tags.into_iter().take(most).map(|tag| Hashtag::new(tag, HashtagSource::Niche)).collect()
+    }
+}
