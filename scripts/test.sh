@@ -1,14 +1,22 @@
 #!/usr/bin/env bash
 # Everything that has to hold: format, lints, tests, template, API document, dependencies, cargo-lambda.
+# scripts/test.sh --model runs the tests against a real small model instead.
 set -euo pipefail
 source "$(dirname "$0")/tools.sh"
+source "$(dirname "$0")/node.sh"
 cd "$root"
+case "${1:-}" in
+  "") ;;
+  --model) exec bash scripts/model.sh ;;
+  *) fail "unknown argument $1: usage: scripts/test.sh [--model]" ;;
+esac
 need_rust
 need_redis
 need_program prometheus prometheus prometheus
 need_program faketime faketime
 need_python sam aws-sam-cli==1.170.0 cfn-lint==1.58.0
 need_python openapi-spec-validator openapi-spec-validator==0.9.0
+need_npm .bin/llmock @copilotkit/aimock@1.43.0
 need_python cargo-lambda cargo-lambda==1.9.2 ziglang==0.14.1
 
 step() { say "== $* ($((SECONDS / 60)) min)"; }

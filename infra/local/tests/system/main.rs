@@ -10,6 +10,7 @@
 )]
 
 mod accounts;
+mod aimock;
 mod assistant;
 mod bad_input;
 mod creators;
@@ -26,6 +27,7 @@ mod model;
 mod outages;
 mod posts;
 mod resilience;
+mod small_model;
 mod support;
 mod upstream;
 mod vanishing;
