@@ -103,3 +103,42 @@ impl Subject {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ring::digest::{SHA256, digest};
+
+    /// Whoever changes a prompt gives it another version: `meta.promptVersion` tells readers apart.
+    #[test]
+    fn a_prompt_with_a_version_does_not_change() {
+        let prompts = [
+            (
+                super::prompt::VERSION,
+                include_str!("content/prompts/ideas-3.txt"),
+                "ideas/3",
+                "8a855911db0a9452",
+            ),
+            (
+                super::messages::VERSION,
+                include_str!("content/prompts/messages-1.txt"),
+                "messages/1",
+                "5b921f63235e408f",
+            ),
+            (
+                super::assistant::PROMPT_VERSION,
+                include_str!("content/prompts/assistant-1.txt"),
+                "assistant/1",
+                "aeceff1a12d2fd87",
+            ),
+        ];
+        for (version, text, expected, hash) in prompts {
+            let found: String =
+                digest(&SHA256, text.as_bytes()).as_ref()[..8].iter().map(|b| format!("{b:02x}")).collect();
+            assert_eq!(
+                (version, found.as_str()),
+                (expected, hash),
+                "a changed prompt is a new file with a new version"
+            );
+        }
+    }
+}

@@ -19,6 +19,7 @@ use crate::demo::Demo;
 use crate::gateway::sample_event;
 use crate::{LocalError, Options, Stack};
 
+mod ai;
 mod fleet;
 
 const STARTS: usize = 30;
@@ -42,7 +43,66 @@ pub async fn run(binaries: &Path) -> Result<String, LocalError> {
     let calls = calls(&stack, &caller).await?;
     let starts = starts(&stack, binaries, &starter).await?;
     let fleet = fleet::run().await?;
-    Ok(format!("{starts}\n{calls}\n{fleet}"))
+    let ai = ai::run(binaries).await?;
+    Ok(format!("{starts}\n{calls}\n{fleet}\n{ai}"))
+}
+
+const ROUNDS: usize = 20;
+const TOGETHER: usize = 25;
+/// What [`interleave`] measures of each.
+const CALLS_EACH: u128 = (ROUNDS * TOGETHER) as u128;
+
+/// What calls of one kind took.
+struct Row {
+    name: &'static str,
+    times: Vec<Duration>,
+    cpu: Duration,
+}
+
+/// The CPU time of this thread.
+fn cpu() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(text.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
+}
+
+/// Calls of several kinds in turn, so that what disturbs one disturbs the others.
+async fn interleave<const N: usize>(
+    names: [&'static str; N],
+    call: impl AsyncFn(usize) -> Result<(), LocalError>,
+) -> Result<[Row; N], LocalError> {
+    let mut rows = names.map(|name| Row { name, times: Vec::new(), cpu: Duration::ZERO });
+    for round in 0..=ROUNDS {
+        for (which, row) in rows.iter_mut().enumerate() {
+            // Reading the CPU time takes some itself, so several calls share it. The first round warms up.
+            let (used, mut times) = (cpu(), Vec::new());
+            for _ in 0..TOGETHER {
+                let begun = Instant::now();
+                call(which).await?;
+                times.push(begun.elapsed());
+            }
+            if round > 0 {
+                row.cpu += cpu() - used;
+                row.times.append(&mut times);
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// Runs on a thread of its own, whose time is then the CPU of what runs.
+fn on_own_thread<T: Send>(work: impl AsyncFnOnce() -> Result<T, LocalError> + Send) -> Result<T, LocalError> {
+    tokio::task::block_in_place(|| {
+        std::thread::scope(|scope| {
+            let on_own_thread = scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .map_err(LocalError::io("starting a runtime"))?;
+                runtime.block_on(work())
+            });
+            on_own_thread.join().map_err(|_| failed("the client's thread panicked"))?
+        })
+    })
 }
 
 fn median(values: &mut [Duration]) -> Duration {

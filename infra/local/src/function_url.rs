@@ -13,6 +13,7 @@ use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use axum::serve::ListenerExt as _;
 use futures_util::{Stream, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -92,6 +93,10 @@ impl FunctionUrl {
         let places = Arc::new(Semaphore::new(ENVIRONMENTS_MAX));
         let pool = Arc::new(Pool { function, host, idle: Mutex::default(), places });
         let router = Router::new().fallback(answer).with_state(pool);
+        // A piece must not wait until the one before it is acknowledged (Nagle's algorithm).
+        let listener = listener.tap_io(|connection| {
+            let _ = connection.set_nodelay(true);
+        });
         let serving = tokio::spawn(async move {
             let _ = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await;
         });

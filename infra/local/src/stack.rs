@@ -20,10 +20,13 @@ use crate::template::Template;
 use crate::upstash::Upstash;
 use crate::wire::Wire;
 
+/// From the gateway's port to the stream's: `cargo lambda watch` takes those in between.
+const STREAM_PORT_AFTER: u16 = 10;
+
 /// How a stack is started.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// The gateway's port on loopback, and the stream's is the next; 0 for any.
+    /// The gateway's port on loopback, and the stream's is ten behind it; 0 for any.
     pub port: u16,
     /// Where data and logs are kept; nowhere without.
     pub data: Option<PathBuf>,
@@ -102,7 +105,7 @@ impl Stack {
         });
         let streamed = template.functions.values().find(|function| function.has_url);
         let streamed = streamed.ok_or_else(|| LocalError::Template("no function has a URL".to_owned()))?;
-        let stream_port = if options.port == 0 { 0 } else { options.port + 1 };
+        let stream_port = if options.port == 0 { 0 } else { options.port.saturating_add(STREAM_PORT_AFTER) };
         let stream = FunctionUrl::start(streamed.clone(), Arc::clone(&host), stream_port).await?;
         let functions: Pools = template
             .functions

@@ -5,6 +5,8 @@ mod plain;
 mod prompt;
 mod tools;
 
+#[cfg(test)]
+pub(super) use prompt::VERSION as PROMPT_VERSION;
 pub use tools::Tools;
 
 use std::time::{Duration, Instant};

@@ -12,14 +12,12 @@ use shared::gate::{Asked, Gate, Verdict};
 use shared::limits::{Algorithm, Limit};
 use shared::redis::Redis;
 
-use super::{failed, median, ms, percentile};
+use super::{CALLS_EACH, Row, failed, interleave, median, ms, on_own_thread, percentile};
 use crate::LocalError;
 use crate::redis_server::RedisServer;
 use crate::upstash::Upstash;
 use crate::wire::{Mode, Wire};
 
-const ROUNDS: usize = 20;
-const TOGETHER: usize = 25;
 const HOUR: Duration = Duration::from_secs(3600);
 const SHARED: usize = 200;
 const ENVIRONMENTS: usize = 20;
@@ -41,27 +39,9 @@ pub(super) async fn run() -> Result<String, LocalError> {
     let redis = RedisServer::start(None).await?;
     let upstash = Upstash::start(redis.socket(), "token").await?;
     let wire = Wire::to(upstash.address()).await?;
-    let (gate, outage, shared) = tokio::task::block_in_place(|| {
-        std::thread::scope(|scope| {
-            let on_own_thread = scope.spawn(|| {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build()
-                    .map_err(LocalError::io("starting a runtime"))?;
-                runtime.block_on(async {
-                    Ok::<_, LocalError>((gate(&wire).await?, outage(&wire).await?, sharing(&wire).await?))
-                })
-            });
-            on_own_thread.join().map_err(|_| failed("the client's thread panicked"))?
-        })
-    })?;
+    let (gate, outage, shared) =
+        on_own_thread(async || Ok((gate(&wire).await?, outage(&wire).await?, sharing(&wire).await?)))?;
     Ok(format!("{gate}\n{outage}\n{shared}"))
-}
-
-/// The CPU time of this thread.
-fn cpu() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    Duration::from_nanos(text.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
 }
 
 async fn gate(wire: &Wire) -> Result<String, LocalError> {
@@ -92,42 +72,25 @@ async fn gate(wire: &Wire) -> Result<String, LocalError> {
         let state = breaker.keys();
         redis.command("MGET", &[&state[0], &state[1]], soon()).await.map(drop).map_err(failed)
     };
-    let mut rows = [
-        ("a plain GET", Vec::new(), Duration::ZERO),
-        ("the gate", Vec::new(), Duration::ZERO),
-        ("the same as separate calls", Vec::new(), Duration::ZERO),
-    ];
-    for round in 0..=ROUNDS {
-        for (which, row) in rows.iter_mut().enumerate() {
-            // Reading the CPU time takes some itself, so several trips share it. The first round warms up.
-            let (used, mut times) = (cpu(), Vec::new());
-            for _ in 0..TOGETHER {
-                let begun = Instant::now();
-                match which {
-                    0 => get().await?,
-                    1 => whole().await?,
-                    _ => apart().await?,
-                }
-                times.push(begun.elapsed());
-            }
-            if round > 0 {
-                row.2 += cpu() - used;
-                row.1.append(&mut times);
-            }
-        }
-    }
-    let plain = median(&mut rows[0].1);
+    let names = ["a plain GET", "the gate", "the same as separate calls"];
+    let mut rows = interleave(names, async |which| match which {
+        0 => get().await,
+        1 => whole().await,
+        _ => apart().await,
+    })
+    .await?;
+    let plain = median(&mut rows[0].times);
     let mut table = String::from(
         "| trip, 500 of each, interleaved | p50 ms | p95 ms | x GET | client CPU us |\n|---|---:|---:|---:|---:|\n",
     );
-    for (name, times, used) in &mut rows {
+    for Row { name, times, cpu } in &mut rows {
         let p50 = median(times);
         table.push_str(&format!(
             "| {name} | {} | {} | {:.2} | {} |\n",
             ms(p50),
             ms(percentile(times, 95)),
             p50.as_secs_f64() / plain.as_secs_f64(),
-            used.as_micros() / (ROUNDS * TOGETHER) as u128,
+            cpu.as_micros() / CALLS_EACH,
         ));
     }
     Ok(table)

@@ -186,3 +186,22 @@ async fn the_stage_stops_at_its_budget_of_the_day_and_tells_why() {
     assert_eq!(account(&world).await["credits"]["used"], 1, "what was set aside is given back");
     assert!(world.log("content-ideas-generate").contains("the day's budget for models is used up"));
 }
+
+#[tokio::test]
+async fn a_budget_of_zero_asks_no_model_and_every_route_says_so() {
+    let (world, model) =
+        world_with(vec![Behaviour::Ideas(3)], vec![("AiDailyStopUsd", "0".to_owned())]).await;
+    let ideas = world.post(GENERATE, ideas()).await.ok(200);
+    assert_eq!(
+        (&ideas["meta"]["degradedReason"], &ideas["meta"]["provider"]),
+        (&json!("budget"), &json!("builtin"))
+    );
+    let talk = json!({"messages": [{"role": "user", "content": "Hi"}]});
+    let talk = world.post("/api/ai-assistant/generate", talk).await.ok(200);
+    assert_eq!(talk["meta"]["degradedReason"], "budget");
+    let wish = json!({"template": "Hi {{ name }}", "mode": "rewrite", "recipients": [{"id": "a", "vars": {"name": "Ana"}}]});
+    let messages = world.post("/api/ai-assistant/tools/message-generator", wish).await.ok(200);
+    assert_eq!(messages["meta"]["degradedReason"], "budget");
+    assert_eq!(messages["data"]["messages"][0]["variants"][0]["text"], "Hi Ana");
+    assert_eq!(model.calls(), 0);
+}

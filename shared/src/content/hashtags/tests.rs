@@ -128,3 +128,12 @@ fn a_history_of_none_one_or_odd_posts_suggests_nothing() {
         ["one", "two", "three", "f\u{fc}r"]
     );
 }
+
+#[test]
+fn a_history_of_fifty_thousand_posts_is_read_whole() {
+    let known = Hashtags::new(&corpus(50_000, 9));
+    assert_eq!(known.posts, 50_000);
+    let fitting = known.fitting("subject3word1 subject3word2 anyword7", 5);
+    assert_eq!(fitting.len(), 5);
+    assert!(fitting[0].tag.starts_with("#subject3tag") && fitting[0].uses > 100, "{fitting:?}");
+}

@@ -1,0 +1,71 @@
+//! What the statistics and the grammar cost, without a network.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark that fails is no benchmark")]
+
+use divan::Bencher;
+use serde_json::json;
+use shared::content::Subject;
+use shared::content::builtin::{Grammar, Wish};
+use shared::content::hashtags::Hashtags;
+use shared::contract::content_ideas::{IdeaOptions, ProfileRef};
+use shared::contract::posts::Post;
+
+fn main() {
+    divan::main();
+}
+
+#[divan::bench(args = [5, 20])]
+fn builtin_ideas(bencher: Bencher, count: usize) {
+    let profile: ProfileRef = serde_json::from_value(json!({"niche": "home cooking"})).unwrap();
+    let subject = Subject::in_place(&profile, &IdeaOptions::default()).unwrap();
+    let mut seed = 0;
+    bencher.bench_local(|| {
+        seed += 1;
+        Grammar
+            .compose(&subject, &IdeaOptions::default(), Wish { seed, count, month: 11, topics: &[] })
+            .ideas
+            .len()
+    });
+}
+
+/// Posts of about twenty words with four of 300 tags.
+fn posts(count: usize) -> Vec<Post> {
+    let mut state = 1_u64;
+    let mut below = move |bound: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % bound
+    };
+    let mut post = |number: usize| {
+        let subject = below(60);
+        let words: Vec<String> = (0..20)
+            .map(|n| {
+                if n < 8 {
+                    format!("subject{subject}word{}", below(30))
+                } else {
+                    format!("anyword{}", below(3000))
+                }
+            })
+            .collect();
+        let tags: Vec<String> = (0..4).map(|_| format!("#subject{subject}tag{}", below(5))).collect();
+        let json = json!({
+            "id": format!("p{number}"), "platform": "instagram", "publishedAt": "2026-01-01T00:00:00Z",
+            "text": format!("{} {}", words.join(" "), tags.join(" ")), "likes": below(1000),
+        });
+        serde_json::from_value(json).unwrap()
+    };
+    (0..count).map(&mut post).collect()
+}
+
+#[divan::bench(args = [1_000, 50_000], sample_count = 10)]
+fn hashtags_build(bencher: Bencher, count: usize) {
+    let posts = posts(count);
+    bencher.bench_local(|| Hashtags::new(&posts).fitting("nothing", 5).len());
+}
+
+#[divan::bench(args = [1_000, 50_000])]
+fn hashtags_fitting(bencher: Bencher, count: usize) {
+    let known = Hashtags::new(&posts(count));
+    let text =
+        "subject7word1 subject7word2 subject7word3 anyword5 anyword80 anyword900 anyword1200 and so on";
+    bencher.bench_local(|| known.fitting(text, 5).len());
+}
