@@ -83,7 +83,7 @@ pub struct Hashtags {
 }
 
 /// The tags in a text, as written, without `#`.
-fn tags_of(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn tags_of(text: &str) -> impl Iterator<Item = &str> {
     text.split('#').skip(1).filter_map(|rest| {
         let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
         let tag = &rest[..end];

@@ -1,8 +1,8 @@
 //! What a creator's posts are about when they do well: words that stand in several posts, and not in most.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::hashtags::words_beside_tags;
+use super::hashtags::{tags_of, words_beside_tags};
 use super::lift::{Sum, engagement};
 use crate::contract::posts::Post;
 
@@ -18,6 +18,13 @@ const COMMON: [&str; 60] = [
     "never", "only", "other", "over", "really", "some", "than", "that", "their", "them", "then", "there",
     "these", "they", "this", "today", "very", "want", "week", "what", "when", "with", "your", "avec", "pour",
 ];
+
+/// Subjects that the creator uses as hashtags too, so that they are names of things and fit a sentence of the grammar.
+pub(super) fn named(topics: &[String], posts: &[Post]) -> Vec<String> {
+    let tags: HashSet<String> =
+        posts.iter().flat_map(|post| tags_of(&post.text)).map(str::to_lowercase).collect();
+    topics.iter().filter(|topic| tags.contains(*topic)).cloned().collect()
+}
 
 /// The subjects, those that did best first.
 pub(super) fn topics(posts: &[Post], most: usize) -> Vec<String> {
@@ -71,5 +78,7 @@ mod tests {
         assert!(found.contains(&"knives".to_owned()));
         assert!(!found.contains(&"with".to_owned()) && !found.contains(&"patience".to_owned()), "{found:?}");
         assert!(topics(&posts[..3], 8).is_empty());
+        posts.push(post("bread #Sourdough #tools", 1));
+        assert_eq!(named(&found, &posts), ["sourdough"]);
     }
 }

@@ -10,7 +10,7 @@ use super::super::novelty::{History, Sifted, choose, sift};
 use super::super::platform::hashtags_max;
 use super::super::prompt;
 use super::super::told::Told;
-use super::super::topics::topics;
+use super::super::topics::{named, topics};
 use super::{Asker, Ideas, Known, Unwritten, reason_of, unpaid};
 use crate::ai::{Gateway, Provider, Took};
 use crate::clock::{Deadline, Millis};
@@ -27,6 +27,8 @@ use crate::contract::posts::Post;
 const TOPICS_MAX: usize = 8;
 /// Of twice as many ideas the better half is chosen; beyond this many to spare, tokens buy little.
 const SPARE_MAX: usize = 6;
+/// A tag of the history that fits less is no better than one of the niche.
+const FITS_FROM: f64 = 0.15;
 /// The builtin answer and the reply need this much of the deadline.
 const RESERVE: Duration = Duration::from_millis(500);
 /// Captions that are missing are not asked for with less time.
@@ -168,6 +170,7 @@ impl Ideas {
         let Material { known, options, history, topics, wanted } = material;
         let seed = options.seed.unwrap_or_else(|| seed_of(asker.request));
         let month = Millis::now().month_number();
+        let topics = &named(topics, &known.posts);
         let wish = Wish { seed, count: wanted + (*wanted).min(SPARE_MAX), month, topics };
         let composed = self.grammar.compose(&known.subject, options, wish);
         making.model = None;
@@ -189,7 +192,8 @@ fn tag(ideas: &mut [Idea], posts: &[Post], platform: Platform, options: &IdeaOpt
     let known = Hashtags::new(posts);
     for idea in ideas {
         let text = format!("{} {} {}", idea.title, idea.hook, idea.outline.join(" "));
-        let fitting = known.fitting(&text, (most - 1).max(1));
+        let mut fitting = known.fitting(&text, (most - 1).max(1));
+        fitting.retain(|suggestion| suggestion.score >= FITS_FROM);
         let own = std::mem::take(&mut idea.hashtags);
         idea.hashtags = fitting.into_iter().map(Hashtag::from).collect();
         let is_there = |tags: &[Hashtag], tag: &str| tags.iter().any(|t| t.tag.eq_ignore_ascii_case(tag));
