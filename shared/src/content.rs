@@ -8,6 +8,7 @@ mod kept;
 mod lift;
 mod messages;
 mod novelty;
+mod past;
 mod platform;
 mod prompt;
 mod screen;
@@ -17,7 +18,7 @@ mod topics;
 pub use assistant::{Assistant, Listener, TalkError, Tools};
 pub use ideas::{Asker, IdeaError, Ideas, Known, Unwritten};
 pub use messages::{MessageError, Messages, TemplateError};
-pub use novelty::History;
+pub use past::Past;
 
 use crate::contract::content_ideas::{IdeaOptions, ProfileRef};
 use crate::contract::creators::{Creator, Goal, Platform};

@@ -4,9 +4,9 @@
 
 use divan::Bencher;
 use serde_json::json;
-use shared::content::Subject;
 use shared::content::builtin::{Grammar, Wish};
 use shared::content::hashtags::Hashtags;
+use shared::content::{Past, Subject};
 use shared::contract::content_ideas::{IdeaOptions, ProfileRef};
 use shared::contract::posts::Post;
 
@@ -59,12 +59,13 @@ fn posts(count: usize) -> Vec<Post> {
 #[divan::bench(args = [1_000, 50_000], sample_count = 10)]
 fn hashtags_build(bencher: Bencher, count: usize) {
     let posts = posts(count);
-    bencher.bench_local(|| Hashtags::new(&posts).fitting("nothing", 5).len());
+    bencher.bench_local(|| Hashtags::new(&Past::new(&posts)).fitting("nothing", 5).len());
 }
 
 #[divan::bench(args = [1_000, 50_000])]
 fn hashtags_fitting(bencher: Bencher, count: usize) {
-    let known = Hashtags::new(&posts(count));
+    let past = Past::new(&posts(count));
+    let known = Hashtags::new(&past);
     let text =
         "subject7word1 subject7word2 subject7word3 anyword5 anyword80 anyword900 anyword1200 and so on";
     bencher.bench_local(|| known.fitting(text, 5).len());

@@ -5,11 +5,10 @@
 //! sum is weighted by the tag's own rarity (a tag under every post says nothing about this one) and by how posts with it
 //! did. `hit_ratio` in the tests compares that with always taking the most used tags.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeMap;
 
-use super::lift::{Sum, engagement, percent};
-use super::novelty::{Words, words};
-use crate::contract::posts::Post;
+use super::lift::percent;
+use super::past::Past;
 
 /// So many uses of "as often as anywhere" stand against what was seen beside a word.
 const PRIOR_USES: f64 = 2.0;
@@ -64,38 +63,14 @@ pub struct Suggestion {
     pub lift_pct: f64,
 }
 
-/// What is known of one tag.
-#[derive(Debug)]
-struct Tag {
-    written: String,
-    uses: u32,
-    sum: Sum,
-}
-
 /// The tags of a history.
-#[derive(Debug, Default)]
-pub struct Hashtags {
-    tags: Vec<Tag>,
-    /// Posts with the word, and how often each tag stood beside it.
-    beside: HashMap<String, (u32, Vec<(u32, u32)>)>,
-    posts: u32,
-    all: Sum,
-}
-
-/// The tags in a text, as written, without `#`.
-pub(super) fn tags_of(text: &str) -> impl Iterator<Item = &str> {
-    text.split('#').skip(1).filter_map(|rest| {
-        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
-        let tag = &rest[..end];
-        (tag.chars().any(char::is_alphabetic) && tag.chars().count() <= 60).then_some(tag)
-    })
-}
-
-/// The words of a text that are no tags.
-pub(super) fn words_beside_tags(text: &str) -> Words {
-    let without: String =
-        text.split_whitespace().filter(|word| !word.starts_with('#')).collect::<Vec<_>>().join(" ");
-    words(&without)
+#[derive(Debug)]
+pub struct Hashtags<'a> {
+    past: &'a Past,
+    /// By the number of a word: in how many posts it stands.
+    posts_with: Vec<u32>,
+    /// By word and tag, in this order: in how many posts they stand beside each other.
+    beside: Vec<(u32, u32, u32)>,
 }
 
 /// Whether a tag says nothing.
@@ -103,63 +78,55 @@ pub(super) fn is_generic(tag: &str) -> bool {
     GENERIC.contains(&tag.trim_start_matches('#').to_lowercase().as_str())
 }
 
-impl Hashtags {
-    /// From posts.
-    pub fn new(posts: &[Post]) -> Self {
-        let mut known = Self::default();
-        let mut numbers = HashMap::<String, u32>::new();
-        let mut beside = HashMap::<String, (u32, HashMap<u32, u32>)>::new();
-        for post in posts {
-            let engagement = engagement(post);
-            known.posts += 1;
-            known.all.add(engagement);
-            let mut of_post = HashSet::new();
-            for written in tags_of(&post.text).filter(|tag| !is_generic(tag)) {
-                let next = u32::try_from(known.tags.len()).unwrap_or(u32::MAX);
-                let number = *numbers.entry(written.to_lowercase()).or_insert(next);
-                if number == next {
-                    known.tags.push(Tag { written: format!("#{written}"), uses: 0, sum: Sum::default() });
-                }
-                if of_post.insert(number) {
-                    let tag = &mut known.tags[number as usize];
-                    tag.uses += 1;
-                    tag.sum.add(engagement);
-                }
-            }
-            for word in words_beside_tags(&post.text) {
-                let (posts, tags) = beside.entry(word).or_default();
-                *posts += 1;
-                for number in &of_post {
-                    *tags.entry(*number).or_default() += 1;
-                }
+impl<'a> Hashtags<'a> {
+    /// Counts which tags stand beside which words.
+    pub fn new(past: &'a Past) -> Self {
+        let mut posts_with = vec![0; past.word_count()];
+        for word in past.posts.iter().flat_map(|post| &post.words) {
+            posts_with[*word as usize] += 1;
+        }
+        let mut pairs = Vec::new();
+        for post in &past.posts {
+            // A word of one post can only repeat that post's tags.
+            for word in post.words.iter().filter(|word| posts_with[**word as usize] > 1) {
+                pairs.extend(post.tags.iter().map(|tag| (*word, *tag)));
             }
         }
-        // A word of one post can only repeat that post's tags.
-        let often = beside.into_iter().filter(|(_, (posts, _))| *posts > 1);
-        known.beside =
-            often.map(|(word, (posts, tags))| (word, (posts, tags.into_iter().collect()))).collect();
-        known
+        pairs.sort_unstable();
+        let runs = pairs.chunk_by(|a, b| a == b);
+        let beside =
+            runs.map(|run| (run[0].0, run[0].1, u32::try_from(run.len()).unwrap_or(u32::MAX))).collect();
+        Self { past, posts_with, beside }
+    }
+
+    /// The tags that stood beside a word, each with in how many posts.
+    fn beside(&self, word: u32) -> impl Iterator<Item = (u32, u32)> {
+        let from = self.beside.partition_point(|(other, ..)| *other < word);
+        let of_word = self.beside[from..].iter().take_while(move |(other, ..)| *other == word);
+        of_word.map(|(_, tag, together)| (*tag, *together))
     }
 
     /// The tags that fit a text best, the best first.
     pub fn fitting(&self, text: &str, most: usize) -> Vec<Suggestion> {
-        let (mut votes, mut weights) = (HashMap::<u32, f64>::new(), 0.0);
-        let posts = f64::from(self.posts);
-        for word in words_beside_tags(text) {
-            let Some((with_word, tags)) = self.beside.get(&word) else { continue };
-            let with_word = f64::from(*with_word);
+        let (mut votes, mut weights) = (BTreeMap::<u32, f64>::new(), 0.0);
+        let Past { posts, tags, all, .. } = self.past;
+        let posts = posts.len() as f64;
+        for word in self.past.hear(text).known {
+            let with_word = f64::from(self.posts_with[word as usize]);
+            if with_word < 2.0 {
+                continue;
+            }
             let weight = (posts / with_word).ln();
             weights += weight;
-            for (number, together) in tags {
-                let in_general = f64::from(self.tags[*number as usize].uses) / posts;
-                let here = (f64::from(*together) + PRIOR_USES * in_general) / (with_word + PRIOR_USES);
-                *votes.entry(*number).or_default() += weight * here;
+            for (number, together) in self.beside(word) {
+                let in_general = f64::from(tags[number as usize].uses) / posts;
+                let here = (f64::from(together) + PRIOR_USES * in_general) / (with_word + PRIOR_USES);
+                *votes.entry(number).or_default() += weight * here;
             }
         }
         let suggestion = |(number, vote): (u32, f64)| {
-            let tag = &self.tags[number as usize];
-            let (lift, rarity) =
-                (tag.sum.lift_over(self.all), (posts / f64::from(tag.uses)).ln() / posts.ln());
+            let tag = &tags[number as usize];
+            let (lift, rarity) = (tag.sum.lift_over(*all), (posts / f64::from(tag.uses)).ln() / posts.ln());
             let score = vote / weights * rarity.max(0.0).powf(RARITY) * lift.exp().clamp(0.5, 2.0);
             (tag.uses >= USES_MIN && score.is_finite()).then(|| Suggestion {
                 tag: tag.written.clone(),

@@ -234,6 +234,7 @@ fn call(texts: &[&str], request: &MessageRequest) -> StructuredCall<'static> {
         "goal": request.context.goal,
         "tone": request.context.tone,
         "language": request.context.language,
+        "offer": request.context.offer,
         "charsMax": request.context.max_chars,
         "neverUse": request.context.restricted_words,
     });

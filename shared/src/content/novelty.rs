@@ -1,25 +1,20 @@
 //! Whether an idea is new: against what the creator has posted, and against the other ideas of the batch.
 //!
-//! The measure is the Jaccard index of the words that carry meaning. With a few hundred posts and at most
-//! twenty ideas it is computed exactly; MinHash would only estimate it.
+//! The measure is the Jaccard index of the words that carry meaning. With a thousand posts and at most
+//! two dozen ideas it is computed exactly; MinHash would only estimate it.
 
 use std::collections::HashSet;
 
-use super::hashtags::words_beside_tags;
+use super::past::{Heard, Past, Read, meaningful};
 use crate::contract::content_ideas::Idea;
-use crate::contract::posts::Post;
 
 /// From here on two texts say the same.
 pub(super) const SAME: f64 = 0.5;
-/// Shorter words are articles and the like.
-const LETTERS_MIN: usize = 4;
 
 pub(super) type Words = HashSet<String>;
 
 pub(super) fn words(text: &str) -> Words {
-    let lower = text.to_lowercase();
-    let split = lower.split(|c: char| !c.is_alphanumeric());
-    split.filter(|word| word.chars().count() >= LETTERS_MIN).map(str::to_owned).collect()
+    meaningful(&text.to_lowercase()).map(str::to_owned).collect()
 }
 
 /// The share of two texts' words that they have in common.
@@ -33,45 +28,38 @@ pub(super) fn jaccard(a: &Words, b: &Words) -> f64 {
 const RELATED: f64 = 0.12;
 const RELATED_MAX: usize = 3;
 
-/// What a creator has posted.
-#[derive(Debug, Default)]
-pub struct History {
-    posts: Vec<Told>,
+/// The share of words that two texts have in common, of a post's words and a text's.
+fn likeness(post: &[u32], text: &Heard) -> f64 {
+    // A single word in common is no likeness.
+    if post.len() < 2 {
+        return 0.0;
+    }
+    let (mut common, mut rest) = (0, post);
+    for word in &text.known {
+        let from = rest.partition_point(|other| other < word);
+        rest = &rest[from..];
+        common += usize::from(rest.first() == Some(word));
+    }
+    let all = post.len() + text.all - common;
+    if all == 0 { 0.0 } else { common as f64 / all as f64 }
 }
 
-#[derive(Debug)]
-struct Told {
-    id: String,
-    /// A long post also counts by its first line, as an idea would be told.
-    words: [Words; 2],
-}
-
-impl Told {
-    fn like(&self, idea: &Words) -> f64 {
-        // A single word in common is no likeness.
-        let comparable = self.words.iter().filter(|words| words.len() > 1);
-        comparable.map(|words| jaccard(words, idea)).fold(0.0, f64::max)
+impl Read {
+    /// A long post also counts by its first line.
+    fn like(&self, text: &Heard) -> f64 {
+        likeness(&self.words, text).max(likeness(&self.first, text))
     }
 }
 
-impl History {
-    /// Of these posts.
-    pub fn new(posts: &[Post]) -> Self {
-        let told = |post: &Post| {
-            let first = post.text.lines().next().unwrap_or_default();
-            Told { id: post.id.to_string(), words: [words_beside_tags(&post.text), words_beside_tags(first)] }
-        };
-        Self { posts: posts.iter().map(told).collect() }
+impl Past {
+    fn likest(&self, text: &Heard) -> f64 {
+        self.posts.iter().map(|post| post.like(text)).fold(0.0, f64::max)
     }
 
-    fn likest(&self, idea: &Words) -> f64 {
-        self.posts.iter().map(|post| post.like(idea)).fold(0.0, f64::max)
-    }
-
-    /// The posts that have most to do with an idea.
-    fn related(&self, idea: &Words) -> Vec<String> {
+    /// The posts that have most to do with a text.
+    fn related(&self, text: &Heard) -> Vec<String> {
         let mut like: Vec<(f64, &str)> =
-            self.posts.iter().map(|post| (post.like(idea), post.id.as_str())).collect();
+            self.posts.iter().map(|post| (post.like(text), post.id.as_str())).collect();
         like.retain(|(like, _)| *like >= RELATED);
         like.sort_by(|a, b| b.0.total_cmp(&a.0));
         like.into_iter().take(RELATED_MAX).map(|(_, id)| id.to_owned()).collect()
@@ -91,16 +79,17 @@ fn words_of(idea: &Idea) -> Words {
 }
 
 /// Leaves out what the creator has posted, and what another idea says.
-pub(super) fn sift(ideas: Vec<Idea>, history: &History) -> Sifted {
+pub(super) fn sift(ideas: Vec<Idea>, past: &Past) -> Sifted {
     let (mut kept, mut seen, before) = (Vec::<Idea>::new(), Vec::<Words>::new(), ideas.len());
     for mut idea in ideas {
-        let (title, told) = (words(&idea.title), words_of(&idea));
-        let likest = history.likest(&title).max(history.likest(&told));
+        let (title, whole) = (past.hear(&idea.title), past.hear(&format!("{} {}", idea.title, idea.hook)));
+        let told = words_of(&idea);
+        let likest = past.likest(&title).max(past.likest(&whole));
         let twin = seen.iter().map(|other| jaccard(other, &told)).fold(0.0, f64::max);
         if likest.max(twin) < SAME {
             // Two digits: more would claim a precision that words do not have.
             idea.novelty = ((1.0 - likest) * 100.0).round() / 100.0;
-            idea.based_on = history.related(&told);
+            idea.based_on = past.related(&whole);
             seen.push(told);
             kept.push(idea);
         }
@@ -190,14 +179,19 @@ mod tests {
 
     #[test]
     fn an_empty_history_is_like_nothing() {
-        let post = |text: &str| -> Post {
+        let post = |text: &str| -> crate::contract::posts::Post {
             let json = serde_json::json!({
                 "id": "p", "platform": "x", "publishedAt": "2026-01-01T00:00:00Z", "text": text,
             });
             serde_json::from_value(json).unwrap()
         };
-        assert!(History::new(&[]).likest(&words("anything at all")) < f64::EPSILON);
-        let odd = History::new(&[post(""), post("\u{1f600}\u{1f600}")]);
-        assert!(odd.likest(&words("")) < f64::EPSILON && odd.related(&words("")).is_empty());
+        let nothing = Past::new(&[]);
+        assert!(nothing.likest(&nothing.hear("anything at all")) < f64::EPSILON);
+        let odd = Past::new(&[post(""), post("\u{1f600}\u{1f600}")]);
+        assert!(odd.likest(&odd.hear("")) < f64::EPSILON && odd.related(&odd.hear("")).is_empty());
+        let one = Past::new(&[post("Sourdough bread on a slow Sunday")]);
+        let same = one.hear("slow sunday: sourdough bread");
+        assert!((one.likest(&same) - 1.0).abs() < f64::EPSILON);
+        assert_eq!(one.related(&same), ["p"]);
     }
 }

@@ -122,6 +122,9 @@ pub struct MessageContext {
     pub max_chars: Whole<20, 2000>,
     /// A BCP 47 language tag.
     pub language: Text<2, 35>,
+    /// What the messages are about, for a model to understand them. Its numbers and prices belong into the template: a
+    /// rewording adds none.
+    pub offer: Option<Text<1, 200>>,
     /// Words that no message may contain.
     pub restricted_words: List<Text<1, 60>, 0, 50>,
 }
@@ -134,6 +137,7 @@ impl Default for MessageContext {
             tone: text("warm").unwrap_or_else(|_| unreachable!("a text of four letters")),
             max_chars: Whole::clamped(500),
             language: Text::parse("en".to_owned()).unwrap_or_else(|_| unreachable!("a text of two letters")),
+            offer: None,
             restricted_words: List::default(),
         }
     }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use super::super::builtin::{self, Wish};
 use super::super::hashtags::{Hashtags, Suggestion};
 use super::super::kept::keep;
-use super::super::novelty::{History, Sifted, choose, sift};
+use super::super::novelty::{Sifted, choose, sift};
+use super::super::past::Past;
 use super::super::platform::hashtags_max;
 use super::super::prompt;
 use super::super::told::Told;
@@ -21,7 +22,6 @@ use crate::contract::creators::Platform;
 use crate::contract::ids::RequestId;
 use crate::contract::keys::Environment;
 use crate::contract::meta::{CreditUse, DegradedReason};
-use crate::contract::posts::Post;
 
 /// So many of the history's subjects are told to a model.
 const TOPICS_MAX: usize = 8;
@@ -38,7 +38,7 @@ const CAPTIONS_WITHIN_MIN: Duration = Duration::from_secs(2);
 struct Material<'a> {
     known: &'a Known,
     options: &'a IdeaOptions,
-    history: History,
+    past: Past,
     topics: Vec<String>,
     wanted: usize,
 }
@@ -60,13 +60,9 @@ impl Ideas {
         options: &IdeaOptions,
     ) -> Result<IdeaBatch, Unwritten> {
         let started = Instant::now();
-        let material = Material {
-            known,
-            options,
-            history: History::new(&known.posts),
-            topics: topics(&known.posts, TOPICS_MAX),
-            wanted: options.count.get() as usize,
-        };
+        let past = Past::new(&known.posts);
+        let (topics, wanted) = (topics(&past, TOPICS_MAX), options.count.get() as usize);
+        let material = Material { known, options, past, topics, wanted };
         let nothing = Sifted { ideas: Vec::new(), near_duplicate: 0 };
         let took = Took { cost_micro_usd: Some(0), ..Took::default() };
         let mut making =
@@ -80,7 +76,7 @@ impl Ideas {
         }
         let Making { sifted: Sifted { mut ideas, near_duplicate }, policy, model, mut took, credits } =
             making;
-        tag(&mut ideas, &known.posts, known.subject.platform, options);
+        tag(&mut ideas, &material.past, known.subject.platform, options);
         let (few, wanted) = (ideas.len(), material.wanted);
         if few < wanted {
             took.warnings.push(format!("{few} of {wanted} ideas: the wish leaves no more"));
@@ -125,7 +121,7 @@ impl Ideas {
             Ok(answered) => {
                 making.policy = answered.value.policy;
                 making.model = Some(answered.model);
-                making.sifted = sift(answered.value.ideas, &material.history);
+                making.sifted = sift(answered.value.ideas, &material.past);
                 choose(&mut making.sifted.ideas, *wanted);
                 self.caption(models, material, deadline, making).await;
                 Ok(None)
@@ -167,10 +163,10 @@ impl Ideas {
 
     /// Ideas of the grammar.
     fn compose(&self, asker: Asker, material: &Material<'_>, making: &mut Making) {
-        let Material { known, options, history, topics, wanted } = material;
+        let Material { known, options, past, topics, wanted } = material;
         let seed = options.seed.unwrap_or_else(|| seed_of(asker.request));
         let month = Millis::now().month_number();
-        let topics = &named(topics, &known.posts);
+        let topics = &named(topics, past);
         let wish = Wish { seed, count: wanted + (*wanted).min(SPARE_MAX), month, topics };
         let composed = self.grammar.compose(&known.subject, options, wish);
         making.model = None;
@@ -178,18 +174,18 @@ impl Ideas {
         if known.brief.is_some() {
             making.took.warnings.push("the builtin provider does not read briefs".to_owned());
         }
-        making.sifted = sift(composed.ideas, history);
+        making.sifted = sift(composed.ideas, past);
         making.sifted.ideas.truncate(*wanted);
     }
 }
 
 /// Puts the tags that the creator's posts suggest before those that came with the ideas. One place stays for what is new.
-fn tag(ideas: &mut [Idea], posts: &[Post], platform: Platform, options: &IdeaOptions) {
+fn tag(ideas: &mut [Idea], past: &Past, platform: Platform, options: &IdeaOptions) {
     let most = hashtags_max(platform).min(options.max_hashtags.get() as usize);
-    if !options.include_hashtags || most == 0 || posts.is_empty() {
+    if !options.include_hashtags || most == 0 || past.is_empty() {
         return;
     }
-    let known = Hashtags::new(posts);
+    let known = Hashtags::new(past);
     for idea in ideas {
         let text = format!("{} {} {}", idea.title, idea.hook, idea.outline.join(" "));
         let mut fitting = known.fitting(&text, (most - 1).max(1));
