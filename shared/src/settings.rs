@@ -109,9 +109,10 @@ impl Settings {
         let ai_daily_stop_micro_usd =
             match optional("HUNTAZE_AI_DAILY_STOP_USD").map(|text| text.parse::<u64>()) {
                 None => None,
-                Some(Ok(usd @ 1..=1_000_000)) => Some(usd * 1_000_000),
+                Some(Ok(usd @ 0..=1_000_000)) => Some(usd * 1_000_000),
                 Some(_) => {
-                    let problem = "must be whole dollars, from 1 to 1000000, or empty for no stop";
+                    let problem =
+                        "must be whole dollars, from 0 (no model at all) to 1000000, or empty for no stop";
                     return Err(SettingsError { name: "HUNTAZE_AI_DAILY_STOP_USD", problem });
                 }
             };

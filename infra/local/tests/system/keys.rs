@@ -102,8 +102,8 @@ async fn a_cached_key_costs_one_trip_to_redis_and_no_read() {
     assert_eq!(world.stack.upstash.requests() - upstash, 1, "one trip for all limits");
     assert_eq!(
         world.stack.dynamo.requests() - dynamo,
-        1,
-        "the usage counter, written while the call is answered"
+        2,
+        "the usage counter, written while the call is answered, and the transaction that keeps the answer"
     );
 }
 
