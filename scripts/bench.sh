@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts, sizes, latencies and trips as tables. `--release` measures fat LTO (long to build).
+# Starts, sizes, latencies and trips as tables. `--release` measures fat LTO (long to build); `pricing` only price advice.
 set -euo pipefail
 source "$(dirname "$0")/tools.sh"
 cd "$root"
@@ -10,6 +10,7 @@ case ${1:-} in
 esac
 need_rust
 need_redis
+if [ "${1:-}" = pricing ]; then exec cargo run -p bench --bin pricing --profile ci --locked -- "${@:2}"; fi
 say "building with profile $profile"
 cargo build --workspace --bins --profile "$profile" --locked
 "target/$profile/local" bench

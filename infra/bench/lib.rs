@@ -1,1 +1,3 @@
-//! Benchmarks; see `benches/`.
+//! What benchmarks share.
+
+pub mod pricing;

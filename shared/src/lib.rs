@@ -35,6 +35,7 @@ pub mod idempotency;
 pub mod limits;
 pub mod metrics;
 pub mod outbound;
+pub mod pricing;
 pub mod random;
 pub mod redis;
 pub mod scrape;

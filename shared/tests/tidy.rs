@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 17] = [
     &["guard"],
     &["http"],
     &["environment"],
-    &["content"],
+    &["content", "pricing"],
     &["ai"],
     &["auth"],
     &["scrape"],

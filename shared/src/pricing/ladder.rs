@@ -1,0 +1,186 @@
+//! The guarded ladder: a price moves in steps, and only to where it was offered before.
+//!
+//! History alone never moves a price. What the curve says leads to a test beside the price; what the test sold, together
+//! with the curve, leads to a switch. A step back to a price that is well known takes less: a switch that was luck is
+//! undone before it costs much. The numbers here are those that lose least and still climb on the simulated demand of
+//! `scripts/bench.sh pricing`.
+
+use super::arms::Arms;
+use super::posterior::{Demand, Posterior};
+use super::shape::Margin;
+
+/// How far one step goes at most.
+pub const STEP_MAX: f64 = 0.25;
+/// The share of offers that test a neighbour that may as well be better as worse.
+pub const SHARE: f64 = 0.3;
+/// The same where it is hardly better: so that a change of demand is noticed. In between the share grows evenly.
+pub const SHARE_UNLIKELY: f64 = 0.06;
+/// Hardly better.
+pub const UNLIKELY: f64 = 0.1;
+/// As well better as worse.
+const EVEN: f64 = 0.5;
+/// A price with so many offers is well known.
+const KNOWN: f64 = 130.0;
+
+/// What a switch takes.
+#[derive(Debug, Clone, Copy)]
+struct Evidence {
+    /// So likely must the neighbour be better, by the curve and all that was sold.
+    likely: f64,
+    /// And by what was sold at both prices alone.
+    own: f64,
+    /// And so many offers must it have had.
+    offers: f64,
+}
+
+const FORWARD: Evidence = Evidence { likely: 0.85, own: 0.88, offers: 80.0 };
+const BACK: Evidence = Evidence { likely: 0.5, own: 0.6, offers: KNOWN };
+
+impl Evidence {
+    fn is_there(self, likely: f64, own: f64, offers: f64) -> bool {
+        likely >= self.likely && own >= self.own && offers >= self.offers
+    }
+}
+
+/// The limits of a ladder.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rails {
+    /// No price below, in cents.
+    pub min: f64,
+    /// No price above, in cents.
+    pub max: f64,
+    /// The longest step, as a part of the price; at most [`STEP_MAX`].
+    pub step: f64,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Stay, and test a neighbour now and then.
+    Keep,
+    /// Offer a neighbour beside the price.
+    Test,
+    /// Take the neighbour as the price.
+    Switch,
+}
+
+/// A step of the ladder.
+#[derive(Debug, Clone, Copy)]
+pub struct Advice {
+    /// What to do.
+    pub action: Action,
+    /// The neighbour it is about.
+    pub price: f64,
+    /// The share of offers that test it.
+    pub share: f64,
+    /// How likely it is better.
+    pub better: f64,
+    /// By how much an offer's expected margin changes.
+    pub change: Demand,
+    /// Offers that the neighbour has had.
+    pub offered: f64,
+}
+
+impl Rails {
+    /// The prices one step below and above, in whole cents, as far as the rails let them.
+    pub fn neighbours(&self, price: f64) -> Vec<f64> {
+        let step = 1.0 + self.step.min(STEP_MAX);
+        let whole = [(price / step).ceil(), (price * step).floor()];
+        whole.into_iter().filter(|other| (self.min..=self.max).contains(other) && *other != price).collect()
+    }
+}
+
+/// How likely an offer brings more at `to` than at `from` by what was sold there alone: the Normal approximation of the two
+/// shares, each with half a sale more on both sides.
+fn by_own_sales(arms: &Arms, from: f64, to: f64, margin: Margin) -> f64 {
+    let worth = |price: f64| {
+        let arm = arms.as_slice().iter().find(|arm| (arm.price - price).abs() < 0.5);
+        let (offered, sold) = arm.map_or((0.0, 0.0), |arm| (arm.offered, arm.sold));
+        let share = (sold + 0.5) / (offered + 1.0);
+        let each = margin.of(price);
+        (share * each, share * (1.0 - share) / (offered + 1.0) * each * each)
+    };
+    let ((before, doubt), (after, other)) = (worth(from), worth(to));
+    let z = (after - before) / (doubt + other).sqrt();
+    super::posterior::normal_below(z)
+}
+
+/// What to do next from `price`, for a posterior whose grid holds it and its neighbours; nothing where it has none.
+pub fn advise(
+    posterior: &Posterior,
+    arms: &Arms,
+    price: f64,
+    rails: Rails,
+    margin: Margin,
+) -> Option<Advice> {
+    let told = |neighbour: f64| {
+        let (change, better) = posterior.change(price, neighbour, margin)?;
+        Some((neighbour, change, better))
+    };
+    let likeliest =
+        rails.neighbours(price).into_iter().filter_map(told).max_by(|a, b| a.2.total_cmp(&b.2))?;
+    let (neighbour, change, better) = likeliest;
+    let offered =
+        arms.as_slice().iter().filter(|arm| (arm.price - neighbour).abs() < 0.5).map(|arm| arm.offered).sum();
+    let own = by_own_sales(arms, price, neighbour, margin);
+    let promise = ((better - UNLIKELY) / (EVEN - UNLIKELY)).clamp(0.0, 1.0);
+    let share = SHARE_UNLIKELY + (SHARE - SHARE_UNLIKELY) * promise;
+    let (action, share) = if [FORWARD, BACK].iter().any(|takes| takes.is_there(better, own, offered)) {
+        (Action::Switch, 1.0)
+    } else if better <= UNLIKELY {
+        (Action::Keep, share)
+    } else {
+        (Action::Test, share)
+    };
+    Some(Advice { action, price: neighbour, share, better, change, offered })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::arms::Arm;
+    use super::super::posterior::Grid;
+    use super::*;
+
+    const REVENUE: Margin = Margin { fee: 0.0, unit_cost: 0.0 };
+    const RAILS: Rails = Rails { min: 500.0, max: 3000.0, step: 0.25 };
+
+    fn advice(offers: &[(f64, f64, f64)], price: f64) -> Advice {
+        let arm =
+            |(price, offered, sold): &(f64, f64, f64)| Arm { price: *price, offered: *offered, sold: *sold };
+        let arms = Arms::new(&offers.iter().map(arm).collect::<Vec<_>>()).unwrap();
+        let mut asked = RAILS.neighbours(price);
+        asked.push(price);
+        let posterior = Posterior::new(&arms, Grid::around(&arms, &asked), 1, 400).unwrap();
+        advise(&posterior, &arms, price, RAILS, REVENUE).unwrap()
+    }
+
+    #[test]
+    fn a_history_that_points_upwards_leads_to_a_test_and_not_to_a_switch() {
+        let history = [(900.0, 600.0, 380.0), (1500.0, 300.0, 150.0), (1900.0, 200.0, 85.0)];
+        let advice = advice(&history, 900.0);
+        assert_eq!((advice.action, advice.price), (Action::Test, 1125.0), "{advice:?}");
+        assert!(advice.better > FORWARD.likely && advice.offered < 1.0, "{advice:?}");
+    }
+
+    #[test]
+    fn a_test_that_sold_leads_to_a_switch_and_one_that_did_not_to_staying() {
+        let sold = advice(&[(900.0, 600.0, 380.0), (1125.0, 200.0, 118.0)], 900.0);
+        assert_eq!((sold.action, sold.price), (Action::Switch, 1125.0), "{sold:?}");
+        let failed = advice(&[(720.0, 200.0, 130.0), (900.0, 600.0, 380.0), (1125.0, 200.0, 50.0)], 900.0);
+        assert_ne!(failed.action, Action::Switch, "{failed:?}");
+    }
+
+    #[test]
+    fn rails_hold_every_step() {
+        let prices = |price: f64, rails: Rails| rails.neighbours(price);
+        assert_eq!(prices(900.0, RAILS), [720.0, 1125.0]);
+        assert_eq!(prices(500.0, RAILS), [625.0]);
+        assert_eq!(prices(900.0, Rails { step: 0.1, ..RAILS }), [819.0, 990.0]);
+        assert_eq!(
+            prices(900.0, Rails { step: 9.0, ..RAILS }),
+            [720.0, 1125.0],
+            "a wish beyond the longest step"
+        );
+        assert!(prices(900.0, Rails { min: 800.0, max: 1000.0, step: 0.25 }).is_empty());
+    }
+}
