@@ -2,6 +2,7 @@
 
 use shared::pricing::ladder::{Action, Rails, STEP_MAX, advise};
 use shared::pricing::{Arm, Arms, Grid, Margin, Posterior};
+use shared::random::SplitMix64;
 
 /// A demand that is known, in dollars.
 #[derive(Debug, Clone, Copy)]
@@ -45,21 +46,17 @@ impl Truth {
 
 /// Random numbers of a simulation, apart from those of the advice.
 #[derive(Debug, Clone)]
-pub struct Dice(u64);
+pub struct Dice(SplitMix64);
 
 impl Dice {
     /// The same for the same seed.
     pub const fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(SplitMix64::new(seed))
     }
 
     /// Evenly from 0 to below 1.
-    pub fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    pub const fn uniform(&mut self) -> f64 {
+        self.0.uniform()
     }
 
     /// How many of `offers` are sales.

@@ -1,28 +1,17 @@
 //! Draws that are the same for the same seed, on every machine.
 
-/// SplitMix64 (Steele, Lea and Flood, 2014), and the polar method of Marsaglia (1964) on top of it.
+use crate::random::SplitMix64;
+
+/// Normal variables by the polar method of Marsaglia (1964).
 #[derive(Debug, Clone)]
 pub(super) struct Draws {
-    state: u64,
+    numbers: SplitMix64,
     spare: Option<f64>,
 }
 
 impl Draws {
     pub(super) const fn new(seed: u64) -> Self {
-        Self { state: seed, spare: None }
-    }
-
-    const fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Evenly from 0 to below 1.
-    pub(super) fn uniform(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+        Self { numbers: SplitMix64::new(seed), spare: None }
     }
 
     /// Normally, with mean 0 and deviation 1.
@@ -31,7 +20,7 @@ impl Draws {
             return spare;
         }
         loop {
-            let (x, y) = (2.0 * self.uniform() - 1.0, 2.0 * self.uniform() - 1.0);
+            let (x, y) = (2.0 * self.numbers.uniform() - 1.0, 2.0 * self.numbers.uniform() - 1.0);
             let square = x * x + y * y;
             if square > 0.0 && square < 1.0 {
                 let factor = (-2.0 * square.ln() / square).sqrt();

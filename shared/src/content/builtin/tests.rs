@@ -110,7 +110,7 @@ fn every_slot_of_every_frame_is_known() {
     for language in ["en", "fr"] {
         let subject = subject(&json!({"niche": "travel", "language": language}).to_string());
         let lexicon = Lexicon::new(&subject, Language::of(language).unwrap(), wish(1, 1));
-        let mut dice = Dice(1);
+        let mut dice = Dice::new(&subject, 1);
         let filled = lexicon.draw(&mut lexicon.decks(&mut dice), &mut dice);
         for frame in &FRAMES {
             for texts in [frame.english, frame.french] {

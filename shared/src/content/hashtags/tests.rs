@@ -3,6 +3,7 @@ use std::collections::HashSet;
 use super::super::past::tags_of;
 use super::*;
 use crate::contract::posts::Post;
+use crate::random::SplitMix64;
 use serde_json::json;
 
 fn post(text: &str, likes: u64) -> Post {
@@ -16,16 +17,12 @@ fn fitting(posts: &[Post], text: &str) -> Vec<Suggestion> {
     Hashtags::new(&Past::new(posts)).fitting(text, 5)
 }
 
-/// SplitMix64, so that the corpus is the same everywhere.
-struct Dice(u64);
+/// The corpus is the same everywhere.
+struct Dice(SplitMix64);
 
 impl Dice {
     fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % bound as u64).unwrap()
+        self.0.below(bound)
     }
 
     /// Small numbers much more often than great ones.
@@ -37,7 +34,7 @@ impl Dice {
 /// Posts of a creator with twelve subjects, some loved more than others: words and tags of the subject, words that stand
 /// anywhere, three tags that stand anywhere, and now and then a tag of another subject.
 fn corpus(posts: usize, seed: u64) -> Vec<Post> {
-    let mut dice = Dice(seed);
+    let mut dice = Dice(SplitMix64::new(seed));
     let text = |dice: &mut Dice| {
         let subject = dice.skewed(12);
         let mut words: Vec<String> =
