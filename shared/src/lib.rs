@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! serve                                           cold start, then one request from top to bottom
+//! work                                            how long requests become jobs, and jobs are done
 //! endpoint                                        what a function implements
 //! guard                                           who calls, and within which budget
 //! http                                            requests, replies, problems
 //! environment                                     what an execution environment has
-//! content                                         the product: what creators pay for
+//! content  pricing                                the product: what creators pay for
 //! ai                                              the gateway to language models
 //! auth                                            who somebody is
 //! scrape                                          what the fleet counted
