@@ -1,7 +1,8 @@
 //! Simulated demand with a known optimum, to see how good price advice is.
 
-use shared::pricing::ladder::{Action, Rails, STEP_MAX, advise};
-use shared::pricing::{Arm, Arms, Grid, Margin, Posterior};
+use shared::contract::pricing::Action;
+use shared::pricing::ladder::{Rails, STEP_MAX, advise};
+use shared::pricing::{Arm, Arms, Beliefs, Effects, Grid, Margin, Posterior, Shape};
 use shared::random::SplitMix64;
 
 /// A demand that is known, in dollars.
@@ -76,8 +77,15 @@ pub struct Offline {
     pub regret: f64,
 }
 
+/// What the prototype believed: a logit, and nothing else.
+pub fn plain_logit() -> Beliefs {
+    let mut beliefs = Beliefs::weak();
+    (beliefs.shapes, beliefs.effects) = (&[Shape::Logit], Effects::Never);
+    beliefs
+}
+
 /// Histories at 9, 12 and 19 in 60, 30 and 10 %.
-pub fn offline(truth: &Truth, offers: u32, runs: u32, seed: u64) -> Offline {
+pub fn offline(truth: &Truth, beliefs: &Beliefs, offers: u32, runs: u32, seed: u64) -> Offline {
     let best = truth.best();
     let (mut covered, mut widths, mut regret) = (0.0, Vec::new(), 0.0);
     for run in 0..runs {
@@ -89,9 +97,8 @@ pub fn offline(truth: &Truth, offers: u32, runs: u32, seed: u64) -> Offline {
         };
         let history: Vec<Arm> = [(9.0, 0.6), (12.0, 0.3), (19.0, 0.1)].map(arm).to_vec();
         let Ok(arms) = Arms::new(&history) else { continue };
-        let Some(posterior) = Posterior::new(&arms, Grid::around(&arms, &[]), u64::from(run), 400) else {
-            continue;
-        };
+        let grid = Grid::around(&arms, &[]);
+        let Some(posterior) = Posterior::new(&arms, beliefs, grid, u64::from(run), 400) else { continue };
         let found = posterior.best_price(REVENUE);
         let (low, high) = (found.p05 / 100.0, found.p95 / 100.0);
         covered += f64::from(u8::from(low <= best && best <= high)) / f64::from(runs);
@@ -118,9 +125,13 @@ pub enum Policy {
     Ucb1,
     /// A draw of each price's own probability (Thompson, 1933, with a Beta prior).
     BetaThompson,
-    /// The best price of the likeliest curve.
-    Greedy,
-    /// The best price of a draw of the curve.
+    /// The best price of the mean of logit curves.
+    GreedyLogit,
+    /// The best price of a draw of the logit curve.
+    ThompsonLogit,
+    /// The same, where each price may depart from the curve.
+    ThompsonEffects,
+    /// The best price of a draw of what the product believes.
     Thompson,
     /// Steps of at most a quarter, tested beside the price, taken when they are likely better.
     Ladder,
@@ -128,8 +139,16 @@ pub enum Policy {
 
 impl Policy {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Fixed, Self::Ucb1, Self::BetaThompson, Self::Greedy, Self::Thompson, Self::Ladder];
+    pub const ALL: [Self; 8] = [
+        Self::Fixed,
+        Self::Ucb1,
+        Self::BetaThompson,
+        Self::GreedyLogit,
+        Self::ThompsonLogit,
+        Self::ThompsonEffects,
+        Self::Thompson,
+        Self::Ladder,
+    ];
 
     /// In tables.
     pub const fn name(self) -> &'static str {
@@ -137,9 +156,23 @@ impl Policy {
             Self::Fixed => "fixed price",
             Self::Ucb1 => "UCB1",
             Self::BetaThompson => "Thompson, each price for itself",
-            Self::Greedy => "greedy on the curve",
-            Self::Thompson => "Thompson on the curve",
+            Self::GreedyLogit => "greedy, logit",
+            Self::ThompsonLogit => "Thompson, logit",
+            Self::ThompsonEffects => "Thompson, logit with arm effects",
+            Self::Thompson => "Thompson, as the product does it",
             Self::Ladder => "guarded ladder",
+        }
+    }
+
+    fn beliefs(self) -> Beliefs {
+        match self {
+            Self::GreedyLogit | Self::ThompsonLogit => plain_logit(),
+            Self::ThompsonEffects => {
+                let mut beliefs = plain_logit();
+                beliefs.effects = Effects::Always;
+                beliefs
+            }
+            _ => Beliefs::weak(),
         }
     }
 }
@@ -160,9 +193,9 @@ impl Sales {
         of.fold((0.0, 0.0), |(offered, sold), arm| (offered + arm.offered, sold + arm.sold))
     }
 
-    fn posterior(&self, prices: &[f64], seed: u64, count: usize) -> Option<Posterior> {
+    fn posterior(&self, policy: Policy, prices: &[f64], seed: u64, count: usize) -> Option<Posterior> {
         let cents: Vec<f64> = prices.iter().map(|price| price * 100.0).collect();
-        Posterior::new(&Arms::new(&self.0).ok()?, Grid::of(&cents), seed, count)
+        Posterior::new(&Arms::new(&self.0).ok()?, &policy.beliefs(), Grid::of(&cents), seed, count)
     }
 }
 
@@ -207,10 +240,10 @@ fn choose(policy: Policy, sales: &Sales, seed: u64, dice: &mut Dice) -> f64 {
             let best = (0..PRICES.len()).max_by(|a, b| draws[*a].total_cmp(&draws[*b]));
             best.map_or(START, |best| PRICES[best])
         }
-        Policy::Greedy | Policy::Thompson => {
-            let count = if policy == Policy::Greedy { 60 } else { 20 };
-            let Some(posterior) = sales.posterior(&PRICES, seed, count) else { return START };
-            if policy == Policy::Greedy {
+        Policy::GreedyLogit | Policy::ThompsonLogit | Policy::ThompsonEffects | Policy::Thompson => {
+            let count = if policy == Policy::GreedyLogit { 60 } else { 20 };
+            let Some(posterior) = sales.posterior(policy, &PRICES, seed, count) else { return START };
+            if policy == Policy::GreedyLogit {
                 return best_of(|price| price * posterior.probability(price * 100.0).map_or(0.0, |p| p.mean));
             }
             let number = (dice.uniform() * count as f64) as usize;
@@ -228,7 +261,7 @@ fn ladder(truth: &Truth, price: &mut f64, sales: &mut Sales, seed: u64, dice: &m
     let mut asked = RAILS.neighbours(*price * 100.0);
     asked.push(*price * 100.0);
     let Ok(arms) = Arms::new(&sales.0) else { return sales.offer(truth, *price, BATCH, dice) };
-    let posterior = Posterior::new(&arms, Grid::of(&asked), seed, 200);
+    let posterior = Posterior::new(&arms, &Policy::Ladder.beliefs(), Grid::of(&asked), seed, 400);
     let advice = posterior.and_then(|posterior| advise(&posterior, &arms, *price * 100.0, RAILS, REVENUE));
     let Some(advice) = advice else { return sales.offer(truth, *price, BATCH, dice) };
     let neighbour = advice.price / 100.0;

@@ -1,4 +1,4 @@
-//! Content for creators: ideas with captions and hashtags.
+//! Content for creators: ideas with captions and hashtags, messages, price advice, and an assistant that uses them.
 
 mod assistant;
 pub mod builtin;
@@ -10,6 +10,7 @@ mod messages;
 mod novelty;
 mod past;
 mod platform;
+mod prices;
 mod prompt;
 mod screen;
 mod told;
@@ -19,6 +20,7 @@ pub use assistant::{Assistant, Listener, TalkError, Tools};
 pub use ideas::{Asker, IdeaError, Ideas, Known, Unwritten};
 pub use messages::{MessageError, Messages, TemplateError};
 pub use past::Past;
+pub use prices::{PriceError, Prices};
 
 use crate::contract::content_ideas::{IdeaOptions, ProfileRef};
 use crate::contract::creators::{Creator, Goal, Platform};

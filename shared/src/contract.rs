@@ -9,17 +9,21 @@ pub mod bounded;
 pub mod consumer;
 pub mod content_ideas;
 pub mod creators;
+pub mod currency;
 pub mod generations;
 pub mod health;
 pub mod ids;
 pub mod jobs;
 pub mod keys;
+pub mod lines;
 pub mod messages;
 pub mod meta;
 pub mod metrics;
+pub mod offers;
 pub mod openapi;
 pub mod page;
 pub mod posts;
+pub mod pricing;
 pub mod problem;
 pub mod route;
 pub mod schedule;
@@ -76,9 +80,12 @@ pub fn operations() -> Vec<openapi::Operation> {
         Op::of::<creators::DeleteCreator>(),
         Op::of::<posts::ListPosts>(),
         Op::of::<posts::ImportPosts>(),
+        Op::of::<offers::ListOffers>(),
+        Op::of::<offers::ImportOffers>(),
         Op::of::<content_ideas::Generate>(),
         Op::of::<content_ideas::IdeasTool>(),
         Op::of::<messages::WriteMessages>(),
+        Op::of::<pricing::AdvisePrice>(),
         Op::of::<assistant::Talk>(),
         Op::of::<jobs::GetJob>(),
         Op::of::<generations::ListGenerations>(),
@@ -97,7 +104,7 @@ pub fn operations() -> Vec<openapi::Operation> {
 pub const STREAMS: [&Route; 1] = [&assistant::TalkStream::ROUTE];
 
 /// The names of all operations, streams last, for what is counted by them. The last is what is none of ours.
-pub const OPERATIONS: [&str; 35] = [
+pub const OPERATIONS: [&str; 38] = [
     "signUp",
     "signIn",
     "refreshSession",
@@ -117,9 +124,12 @@ pub const OPERATIONS: [&str; 35] = [
     "deleteCreator",
     "listPosts",
     "importPosts",
+    "listOffers",
+    "importOffers",
     "generateContentIdeas",
     "ideasTool",
     "writeMessages",
+    "advisePrice",
     "assistantGenerate",
     "getJob",
     "listGenerations",
@@ -136,11 +146,12 @@ pub const OPERATIONS: [&str; 35] = [
 ];
 
 /// All functions.
-pub const FUNCTIONS: [&str; 28] = [
+pub const FUNCTIONS: [&str; 30] = [
     "ai-assistant-generate",
     "ai-assistant-stream",
     "ai-tools-content-ideas",
     "ai-tools-message-generator",
+    "ai-tools-pricing-optimizer",
     "auth-refresh",
     "auth-signin",
     "auth-signout",
@@ -159,6 +170,7 @@ pub const FUNCTIONS: [&str; 28] = [
     "keys-id",
     "keys-rotate",
     "metrics",
+    "offers",
     "openapi",
     "posts",
     "usage",

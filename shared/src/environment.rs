@@ -14,7 +14,7 @@ use crate::auth::sessions::Sessions;
 use crate::auth::signin::SignIn;
 use crate::breaker::{self, Breaker, Breakers};
 use crate::coalesce::Coalescer;
-use crate::content::{Assistant, Ideas, Messages, Tools};
+use crate::content::{Assistant, Ideas, Messages, Prices, Tools};
 use crate::contract::Dependency;
 use crate::dynamo::Dynamo;
 use crate::gate::Gate;
@@ -28,6 +28,7 @@ use crate::tenants::credits::{Credits, DailyStop};
 use crate::tenants::cursor::Cursors;
 use crate::tenants::generations::Generations;
 use crate::tenants::jobs::Jobs;
+use crate::tenants::offers::Offers;
 use crate::tenants::plans::Plans;
 use crate::tenants::posts::Posts;
 
@@ -300,13 +301,23 @@ impl Environment {
         Ok(Messages::new(self.provider().await?, self.ledger().await?, self.generations().await?))
     }
 
+    /// The price advice.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn prices(&self) -> Result<Prices, StartError> {
+        let dynamo = self.dynamo().await?;
+        let (creators, offers) = (Creators::new(dynamo.clone()), Offers::new(dynamo));
+        Ok(Prices::new(creators, offers, self.generations().await?))
+    }
+
     /// The assistant.
     ///
     /// # Errors
     /// [`StartError`]
     pub async fn assistant(&self) -> Result<Assistant, StartError> {
         let (ideas, credits) = (self.ideas().await?, Credits::new(self.dynamo().await?));
-        let tools = Tools::new(ideas, credits, self.plans().await?);
+        let tools = Tools::new(ideas, self.prices().await?, credits, self.plans().await?);
         let (creators, ledger) = (Creators::new(self.dynamo().await?), self.ledger().await?);
         Ok(Assistant::new(self.provider().await?, tools, creators, ledger, self.generations().await?))
     }

@@ -7,13 +7,14 @@
 //! guard                                           who calls, and within which budget
 //! http                                            requests, replies, problems
 //! environment                                     what an execution environment has
-//! content  pricing                                the product: what creators pay for
+//! content                                         the product: what creators pay for
 //! ai                                              the gateway to language models
 //! auth                                            who somebody is
 //! scrape                                          what the fleet counted
 //! gate                                            what a call asks of the fleet, in one trip
 //! limits  breaker  coalesce  idempotency          what the fleet shares
 //! tenants                                         domains: no HTTP, no SDK types
+//! pricing                                         the mathematics of demand: no I/O
 //! dynamo  redis  outbound  secrets                adapters: the only files that name their SDK
 //! metrics                                         what is counted
 //! contract  settings  telemetry  clock  random    ground: words, not behaviour

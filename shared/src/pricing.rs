@@ -4,15 +4,33 @@
 //! where none of them fits what was seen, the curve may depart from its shape (`departure`). Everything that is said
 //! about the best price is said of draws from that posterior, so an interval is as wide as the doubt.
 
+mod advice;
 mod arms;
+mod band;
+mod decay;
 mod departure;
+mod explore;
 mod fit;
+mod grid;
 pub mod ladder;
 mod lambert;
+mod marginal;
 mod normal;
 mod posterior;
+mod prior;
 mod shape;
+mod symmetric;
+mod tails;
+mod target;
 
+#[cfg(test)]
+mod tests;
+
+pub use advice::{Answer, Point, Question};
 pub use arms::{Arm, ArmError, Arms};
-pub use posterior::{Demand, Grid, Posterior};
+pub use band::Band;
+pub use decay::weight;
+pub use grid::Grid;
+pub use posterior::Posterior;
+pub use prior::{Beliefs, Effects};
 pub use shape::{Margin, Shape};

@@ -9,6 +9,8 @@ pub mod credits;
 pub mod cursor;
 pub mod generations;
 pub mod jobs;
+pub mod lines;
+pub mod offers;
 pub mod plans;
 pub mod posts;
 pub mod records;

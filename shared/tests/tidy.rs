@@ -5,20 +5,21 @@
 use std::path::{Path, PathBuf};
 
 /// The floors of `shared`, from the top. A module imports from its own floor and those below.
-const FLOORS: [&[&str]; 17] = [
+const FLOORS: [&[&str]; 18] = [
     &["serve"],
     &["work"],
     &["endpoint"],
     &["guard"],
     &["http"],
     &["environment"],
-    &["content", "pricing"],
+    &["content"],
     &["ai"],
     &["auth"],
     &["scrape"],
     &["gate"],
     &["limits", "breaker", "coalesce", "idempotency"],
     &["tenants"],
+    &["pricing"],
     &["dynamo", "redis", "outbound", "secrets"],
     &["metrics"],
     &["telemetry"],

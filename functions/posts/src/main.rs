@@ -1,13 +1,15 @@
 //! `GET` and `POST /api/creators/{id}/posts`: what a creator has published, and its import.
 
+use shared::contract::lines::Imported;
 use shared::contract::page::Page;
-use shared::contract::posts::{ImportPosts, Imported, ListPosts, Post};
+use shared::contract::posts::{ImportPosts, ListPosts, Post};
 use shared::endpoint::{Call, Endpoint, Pages};
 use shared::environment::{Environment, StartError};
 use shared::http::{Problem, Reply};
 use shared::serve::{self, Function};
 use shared::tenants::creators::Creators;
-use shared::tenants::posts::{self, Posts};
+use shared::tenants::lines;
+use shared::tenants::posts::Posts;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), serve::Error> {
@@ -53,9 +55,9 @@ impl Endpoint for Import {
 
     async fn handle(&self, call: Call<ImportPosts>) -> Result<Reply<Imported>, Problem> {
         let (tenant, id) = (call.caller()?.tenant, call.path.id);
-        let read = posts::read(&call.body).map_err(|message| Problem::invalid("", message))?;
+        let read = lines::read(&call.body).map_err(|message| Problem::invalid("", message))?;
         self.creators.get(tenant, id).await?;
-        let imported = self.posts.import(tenant, id, read.posts).await?;
+        let imported = self.posts.import(tenant, id, read.records).await?;
         Ok(Imported { imported, failed: read.failed }.into())
     }
 }

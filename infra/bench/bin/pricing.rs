@@ -2,7 +2,8 @@
 
 #![expect(clippy::print_stdout, reason = "a program for people writes to their terminal")]
 
-use bench::pricing::{PRICES, Policy, START, TRUTHS, Truth, offline, online};
+use bench::pricing::{PRICES, Policy, START, TRUTHS, Truth, offline, online, plain_logit};
+use shared::pricing::Beliefs;
 
 const RUNS_OFFLINE: u32 = 200;
 const RUNS_ONLINE: u32 = 60;
@@ -10,14 +11,19 @@ const SIZES: [u32; 5] = [30, 100, 300, 1000, 5000];
 
 fn main() {
     let seed = std::env::args().nth(1).and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    println!("| truth (best price) | offers | coverage of 90 % | width | regret of the median |");
-    println!("|---|---:|---:|---:|---:|");
+    println!(
+        "| truth (best price) | offers | coverage of 90 % | width | regret of the median | coverage, a plain logit |"
+    );
+    println!("|---|---:|---:|---:|---:|---:|");
     for truth in &TRUTHS {
         for offers in SIZES {
-            let found = offline(truth, offers, RUNS_OFFLINE, seed);
+            let found = offline(truth, &Beliefs::weak(), offers, RUNS_OFFLINE, seed);
+            let plain = offline(truth, &plain_logit(), offers, RUNS_OFFLINE, seed).coverage * 100.0;
             let (best, coverage, regret) = (truth.best(), found.coverage * 100.0, found.regret * 100.0);
             let (name, width) = (truth.name, found.width);
-            println!("| {name} ({best:.1}) | {offers} | {coverage:.1} % | x {width:.2} | {regret:.1} % |");
+            println!(
+                "| {name} ({best:.1}) | {offers} | {coverage:.1} % | x {width:.2} | {regret:.1} % | {plain:.1} % |"
+            );
         }
     }
     println!("\n| revenue in % of the best price's | {} |", TRUTHS.map(|truth| truth.name).join(" | "));
@@ -38,7 +44,7 @@ fn main() {
     let cells = gains.each_ref().map(|gains| format!("{:+.1} %", mean(gains)));
     println!("| mean | {} |", cells.join(" | "));
     let cells =
-        gains.each_ref().map(|gains| format!("{:+.1} %", gains.iter().copied().fold(f64::MAX, f64::min)));
+        gains.each_ref().map(|gains| format!("{:+.2} %", gains.iter().copied().fold(f64::MAX, f64::min)));
     println!("| worst run | {} |", cells.join(" | "));
 }
 

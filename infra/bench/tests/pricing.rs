@@ -1,11 +1,12 @@
 //! What the price advice is held to, on demand that is known; `scripts/bench.sh pricing` prints the whole table.
 
 use bench::pricing::{Policy, START, TRUTHS, offline, online};
+use shared::pricing::Beliefs;
 
 #[test]
 fn the_interval_holds_the_best_price_as_often_as_it_says_whatever_the_shape_of_demand() {
     for truth in &TRUTHS {
-        let found = offline(truth, 1000, 100, 1);
+        let found = offline(truth, &Beliefs::weak(), 1000, 100, 1);
         assert!((0.85..=0.99).contains(&found.coverage), "{}: {:.2}", truth.name, found.coverage);
     }
 }

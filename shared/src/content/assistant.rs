@@ -147,8 +147,8 @@ impl Assistant {
             return Err(TalkError::Scope(*tool));
         }
         let Some(id) = request.profile_id else {
-            if request.tools.contains(&Tool::ContentIdeas) {
-                let message = "is required for the tool content-ideas";
+            if request.tools.iter().any(|tool| tool.needs_profile()) {
+                let message = "is required for the tools content-ideas and pricing-optimizer";
                 return Err(ProfileError { pointer: "/profileId", message }.into());
             }
             return Ok(None);

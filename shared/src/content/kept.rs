@@ -9,6 +9,7 @@ use crate::contract::generations::GenerationKind;
 use crate::contract::ids::CreatorId;
 use crate::contract::messages::{MessageBatch, MessageStatus};
 use crate::contract::meta::Meta;
+use crate::contract::pricing::PriceAnswer;
 use crate::telemetry;
 use crate::tenants::generations::{Generations, NewGeneration};
 
@@ -54,6 +55,18 @@ impl Kept for TalkAnswer {
 
     fn items(&self) -> Vec<String> {
         vec!["message".to_owned()]
+    }
+
+    fn meta(&mut self) -> &mut Meta {
+        &mut self.meta
+    }
+}
+
+impl Kept for PriceAnswer {
+    const KIND: GenerationKind = GenerationKind::Pricing;
+
+    fn items(&self) -> Vec<String> {
+        vec!["recommendation".to_owned()]
     }
 
     fn meta(&mut self) -> &mut Meta {

@@ -75,7 +75,7 @@ pub struct TalkRequest {
     pub profile_id: Option<CreatorId>,
     /// What the assistant may use. Each needs its own scope.
     #[serde(default)]
-    pub tools: List<Tool, 0, 2>,
+    pub tools: List<Tool, 0, 3>,
     /// The longest answer, in tokens of the model.
     #[serde(default = "six_hundred")]
     pub max_output_tokens: Whole<16, 2000>,
@@ -120,6 +120,8 @@ pub struct Turn {
 pub enum Tool {
     /// Ideas for the creator of `profileId`; needs `content:write`.
     ContentIdeas,
+    /// Price advice from the stored offers of the creator of `profileId`; needs `pricing:write`.
+    PricingOptimizer,
     /// Credits, tokens and cost of the month; needs `usage:read`.
     Usage,
 }
@@ -129,7 +131,16 @@ impl Tool {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ContentIdeas => "content-ideas",
+            Self::PricingOptimizer => "pricing-optimizer",
             Self::Usage => "usage",
+        }
+    }
+
+    /// Whether it is about a creator.
+    pub const fn needs_profile(self) -> bool {
+        match self {
+            Self::ContentIdeas | Self::PricingOptimizer => true,
+            Self::Usage => false,
         }
     }
 
@@ -137,6 +148,7 @@ impl Tool {
     pub const fn scope(self) -> Scope {
         match self {
             Self::ContentIdeas => Scope::ContentWrite,
+            Self::PricingOptimizer => Scope::PricingWrite,
             Self::Usage => Scope::UsageRead,
         }
     }

@@ -2,10 +2,12 @@
 //! that is checked.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Deref;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde::de::{self, Error as _, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::clock::Millis;
 
@@ -69,6 +71,12 @@ impl<const MIN: usize, const MAX: usize> JsonSchema for Text<MIN, MAX> {
 #[serde(transparent)]
 pub struct Whole<const MIN: u32, const MAX: u32>(u32);
 
+impl<const MAX: u32> Default for Whole<0, MAX> {
+    fn default() -> Self {
+        Self(0)
+    }
+}
+
 impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
     /// The number, pulled into the range; for defaults.
     pub const fn clamped(number: u32) -> Self {
@@ -89,10 +97,35 @@ impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
 
 impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Whole<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match u32::deserialize(deserializer)? {
-            number if (MIN..=MAX).contains(&number) => Ok(Self(number)),
-            number => Err(D::Error::custom(format!("must be from {MIN} to {MAX}, is {number}"))),
+        // The hint lets formats of texts alone, such as a query, read a number.
+        deserializer.deserialize_u32(WholeVisitor::<MIN, MAX>).map(Self)
+    }
+}
+
+/// Takes every number, so that what is wrong with it can be said in terms of the limits.
+struct WholeVisitor<const MIN: u32, const MAX: u32>;
+
+impl<const MIN: u32, const MAX: u32> Visitor<'_> for WholeVisitor<MIN, MAX> {
+    type Value = u32;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a whole number from {MIN} to {MAX}")
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<u32, E> {
+        let within = u32::try_from(number).ok().filter(|number| (MIN..=MAX).contains(number));
+        within.ok_or_else(|| E::custom(format!("must be from {MIN} to {MAX}, is {number}")))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<u32, E> {
+        match u64::try_from(number) {
+            Ok(number) => self.visit_u64(number),
+            Err(_) => Err(E::custom(format!("must be from {MIN} to {MAX}, is {number}"))),
         }
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<u32, E> {
+        Err(E::custom(format!("must be a whole number from {MIN} to {MAX}, is {number}")))
     }
 }
 
@@ -105,6 +138,88 @@ impl<const MIN: u32, const MAX: u32> JsonSchema for Whole<MIN, MAX> {
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({"type": "integer", "minimum": MIN, "maximum": MAX})
+    }
+}
+
+/// A number from `MIN` to `MAX`, not always whole.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Number<const MIN: u32, const MAX: u32>(f64);
+
+impl<const MAX: u32> Default for Number<0, MAX> {
+    fn default() -> Self {
+        Self(0.0)
+    }
+}
+
+impl<const MIN: u32, const MAX: u32> Number<MIN, MAX> {
+    /// The number.
+    pub const fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Number<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = f64::deserialize(deserializer)?;
+        let is_within = (f64::from(MIN)..=f64::from(MAX)).contains(&number);
+        let expected = || D::Error::custom(format!("must be from {MIN} to {MAX}, is {number}"));
+        is_within.then_some(Self(number)).ok_or_else(expected)
+    }
+}
+
+impl<const MIN: u32, const MAX: u32> JsonSchema for Number<MIN, MAX> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        format!("Number{MIN}To{MAX}").into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "number", "minimum": MIN, "maximum": MAX})
+    }
+}
+
+/// A day in UTC, `2026-11-22`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Day(Millis);
+
+impl Day {
+    /// Its first moment.
+    pub const fn begins(self) -> Millis {
+        self.0
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.rfc3339().get(..10).unwrap_or_default())
+    }
+}
+
+impl Serialize for Day {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let begins = Millis::parse(&format!("{text}T00:00:00Z")).map(Self);
+        begins.ok_or_else(|| D::Error::custom("must be a day, such as 2026-11-22"))
+    }
+}
+
+impl JsonSchema for Day {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Day".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": "date"})
     }
 }
 
@@ -216,8 +331,22 @@ mod tests {
     fn a_number_outside_its_range_is_refused_with_the_range() {
         let error = serde_json::from_str::<Whole<1, 20>>("21").unwrap_err();
         assert!(error.to_string().starts_with("must be from 1 to 20, is 21"), "{error}");
-        assert!(serde_json::from_str::<Whole<1, 20>>("-1").is_err());
-        assert!(serde_json::from_str::<Whole<1, 20>>("1.5").is_err());
+        let why = |text: &str| serde_json::from_str::<Whole<1, 20>>(text).unwrap_err().to_string();
+        assert!(why("-1").starts_with("must be from 1 to 20, is -1"), "{}", why("-1"));
+        assert!(why("1.5").starts_with("must be a whole number from 1 to 20, is 1.5"), "{}", why("1.5"));
+        assert!(why("18446744073709551615").starts_with("must be from 1 to 20, is 18446744073709551615"));
+        assert!(why("\"5\"").contains("expected a whole number from 1 to 20"), "{}", why("\"5\""));
+        assert!(serde_json::from_str::<Number<0, 99>>("100").is_err());
+        assert!(serde_json::from_str::<Number<0, 99>>("NaN").is_err());
+    }
+
+    #[test]
+    fn a_day_is_a_day_of_the_calendar() {
+        let day: Day = serde_json::from_str("\"2024-02-29\"").unwrap();
+        assert_eq!((day.to_string(), day.begins()), ("2024-02-29".to_owned(), Millis(1_709_164_800_000)));
+        for none in ["2026-02-29", "2026-1-1", "today", "2026-11-22T00:00:00Z", ""] {
+            assert!(serde_json::from_value::<Day>(none.into()).is_err(), "{none}");
+        }
     }
 
     #[test]

@@ -118,6 +118,8 @@ pub enum GenerationKind {
     Messages,
     /// A turn of a conversation.
     Assistant,
+    /// Price advice.
+    Pricing,
 }
 
 impl GenerationKind {
@@ -127,6 +129,7 @@ impl GenerationKind {
             Self::Ideas => Scope::ContentWrite,
             Self::Messages => Scope::MessagesWrite,
             Self::Assistant => Scope::AssistantWrite,
+            Self::Pricing => Scope::PricingWrite,
         }
     }
 }

@@ -13,6 +13,8 @@ pub enum Generation {
     Llm,
     /// A grammar composed it.
     Template,
+    /// It was computed from numbers.
+    Statistics,
 }
 
 /// Why an answer is not what a configured model would have given.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bounded::{Text, Timestamp};
 use super::creators::{CreatorPath, Platform};
+use super::lines::{Imported, Lines};
 use super::page::{Page, PageQuery};
 use super::route::{BODY_BYTES_MAX, IMPORT_BYTES_MAX};
 use super::{
@@ -74,24 +75,6 @@ impl Contract for ImportPosts {
     type Reply = Imported;
 }
 
-/// Records, one a line.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub struct Lines {
-    /// How they are written.
-    pub format: LineFormat,
-    /// All of them.
-    pub text: String,
-}
-
-/// How lines are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-pub enum LineFormat {
-    /// `application/x-ndjson`
-    JsonLines,
-    /// `text/csv`
-    Csv,
-}
-
 /// A post.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -113,22 +96,4 @@ pub struct Post {
     /// How many saw it.
     #[serde(default)]
     pub views: Option<u64>,
-}
-
-/// What became of an import.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct Imported {
-    /// Posts that are stored now.
-    pub imported: usize,
-    /// Lines that are not, and why. Mend and send them again.
-    pub failed: Vec<FailedLine>,
-}
-
-/// A line that is no post.
-#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct FailedLine {
-    /// Its number, from 1; a CSV's header is line 1.
-    pub line: u64,
-    /// What is wrong with it.
-    pub message: String,
 }

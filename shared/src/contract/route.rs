@@ -66,6 +66,9 @@ pub enum Scope {
     /// Write messages to fans.
     #[serde(rename = "messages:write")]
     MessagesWrite,
+    /// Ask for price advice.
+    #[serde(rename = "pricing:write")]
+    PricingWrite,
     /// Read usage and limits.
     #[serde(rename = "usage:read")]
     UsageRead,
@@ -73,7 +76,7 @@ pub enum Scope {
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::AssistantWrite,
         Self::ContentWrite,
         Self::CreatorsRead,
@@ -81,6 +84,7 @@ impl Scope {
         Self::GenerationsRead,
         Self::KeysAdmin,
         Self::MessagesWrite,
+        Self::PricingWrite,
         Self::UsageRead,
     ];
 
@@ -94,6 +98,7 @@ impl Scope {
             Self::GenerationsRead => "generations:read",
             Self::KeysAdmin => "keys:admin",
             Self::MessagesWrite => "messages:write",
+            Self::PricingWrite => "pricing:write",
             Self::UsageRead => "usage:read",
         }
     }

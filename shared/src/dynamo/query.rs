@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use futures_util::future::BoxFuture;
 use serde::de::DeserializeOwned;
 
@@ -13,10 +15,11 @@ pub struct Query {
     pk: String,
     /// The partition of the table that the items of an index query lie in.
     table_pk: Option<String>,
-    sk_prefix: Option<&'static str>,
+    sk_prefix: Option<Cow<'static, str>>,
     limit: Option<u32>,
     after_sk: Option<String>,
     newest_first: bool,
+    consistent: bool,
 }
 
 /// A part of what a query finds.
@@ -40,6 +43,7 @@ impl Query {
             limit: None,
             after_sk: None,
             newest_first: false,
+            consistent: false,
         }
     }
 
@@ -58,8 +62,15 @@ impl Query {
 
     /// Only sort keys that begin so.
     #[must_use]
-    pub fn beginning(mut self, prefix: &'static str) -> Self {
-        self.sk_prefix = Some(prefix);
+    pub fn beginning(mut self, prefix: impl Into<Cow<'static, str>>) -> Self {
+        self.sk_prefix = Some(prefix.into());
+        self
+    }
+
+    /// With everything that was written before. Of the table, at twice the price.
+    #[must_use]
+    pub fn consistent(mut self) -> Self {
+        self.consistent = true;
         self
     }
 
@@ -115,17 +126,20 @@ impl Dynamo {
         Ok(Page { items: serde_dynamo::from_items(found.items)?, last_sk })
     }
 
-    /// Everything a query finds, page by page. For partitions whose size is bounded by what they hold.
+    /// Everything a query finds, page by page, but no more than its limit. Without one for partitions whose size is
+    /// bounded by what they hold.
     ///
     /// # Errors
     /// [`DynamoError`]
     pub async fn all<T: DeserializeOwned>(&self, query: Query) -> Result<Vec<T>, DynamoError> {
         let (mut all, mut start) = (Vec::new(), None);
+        let most = query.limit.map_or(usize::MAX, |limit| limit as usize);
         loop {
-            let found = self.query(&query, PAGE_ITEMS as usize, start).await?;
+            let found = self.query(&query, most.min(PAGE_ITEMS as usize), start).await?;
             all.extend(found.items);
             start = found.next;
-            if start.is_none() {
+            if start.is_none() || all.len() >= most {
+                all.truncate(most);
                 return Ok(serde_dynamo::from_items(all)?);
             }
         }
@@ -147,9 +161,10 @@ impl Dynamo {
             .expression_attribute_values(":pk", text(&query.pk))
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .scan_index_forward(!query.newest_first)
+            .consistent_read(query.consistent)
             .set_exclusive_start_key(start);
         let mut condition = "#pk = :pk".to_owned();
-        if let Some(prefix) = query.sk_prefix {
+        if let Some(prefix) = &query.sk_prefix {
             condition.push_str(" AND begins_with(#sk, :prefix)");
             request = request
                 .expression_attribute_names("#sk", sk)

@@ -7,13 +7,14 @@ use crate::auth::accounts::SignUpError;
 use crate::auth::key_store::KeyError;
 use crate::auth::sessions::RefreshError;
 use crate::auth::signin::{ResumeError, SignInError};
-use crate::content::{IdeaError, MessageError, TalkError, Unwritten};
+use crate::content::{IdeaError, MessageError, PriceError, TalkError, Unwritten};
 use crate::contract::meta::DegradedReason;
 use crate::dynamo::{DynamoError, WriteError};
 use crate::redis::RedisError;
 use crate::tenants::creators::CreatorError;
 use crate::tenants::cursor::ForeignCursor;
 use crate::tenants::generations::ReviewError;
+use crate::tenants::offers::ImportError;
 
 impl From<DynamoError> for Problem {
     fn from(error: DynamoError) -> Self {
@@ -167,6 +168,28 @@ impl From<ReviewError> for Problem {
 impl From<ForeignCursor> for Problem {
     fn from(error: ForeignCursor) -> Self {
         Self::invalid("?cursor", error.to_string())
+    }
+}
+
+impl From<ImportError> for Problem {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::TooMany(_) => Self::invalid("", error.to_string()),
+            ImportError::Write(error) => error.into(),
+        }
+    }
+}
+
+impl From<PriceError> for Problem {
+    fn from(error: PriceError) -> Self {
+        match error {
+            PriceError::Member { pointer, message } => Self::invalid(pointer, message),
+            PriceError::NoData => Self::new(
+                Kind::InsufficientData,
+                "Nothing was offered of this product to this segment yet. Send `offers`, or import them for the creator.",
+            ),
+            PriceError::Creator(error) => error.into(),
+        }
     }
 }
 

@@ -25,6 +25,7 @@ pub enum Kind {
     PayloadTooLarge,
     UnsupportedMediaType,
     Unprocessable,
+    InsufficientData,
     IdempotencyMismatch,
     Refused,
     RateLimited,
@@ -48,7 +49,7 @@ impl Kind {
             Self::Conflict | Self::IdempotencyInProgress => 409,
             Self::PayloadTooLarge => 413,
             Self::UnsupportedMediaType => 415,
-            Self::Unprocessable | Self::IdempotencyMismatch | Self::Refused => 422,
+            Self::Unprocessable | Self::InsufficientData | Self::IdempotencyMismatch | Self::Refused => 422,
             Self::RateLimited => 429,
             Self::Internal => 500,
             Self::Unavailable | Self::AiUnavailable => 503,
@@ -71,6 +72,7 @@ impl Kind {
             Self::PayloadTooLarge => "payload_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::Unprocessable => "unprocessable",
+            Self::InsufficientData => "insufficient_data",
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::Refused => "refused",
             Self::RateLimited => "rate_limited",
@@ -96,6 +98,7 @@ impl Kind {
             Self::PayloadTooLarge => "Request body too large",
             Self::UnsupportedMediaType => "Unsupported media type",
             Self::Unprocessable => "Request cannot be processed",
+            Self::InsufficientData => "Too little is known",
             Self::IdempotencyMismatch => "Idempotency key used for another request",
             Self::Refused => "Declined by the model",
             Self::RateLimited => "Rate limit exceeded",
@@ -126,6 +129,7 @@ impl Kind {
             | Self::PayloadTooLarge
             | Self::UnsupportedMediaType
             | Self::Unprocessable
+            | Self::InsufficientData
             | Self::IdempotencyMismatch
             | Self::Refused => false,
         }

@@ -61,6 +61,30 @@ impl Arms {
         if arms.is_empty() { Err(ArmError::Nothing) } else { Ok(Self(arms)) }
     }
 
+    /// At most so many prices: where there are more, neighbouring ones are told as their mean.
+    #[must_use]
+    pub fn merged(self, most: usize) -> Self {
+        if self.0.len() <= most {
+            return self;
+        }
+        let (lowest, highest) = (self.0[0].price, self.0[self.0.len() - 1].price);
+        let width = (highest / lowest).ln() * (1.0 + 1e-9) / most as f64;
+        let mut merged: Vec<(u64, Arm)> = Vec::with_capacity(most);
+        for arm in self.0 {
+            let bin = ((arm.price / lowest).ln() / width) as u64;
+            match merged.last_mut() {
+                Some((last, into)) if *last == bin => {
+                    let offered = into.offered + arm.offered;
+                    into.price = (into.price * into.offered + arm.price * arm.offered) / offered;
+                    (into.offered, into.sold) = (offered, into.sold + arm.sold);
+                }
+                _ => merged.push((bin, arm)),
+            }
+        }
+        let whole = |(_, arm): (u64, Arm)| Arm { price: arm.price.round(), ..arm };
+        Self(merged.into_iter().map(whole).collect())
+    }
+
     /// The offers, by price.
     pub fn as_slice(&self) -> &[Arm] {
         &self.0
@@ -95,6 +119,18 @@ mod tests {
             arm(700.0, 0.0, 0.0),
         ]);
         assert_eq!(arms.unwrap().as_slice(), [arm(500.0, 5.0, 5.0), arm(900.0, 11.0, 4.0)]);
+    }
+
+    #[test]
+    fn many_prices_are_told_as_few_and_no_offer_is_lost() {
+        let offers: Vec<Arm> = (1..=10_000).map(|n| arm(f64::from(n), 2.0, f64::from(n % 3))).collect();
+        let merged = Arms::new(&offers).unwrap().merged(200);
+        let (arms, sold) = (merged.as_slice(), |arms: &[Arm]| arms.iter().map(|arm| arm.sold).sum::<f64>());
+        assert!((100..=200).contains(&arms.len()), "{}", arms.len());
+        assert!((merged.offered() - 20_000.0).abs() < 1e-6 && (sold(arms) - sold(&offers)).abs() < 1e-6);
+        assert!(arms.windows(2).all(|pair| pair[0].price < pair[1].price));
+        let few = Arms::new(&offers[..3]).unwrap();
+        assert_eq!(few.clone().merged(200), few);
     }
 
     #[test]

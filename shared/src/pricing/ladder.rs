@@ -6,8 +6,11 @@
 //! `scripts/bench.sh pricing`.
 
 use super::arms::Arms;
-use super::posterior::{Demand, Posterior};
+use super::band::Band;
+use super::posterior::Posterior;
 use super::shape::Margin;
+use super::tails::normal_below;
+use crate::contract::pricing::Action;
 
 /// How far one step goes at most.
 pub const STEP_MAX: f64 = 0.25;
@@ -21,19 +24,21 @@ pub const UNLIKELY: f64 = 0.1;
 const EVEN: f64 = 0.5;
 /// A price with so many offers is well known.
 const KNOWN: f64 = 130.0;
+/// Nobody waits for more offers than these.
+const NEEDED_MAX: u32 = 1_000_000;
 
 /// What a switch takes.
 #[derive(Debug, Clone, Copy)]
-struct Evidence {
+pub(super) struct Evidence {
     /// So likely must the neighbour be better, by the curve and all that was sold.
-    likely: f64,
+    pub(super) likely: f64,
     /// And by what was sold at both prices alone.
     own: f64,
     /// And so many offers must it have had.
     offers: f64,
 }
 
-const FORWARD: Evidence = Evidence { likely: 0.85, own: 0.88, offers: 80.0 };
+pub(super) const FORWARD: Evidence = Evidence { likely: 0.85, own: 0.88, offers: 80.0 };
 const BACK: Evidence = Evidence { likely: 0.5, own: 0.6, offers: KNOWN };
 
 impl Evidence {
@@ -53,17 +58,6 @@ pub struct Rails {
     pub step: f64,
 }
 
-/// What to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Stay, and test a neighbour now and then.
-    Keep,
-    /// Offer a neighbour beside the price.
-    Test,
-    /// Take the neighbour as the price.
-    Switch,
-}
-
 /// A step of the ladder.
 #[derive(Debug, Clone, Copy)]
 pub struct Advice {
@@ -75,34 +69,38 @@ pub struct Advice {
     pub share: f64,
     /// How likely it is better.
     pub better: f64,
-    /// By how much an offer's expected margin changes.
-    pub change: Demand,
+    /// By how much an offer's expected margin changes, in parts; nothing where there is none at the current price.
+    pub change: Option<Band>,
     /// Offers that the neighbour has had.
     pub offered: f64,
+    /// So many more of them decide, if they sell as expected; nothing where they would not.
+    pub needed: Option<u32>,
 }
 
 impl Rails {
-    /// The prices one step below and above, in whole cents, as far as the rails let them.
+    /// The prices one step below and above, in whole cents; less than a step where a rail is nearer.
     pub fn neighbours(&self, price: f64) -> Vec<f64> {
         let step = 1.0 + self.step.min(STEP_MAX);
-        let whole = [(price / step).ceil(), (price * step).floor()];
+        let whole = [(price / step).ceil().max(self.min), (price * step).floor().min(self.max)];
         whole.into_iter().filter(|other| (self.min..=self.max).contains(other) && *other != price).collect()
     }
 }
 
+/// What was offered and sold at one price.
+fn at(arms: &Arms, price: f64) -> (f64, f64) {
+    let arm = arms.as_slice().iter().find(|arm| (arm.price - price).abs() < 0.5);
+    arm.map_or((0.0, 0.0), |arm| (arm.offered, arm.sold))
+}
+
 /// How likely an offer brings more at `to` than at `from` by what was sold there alone: the Normal approximation of the two
 /// shares, each with half a sale more on both sides.
-fn by_own_sales(arms: &Arms, from: f64, to: f64, margin: Margin) -> f64 {
-    let worth = |price: f64| {
-        let arm = arms.as_slice().iter().find(|arm| (arm.price - price).abs() < 0.5);
-        let (offered, sold) = arm.map_or((0.0, 0.0), |arm| (arm.offered, arm.sold));
+fn by_own_sales(before: (f64, f64), after: (f64, f64), each: [f64; 2]) -> f64 {
+    let worth = |(offered, sold): (f64, f64), each: f64| {
         let share = (sold + 0.5) / (offered + 1.0);
-        let each = margin.of(price);
         (share * each, share * (1.0 - share) / (offered + 1.0) * each * each)
     };
-    let ((before, doubt), (after, other)) = (worth(from), worth(to));
-    let z = (after - before) / (doubt + other).sqrt();
-    super::posterior::normal_below(z)
+    let ((before, doubt), (after, other)) = (worth(before, each[0]), worth(after, each[1]));
+    normal_below((after - before) / (doubt + other).sqrt())
 }
 
 /// What to do next from `price`, for a posterior whose grid holds it and its neighbours; nothing where it has none.
@@ -120,25 +118,52 @@ pub fn advise(
     let likeliest =
         rails.neighbours(price).into_iter().filter_map(told).max_by(|a, b| a.2.total_cmp(&b.2))?;
     let (neighbour, change, better) = likeliest;
-    let offered =
-        arms.as_slice().iter().filter(|arm| (arm.price - neighbour).abs() < 0.5).map(|arm| arm.offered).sum();
-    let own = by_own_sales(arms, price, neighbour, margin);
+    let (here, there) = (at(arms, price), at(arms, neighbour));
+    let each = [margin.of(price), margin.of(neighbour)];
+    let own = by_own_sales(here, there, each);
     let promise = ((better - UNLIKELY) / (EVEN - UNLIKELY)).clamp(0.0, 1.0);
     let share = SHARE_UNLIKELY + (SHARE - SHARE_UNLIKELY) * promise;
-    let (action, share) = if [FORWARD, BACK].iter().any(|takes| takes.is_there(better, own, offered)) {
+    let (action, share) = if [FORWARD, BACK].iter().any(|takes| takes.is_there(better, own, there.0)) {
         (Action::Switch, 1.0)
     } else if better <= UNLIKELY {
         (Action::Keep, share)
     } else {
         (Action::Test, share)
     };
-    Some(Advice { action, price: neighbour, share, better, change, offered })
+    let expected = [price, neighbour].map(|price| posterior.probability(price).map_or(0.0, |p| p.mean));
+    let needed =
+        if action == Action::Switch { Some(0) } else { needed([here, there], expected, each, share) };
+    Some(Advice { action, price: neighbour, share, better, change, offered: there.0, needed })
+}
+
+/// How many more offers of the neighbour decide for it, if both prices sell as expected and it gets its share of them.
+fn needed(seen: [(f64, f64); 2], expected: [f64; 2], each: [f64; 2], share: f64) -> Option<u32> {
+    let decides = |takes: Evidence, more: u32| {
+        let (there, here) = (f64::from(more), f64::from(more) * (1.0 - share) / share);
+        let sold = |(offered, sold): (f64, f64), more: f64, p: f64| (offered + more, sold + more * p);
+        let after = sold(seen[1], there, expected[1]);
+        after.0 >= takes.offers && by_own_sales(sold(seen[0], here, expected[0]), after, each) >= takes.own
+    };
+    let least = |takes: Evidence| {
+        if !decides(takes, NEEDED_MAX) {
+            return None;
+        }
+        let (mut no, mut yes) = (0, NEEDED_MAX);
+        while yes - no > 1 {
+            let middle = no.midpoint(yes);
+            if decides(takes, middle) { yes = middle } else { no = middle }
+        }
+        Some(yes)
+    };
+    // A step back is taken on less, where much is known.
+    [FORWARD, BACK].into_iter().filter_map(least).min()
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::arms::Arm;
-    use super::super::posterior::Grid;
+    use super::super::grid::Grid;
+    use super::super::prior::Beliefs;
     use super::*;
 
     const REVENUE: Margin = Margin { fee: 0.0, unit_cost: 0.0 };
@@ -150,7 +175,8 @@ mod tests {
         let arms = Arms::new(&offers.iter().map(arm).collect::<Vec<_>>()).unwrap();
         let mut asked = RAILS.neighbours(price);
         asked.push(price);
-        let posterior = Posterior::new(&arms, Grid::around(&arms, &asked), 1, 400).unwrap();
+        let grid = Grid::around(&arms, &asked);
+        let posterior = Posterior::new(&arms, &Beliefs::weak(), grid, 1, 400).unwrap();
         advise(&posterior, &arms, price, RAILS, REVENUE).unwrap()
     }
 
@@ -181,6 +207,8 @@ mod tests {
             [720.0, 1125.0],
             "a wish beyond the longest step"
         );
-        assert!(prices(900.0, Rails { min: 800.0, max: 1000.0, step: 0.25 }).is_empty());
+        assert_eq!(prices(900.0, Rails { min: 800.0, max: 1000.0, step: 0.25 }), [800.0, 1000.0]);
+        assert!(prices(900.0, Rails { min: 900.0, max: 900.0, step: 0.25 }).is_empty());
+        assert!(prices(3.0, Rails { min: 1.0, ..RAILS }).is_empty(), "no whole cent is within a quarter");
     }
 }

@@ -14,6 +14,11 @@ impl Draws {
         Self { numbers: SplitMix64::new(seed), spare: None }
     }
 
+    /// Evenly from 0 to below 1.
+    pub(super) const fn uniform(&mut self) -> f64 {
+        self.numbers.uniform()
+    }
+
     /// Normally, with mean 0 and deviation 1.
     pub(super) fn normal(&mut self) -> f64 {
         if let Some(spare) = self.spare.take() {

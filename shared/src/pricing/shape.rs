@@ -37,28 +37,9 @@ pub enum Shape {
     Exponential,
 }
 
-/// What is believed of the parameters before anything was sold: independent Normal distributions.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Prior {
-    /// The means of `a` and `t`.
-    pub(super) mean: [f64; 2],
-    /// Their standard deviations.
-    pub(super) deviation: [f64; 2],
-}
-
 impl Shape {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Logit, Self::Linear, Self::Exponential];
-
-    /// Weak, and alike in what they say at the scale's own price: one of two buys, more or less, and demand falls by about
-    /// as much as the price rises.
-    pub(super) const fn prior(self) -> Prior {
-        match self {
-            Self::Logit => Prior { mean: [1.0, 0.0], deviation: [2.0, 1.0] },
-            Self::Linear => Prior { mean: [0.8, -1.2], deviation: [0.4, 1.0] },
-            Self::Exponential => Prior { mean: [-0.2, -0.22], deviation: [0.6, 0.8] },
-        }
-    }
 
     /// The probability of a sale, and how it changes with a - b x.
     pub(super) fn probability(self, index: f64) -> (f64, f64) {

@@ -6,110 +6,16 @@ use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use super::TenantCtx;
+use super::lines::Record;
 use crate::contract::ids::CreatorId;
-use crate::contract::posts::{FailedLine, LineFormat, Lines, Post};
+use crate::contract::posts::Post;
 use crate::dynamo::{Dynamo, DynamoError, Key, Page, Query, Write};
 
-/// More records are not read from one call, whatever its size.
-const RECORDS_MAX: usize = 5_000;
 const PREFIX: &str = "POST#";
 
-/// The records of an import: posts, and lines that are none.
-#[derive(Debug, Default)]
-pub struct Read {
-    /// In the order of the lines.
-    pub posts: Vec<Post>,
-    /// Likewise.
-    pub failed: Vec<FailedLine>,
-}
-
-/// Reads lines. One that is wrong does not keep the others from being read.
-///
-/// # Errors
-/// A sentence where nothing can be read: a header without a column that every post needs, too many lines.
-pub fn read(lines: &Lines) -> Result<Read, String> {
-    match lines.format {
-        LineFormat::JsonLines => json_lines(&lines.text),
-        LineFormat::Csv => csv(&lines.text),
-    }
-}
-
-impl Read {
-    fn take(&mut self, line: u64, post: Result<Post, String>) -> Result<(), String> {
-        match post {
-            Ok(post) => self.posts.push(post),
-            Err(message) => self.failed.push(FailedLine { line, message }),
-        }
-        if self.posts.len() + self.failed.len() > RECORDS_MAX {
-            return Err(format!("has more than {RECORDS_MAX} records; send the rest in further calls"));
-        }
-        Ok(())
-    }
-}
-
-fn json_lines(text: &str) -> Result<Read, String> {
-    let mut read = Read::default();
-    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let post = serde_json::from_str(line).map_err(|error| {
-            let text = error.to_string();
-            text.rsplit_once(" at line ").map_or(text.clone(), |(message, _)| message.to_owned())
-        });
-        read.take(number as u64 + 1, post)?;
-    }
-    Ok(read)
-}
-
-fn csv(text: &str) -> Result<Read, String> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(text.as_bytes());
-    let header =
-        reader.headers().map_err(|error| format!("has no header that can be read: {error}"))?.clone();
-    for needed in ["id", "platform", "publishedAt", "text"] {
-        if !header.iter().any(|column| column == needed) {
-            return Err(format!("has no column `{needed}` in its header"));
-        }
-    }
-    let mut read = Read::default();
-    let mut record = csv::StringRecord::new();
-    loop {
-        let line = reader.position().line();
-        match reader.read_record(&mut record) {
-            Ok(false) => return Ok(read),
-            Ok(true) => {
-                let at = record.position().map_or(line, csv::Position::line);
-                read.take(at, post_of(&header, &record))?;
-            }
-            Err(error) => {
-                let at = error.position().map_or(line, csv::Position::line);
-                read.take(at, Err(explain(&error)))?;
-            }
-        }
-    }
-}
-
-/// A record as a post. Through JSON, so that both formats have the same rules; an empty number is none.
-fn post_of(header: &csv::StringRecord, record: &csv::StringRecord) -> Result<Post, String> {
-    let mut members = serde_json::Map::new();
-    for (name, value) in header.iter().zip(record) {
-        let value = match name {
-            "likes" | "comments" | "views" if value.is_empty() => continue,
-            "likes" | "comments" | "views" => value
-                .parse::<u64>()
-                .map_err(|_| format!("`{name}` must be a whole number, is `{value}`"))?
-                .into(),
-            _ => value.into(),
-        };
-        members.insert(name.to_owned(), value);
-    }
-    serde_json::from_value(members.into()).map_err(|error| error.to_string())
-}
-
-fn explain(error: &csv::Error) -> String {
-    match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("has {len} fields, the header has {expected_len}; is a quote or comma missing?")
-        }
-        _ => error.to_string(),
-    }
+impl Record for Post {
+    const NEEDED: &'static [&'static str] = &["id", "platform", "publishedAt", "text"];
+    const NUMBERS: &'static [&'static str] = &["likes", "comments", "views"];
 }
 
 /// A post as stored: apart from the item's keys, because an unknown member of a post is a mistake.
@@ -197,9 +103,11 @@ impl Posts {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lines::{Read, read};
     use super::*;
+    use crate::contract::lines::{LineFormat, Lines};
 
-    fn lines(format: LineFormat, text: &str) -> Result<Read, String> {
+    fn lines(format: LineFormat, text: &str) -> Result<Read<Post>, String> {
         read(&Lines { format, text: text.to_owned() })
     }
 
@@ -209,7 +117,7 @@ mod tests {
             r#"{"id":"a","platform":"instagram","publishedAt":"2026-01-02T03:04:05Z","text":"Hi","likes":3}"#;
         let text = format!("{good}\n\nnonsense\n{{\"id\":\"b\"}}\n{good}");
         let read = lines(LineFormat::JsonLines, &text).unwrap();
-        assert_eq!(read.posts.len(), 2);
+        assert_eq!(read.records.len(), 2);
         assert_eq!(read.failed.iter().map(|failed| failed.line).collect::<Vec<_>>(), [3, 4]);
         assert!(read.failed[1].message.contains("platform"), "{:?}", read.failed);
     }
@@ -223,16 +131,16 @@ mod tests {
             d,x,2026-01-02T03:04:05Z\n\
             e,x,2026-01-02T03:04:05Z,last,\n";
         let read = lines(LineFormat::Csv, text).unwrap();
-        assert_eq!(read.posts.iter().map(|post| &*post.id).collect::<Vec<_>>(), ["a", "e"]);
-        assert_eq!(&*read.posts[0].text, "Hi, you\nthere");
+        assert_eq!(read.records.iter().map(|post| &*post.id).collect::<Vec<_>>(), ["a", "e"]);
+        assert_eq!(&*read.records[0].text, "Hi, you\nthere");
         assert_eq!(read.failed.iter().map(|failed| failed.line).collect::<Vec<_>>(), [4, 5, 6]);
         assert!(read.failed[2].message.contains("3 fields"), "{:?}", read.failed);
         let open =
             lines(LineFormat::Csv, "id,platform,publishedAt,text\na,x,2026-01-02T03:04:05Z,\"never closed\n")
                 .unwrap();
-        assert_eq!(open.posts.len() + open.failed.len(), 1);
+        assert_eq!(open.records.len() + open.failed.len(), 1);
         assert!(lines(LineFormat::Csv, "id,text\na,b").unwrap_err().contains("`platform`"));
-        assert_eq!(lines(LineFormat::Csv, "id,platform,publishedAt,text\n").unwrap().posts.len(), 0);
+        assert_eq!(lines(LineFormat::Csv, "id,platform,publishedAt,text\n").unwrap().records.len(), 0);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::contract::creators::Creator;
 use crate::tenants::credits::Balance;
 
 /// Named in `meta.promptVersion` and, as the model, in `meta.model`.
-pub(super) const VERSION: &str = "plain/1";
+pub(super) const VERSION: &str = "plain/2";
 
 const IDEAS: u32 = 3;
 
@@ -17,6 +17,8 @@ struct Words {
     no_model: &'static str,
     ideas: &'static str,
     no_ideas: &'static str,
+    prices: &'static str,
+    no_prices: &'static str,
     nothing: &'static str,
     credits: fn(&Balance) -> String,
     no_credits: &'static str,
@@ -26,7 +28,9 @@ const ENGLISH: Words = Words {
     no_model: "No model can answer now, so this is no conversation but what the tools say.",
     ideas: "Ideas for this creator:",
     no_ideas: "There are no ideas now; try again shortly.",
-    nothing: "Without a model the tools `content-ideas` (with a `profileId`) and `usage` still work: name them in `tools`.",
+    prices: "Price advice:",
+    no_prices: "There is no price advice: no offers are stored for this creator, or they cannot be read now.",
+    nothing: "Without a model the tools `content-ideas` and `pricing-optimizer` (with a `profileId`) and `usage` still work: name them in `tools`.",
     credits: |balance| format!("Credits this month: {} of {} used.", balance.used, balance.limit),
     no_credits: "The account cannot be read now; try again shortly.",
 };
@@ -35,7 +39,9 @@ const FRENCH: Words = Words {
     no_model: "Aucun modèle ne peut répondre pour l'instant : ceci n'est pas une conversation, mais ce que disent les outils.",
     ideas: "Des idées pour ce profil :",
     no_ideas: "Pas d'idées pour l'instant ; réessayez dans un moment.",
-    nothing: "Sans modèle, les outils `content-ideas` (avec un `profileId`) et `usage` fonctionnent toujours : nommez-les dans `tools`.",
+    prices: "Conseil de prix :",
+    no_prices: "Pas de conseil de prix : aucune offre n'est enregistrée pour ce profil, ou elles ne peuvent pas être lues.",
+    nothing: "Sans modèle, les outils `content-ideas` et `pricing-optimizer` (avec un `profileId`) et `usage` fonctionnent toujours : nommez-les dans `tools`.",
     credits: |balance| format!("Crédits du mois : {} utilisés sur {}.", balance.used, balance.limit),
     no_credits: "Le compte ne peut pas être lu pour l'instant ; réessayez dans un moment.",
 };
@@ -64,6 +70,12 @@ impl Assistant {
                     let kept = ideas.as_ref().and_then(|batch| batch.meta.generation_id);
                     (ideas.map(|batch| list(words.ideas, &batch)), kept)
                 }
+                Tool::PricingOptimizer => {
+                    let advised = self.tools.advice(asker, request.profile_id, None, None).await.ok();
+                    let kept = advised.as_ref().and_then(|(_, answer)| answer.meta.generation_id);
+                    let told = advised.map(|(_, answer)| answer.data.explanation);
+                    (told.map(|advice| format!("{} {advice}", words.prices)), kept)
+                }
                 Tool::Usage => {
                     (self.tools.balance(asker).await.map(|balance| (words.credits)(&balance)), None)
                 }
@@ -72,6 +84,7 @@ impl Assistant {
             telling.tool(ToolUse { tool, status, result_ref });
             let failed = match tool {
                 Tool::ContentIdeas => words.no_ideas,
+                Tool::PricingOptimizer => words.no_prices,
                 Tool::Usage => words.no_credits,
             };
             telling.say(format!("\n\n{}", said.unwrap_or_else(|| failed.to_owned())));

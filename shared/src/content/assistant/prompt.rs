@@ -57,6 +57,13 @@ pub(super) fn offer(tool: Tool) -> Value {
                 "count": {"type": "integer", "minimum": 1, "maximum": 5},
             }),
         ),
+        Tool::PricingOptimizer => (
+            "Price advice for the creator of this conversation, computed from what was offered and sold: which price to keep, test or take, with how sure that is. Its numbers are the only ones about prices that you may tell.",
+            json!({
+                "productType": {"type": ["string", "null"], "enum": ["subscription", "message", "bundle", "tip_goal", null], "description": "Null: what was offered most."},
+                "currentPriceCents": {"type": ["integer", "null"], "minimum": 1, "description": "In the smallest units of the currency. Null: the price at which it was offered most."},
+            }),
+        ),
         Tool::Usage => ("Credits, tokens and cost of the account in this month.", json!({})),
     };
     let required: Vec<&String> = properties.as_object().into_iter().flatten().map(|(name, _)| name).collect();

@@ -1,0 +1,29 @@
+//! `POST /api/ai-assistant/tools/pricing-optimizer`: which price to keep, test or take. A draft: a person sets prices.
+
+use shared::content::Prices;
+use shared::contract::pricing::{AdvisePrice, PriceAnswer};
+use shared::endpoint::{Call, Endpoint};
+use shared::environment::{Environment, StartError};
+use shared::http::{Problem, Reply};
+use shared::serve::{self, Function};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), serve::Error> {
+    Function::new().answers::<Advise>().serve().await
+}
+
+struct Advise {
+    prices: Prices,
+}
+
+impl Endpoint for Advise {
+    type Answers = AdvisePrice;
+
+    async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self { prices: environment.prices().await? })
+    }
+
+    async fn handle(&self, call: Call<AdvisePrice>) -> Result<Reply<PriceAnswer>, Problem> {
+        Ok(self.prices.advise(call.asker(0)?, &call.body).await?.into())
+    }
+}

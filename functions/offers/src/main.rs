@@ -1,0 +1,63 @@
+//! `GET` and `POST /api/creators/{id}/offers`: what was offered to fans at which price, and its import.
+
+use shared::contract::lines::Imported;
+use shared::contract::offers::{DayOffers, ImportOffers, ListOffers};
+use shared::contract::page::Page;
+use shared::endpoint::{Call, Endpoint, Pages};
+use shared::environment::{Environment, StartError};
+use shared::http::{Problem, Reply};
+use shared::serve::{self, Function};
+use shared::tenants::creators::Creators;
+use shared::tenants::lines;
+use shared::tenants::offers::Offers;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), serve::Error> {
+    Function::new().answers::<List>().answers::<Import>().serve().await
+}
+
+struct List {
+    creators: Creators,
+    offers: Offers,
+    pages: Pages,
+}
+
+impl Endpoint for List {
+    type Answers = ListOffers;
+
+    async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        let dynamo = environment.dynamo().await?;
+        let pages = Pages::connect(environment, "offers").await?;
+        Ok(Self { creators: Creators::new(dynamo.clone()), offers: Offers::new(dynamo), pages })
+    }
+
+    async fn handle(&self, call: Call<ListOffers>) -> Result<Reply<Page<DayOffers>>, Problem> {
+        let (tenant, id) = (call.caller()?.tenant, call.path.id);
+        let after = self.pages.after(tenant, &call.query)?;
+        self.creators.get(tenant, id).await?;
+        let page = self.offers.page(tenant, id, call.query.limit.get(), after).await?;
+        Ok(self.pages.page(tenant, page).into())
+    }
+}
+
+struct Import {
+    creators: Creators,
+    offers: Offers,
+}
+
+impl Endpoint for Import {
+    type Answers = ImportOffers;
+
+    async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        let dynamo = environment.dynamo().await?;
+        Ok(Self { creators: Creators::new(dynamo.clone()), offers: Offers::new(dynamo) })
+    }
+
+    async fn handle(&self, call: Call<ImportOffers>) -> Result<Reply<Imported>, Problem> {
+        let (tenant, id) = (call.caller()?.tenant, call.path.id);
+        let read = lines::read(&call.body).map_err(|message| Problem::invalid("", message))?;
+        self.creators.get(tenant, id).await?;
+        let imported = self.offers.import(tenant, id, read.records).await?;
+        Ok(Imported { imported, failed: read.failed }.into())
+    }
+}

@@ -1,0 +1,219 @@
+//! Price advice for a product, from stored offers or those of the request: the mathematics of `pricing`, in the words of
+//! the contract. No model.
+
+mod explain;
+mod guardrails;
+mod money;
+mod told;
+
+use std::time::Instant;
+
+use super::ideas::Asker;
+use super::kept::keep;
+use crate::contract::creators::Creator;
+use crate::contract::ids::CreatorId;
+use crate::contract::pricing::{
+    Cents, EVERYBODY, Objective, PriceAnswer, PriceData, PriceRequest, Product, ProductType,
+};
+use crate::pricing::ladder::Rails;
+use crate::pricing::{Arm, Arms, Beliefs, Margin, Question};
+use crate::tenants::TenantCtx;
+use crate::tenants::creators::{CreatorError, Creators};
+use crate::tenants::generations::Generations;
+use crate::tenants::offers::{Known, Offers, Series};
+use explain::{Facts, Language};
+
+/// Named in `meta.model`: whoever changes what the same offers lead to gives it another version.
+pub(super) const VERSION: &str = "pricing/1";
+/// The same offers get the same answer.
+const SEED: u64 = 1;
+
+/// Why there is no advice.
+#[derive(Debug, thiserror::Error)]
+pub enum PriceError {
+    /// A member of the request.
+    #[error("{pointer} {message}")]
+    Member {
+        /// Where, as a JSON pointer into the body.
+        pointer: String,
+        /// What is expected.
+        message: String,
+    },
+    /// Nothing was offered at any price.
+    #[error("nothing is known of this product")]
+    NoData,
+    /// The creator or the offers could not be read.
+    #[error(transparent)]
+    Creator(#[from] CreatorError),
+}
+
+fn wrong<T>(pointer: impl Into<String>, message: impl Into<String>) -> Result<T, PriceError> {
+    Err(PriceError::Member { pointer: pointer.into(), message: message.into() })
+}
+
+/// The service.
+pub struct Prices {
+    creators: Creators,
+    offers: Offers,
+    generations: Generations,
+}
+
+impl Prices {
+    /// With these stores.
+    pub const fn new(creators: Creators, offers: Offers, generations: Generations) -> Self {
+        Self { creators, offers, generations }
+    }
+
+    /// Advice, kept as a draft that a person approves.
+    ///
+    /// # Errors
+    /// [`PriceError`]
+    pub async fn advise(&self, asker: Asker, request: &PriceRequest) -> Result<PriceAnswer, PriceError> {
+        let started = Instant::now();
+        let given = check(request)?;
+        let (product, currency) = (request.product.r#type, request.product.currency);
+        let series = Series { product, currency, segment: request.segment.clone() };
+        let known = async {
+            let known = self.offers.known(asker.tenant, request.creator_id, &series).await;
+            known.map_err(|error| PriceError::from(CreatorError::from(error)))
+        };
+        let (creator, Known { own, pool }) =
+            tokio::try_join!(self.creator(asker.tenant, request.creator_id), known)?;
+        let arms = given.or(own).ok_or(PriceError::NoData)?;
+        let data = advice(request, &arms, &pool, language(request, creator.as_ref()));
+        let mut answer = PriceAnswer { data, meta: told::meta(asker.request, started) };
+        keep(&self.generations, asker, request.creator_id, &mut answer).await;
+        Ok(answer)
+    }
+
+    /// Advice about what a creator sells, from stored offers alone: about the product that was offered most, at the price at
+    /// which it was, unless the caller says otherwise.
+    ///
+    /// # Errors
+    /// [`PriceError`]
+    pub async fn advise_stored(
+        &self,
+        asker: Asker,
+        creator: CreatorId,
+        product: Option<ProductType>,
+        price: Option<Cents>,
+    ) -> Result<(Series, PriceAnswer), PriceError> {
+        let stored = self.offers.of_creator(asker.tenant, creator).await.map_err(CreatorError::from)?;
+        let wanted = stored.into_iter().filter(|(series, _)| product.is_none_or(|p| p == series.product));
+        let most = wanted.max_by(|a, b| a.1.offered().total_cmp(&b.1.offered()));
+        let (series, arms) = most.ok_or(PriceError::NoData)?;
+        let usual = arms.as_slice().iter().max_by(|a, b| a.offered.total_cmp(&b.offered));
+        let usual = usual.map_or(1, |arm| arm.price as u32);
+        let product = Product {
+            r#type: series.product,
+            current_price_cents: price.unwrap_or(Cents::clamped(usual)),
+            unit_cost_cents: Default::default(),
+            fee_pct: Default::default(),
+            currency: series.currency,
+        };
+        let request = PriceRequest {
+            creator_id: Some(creator),
+            product,
+            segment: series.segment.clone(),
+            offers: Default::default(),
+            constraints: Default::default(),
+            objective: Default::default(),
+            policy: Default::default(),
+            seed: None,
+            language: None,
+        };
+        let answer = self.advise(asker, &request).await?;
+        Ok((series, answer))
+    }
+
+    async fn creator(&self, tenant: TenantCtx, id: Option<CreatorId>) -> Result<Option<Creator>, PriceError> {
+        let Some(id) = id else { return Ok(None) };
+        match self.creators.get(tenant, id).await {
+            Ok(creator) => Ok(Some(creator)),
+            Err(CreatorError::NotFound) => wrong("/creatorId", "is no creator of this tenant"),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What the limits of single members do not say; and the offers of the request, if it has any.
+fn check(request: &PriceRequest) -> Result<Option<Arms>, PriceError> {
+    let price = request.product.current_price_cents.get();
+    let (min, max) = (request.constraints.min_cents.get(), request.constraints.max_cents.get());
+    if min > max {
+        return wrong("/constraints/maxCents", format!("must be at least `minCents`, {min}, is {max}"));
+    }
+    if price < min {
+        return wrong(
+            "/constraints/minCents",
+            format!("must be at most the current price, {price}, is {min}"),
+        );
+    }
+    if price > max {
+        return wrong(
+            "/constraints/maxCents",
+            format!("must be at least the current price, {price}, is {max}"),
+        );
+    }
+    for (position, offer) in request.offers.iter().enumerate() {
+        let (offered, sold) = (offer.offered.get(), offer.sold.get());
+        if sold > offered {
+            let message = format!("must be at most `offered`, {offered}, is {sold}");
+            return wrong(format!("/offers/{position}/sold"), message);
+        }
+    }
+    if request.offers.is_empty() {
+        return match request.creator_id {
+            Some(_) => Ok(None),
+            None => wrong("/offers", "is required where there is no `creatorId` with stored offers"),
+        };
+    }
+    let arm = |offer: &crate::contract::pricing::Offered| Arm {
+        price: f64::from(offer.price_cents.get()),
+        offered: f64::from(offer.offered.get()),
+        sold: f64::from(offer.sold.get()),
+    };
+    let arms = Arms::new(&request.offers.iter().map(arm).collect::<Vec<_>>());
+    arms.map(Some).map_err(|_| PriceError::NoData)
+}
+
+fn language(request: &PriceRequest, creator: Option<&Creator>) -> Language {
+    let wished = request.language.as_deref();
+    Language::of(wished.or_else(|| creator.map(|creator| &*creator.profile.language)).unwrap_or("en"))
+}
+
+/// The advice in the words of the contract. No I/O, and the same for the same arguments.
+fn advice(request: &PriceRequest, arms: &Arms, pool: &[Arms], language: Language) -> PriceData {
+    let product = &request.product;
+    let profit =
+        Margin { fee: product.fee_pct.get() / 100.0, unit_cost: f64::from(product.unit_cost_cents.get()) };
+    let objective = match request.objective {
+        Objective::Profit => profit,
+        Objective::Revenue => Margin { fee: 0.0, unit_cost: 0.0 },
+    };
+    let rails = Rails {
+        min: f64::from(request.constraints.min_cents.get()),
+        max: f64::from(request.constraints.max_cents.get()),
+        step: f64::from(request.constraints.max_step_pct.get()) / 100.0,
+    };
+    let beliefs = if pool.is_empty() { Beliefs::weak() } else { Beliefs::of_pool(pool) };
+    let price = f64::from(product.current_price_cents.get());
+    let seed = request.seed.unwrap_or(SEED);
+    let policy = request.policy;
+    let question = Question { arms, beliefs: &beliefs, price, rails, objective, profit, policy, seed };
+    let answer = question.answer();
+    let recommendation = told::recommendation(&answer);
+    let estimate = told::estimate(&answer, arms, pool.len());
+    let facts = Facts { request, other: answer.other, recommendation, estimate, language };
+    PriceData {
+        guardrails: facts.guardrails(&answer.guardrails),
+        explanation: facts.explanation(),
+        curve: answer.curve.iter().map(|point| told::point(point, profit)).collect(),
+        recommendation: facts.recommendation,
+        estimate: facts.estimate,
+        disclosure_required: *request.segment != *EVERYBODY,
+    }
+}
+
+#[cfg(test)]
+mod tests;
