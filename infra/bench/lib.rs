@@ -1,3 +1,4 @@
 //! What benchmarks share.
 
+pub mod plot;
 pub mod pricing;

@@ -86,6 +86,9 @@ logs     {logs}
 Ideas for a creator:
 curl -sSw '\\n' {api}/api/content-ideas/generate -H 'authorization: Bearer {key}' {json} -d '{{\"profile\":{{\"niche\":\"home cooking\",\"platforms\":[\"instagram\"],\"goals\":[\"grow\"]}},\"options\":{{\"count\":2}}}}'
 
+A price, from what was offered and sold:
+curl -sSw '\\n' {api}/api/ai-assistant/tools/pricing-optimizer -H 'authorization: Bearer {key}' {json} -d '{{\"product\":{{\"type\":\"message\",\"currentPriceCents\":900,\"feePct\":20,\"currency\":\"USD\"}},\"offers\":[{{\"priceCents\":900,\"offered\":180,\"sold\":84}},{{\"priceCents\":1200,\"offered\":90,\"sold\":33}}]}}'
+
 An account of your own:
 curl -sSw '\\n' {api}/api/auth/signup {json} -d '{{\"email\":\"ana@example.com\",\"password\":\"correct horse battery staple\",\"name\":\"Ana\",\"tenantName\":\"Ana Studio\"}}'
 

@@ -150,7 +150,7 @@ pub enum Verdict {
 pub struct Review {
     /// What was decided.
     pub status: Verdict,
-    /// About these: the identifiers of recipients or ideas. All that nobody has decided about, where nothing is said.
+    /// About these: the identifiers of recipients or ideas, `message` or `recommendation`. All that nobody has decided about, where nothing is said.
     #[serde(default)]
     pub items: Option<List<Text<1, 80>, 1, 200>>,
 }

@@ -158,7 +158,8 @@ impl Posterior {
         let (before, after) = (self.grid.position(from)?, self.grid.position(to)?);
         let (each_before, each_after) = (margin.of(from), margin.of(to));
         let grows = |curve: &&[f64]| curve[after] * each_after > curve[before] * each_before;
-        let better = self.curves().filter(grows).count() as f64 / self.lines.len() as f64;
+        // Half a draw more on both sides: no number of draws makes anything certain.
+        let better = (self.curves().filter(grows).count() as f64 + 0.5) / (self.lines.len() as f64 + 1.0);
         let ratio = |curve: &[f64]| curve[after] * each_after / (curve[before] * each_before) - 1.0;
         Some(((each_before > 0.0).then(|| self.band(ratio)), better))
     }

@@ -26,6 +26,7 @@ mod metrics;
 mod model;
 mod outages;
 mod posts;
+mod pricing;
 mod resilience;
 mod small_model;
 mod support;

@@ -1,0 +1,10 @@
+//! The picture in the documents shows what the code says.
+
+use std::path::Path;
+
+#[test]
+fn the_committed_picture_is_what_the_advice_draws() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/pricing-curve.svg");
+    let committed = std::fs::read_to_string(path).unwrap();
+    assert!(committed == bench::plot::curve().unwrap(), "run ./scripts/docs.sh");
+}
