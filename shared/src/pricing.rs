@@ -1,8 +1,9 @@
 //! Price advice from what was offered and sold. Mathematics, and no I/O: time and randomness are arguments.
 //!
-//! Demand is P(buy | price). Three shapes of it are fitted (`shape`, `fit`), weighed by their marginal likelihood, and
-//! where none of them fits what was seen, the curve may depart from its shape (`departure`). Everything that is said
-//! about the best price is said of draws from that posterior, so an interval is as wide as the doubt.
+//! Demand is P(buy | price). Three shapes of it are fitted (`shape`, `fit`), their posterior is integrated (`marginal`),
+//! they are weighed by their marginal likelihood, and where none of them fits what was seen, the curve may depart from its
+//! shape (`departure`). Everything that is said about the best price is said of draws from that posterior, so an interval
+//! is as wide as the doubt. `Question::answer` makes advice of it; `docs/pricing.md` has the model and its limits.
 
 mod advice;
 mod arms;

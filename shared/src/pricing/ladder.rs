@@ -24,6 +24,8 @@ pub const UNLIKELY: f64 = 0.1;
 const EVEN: f64 = 0.5;
 /// A price with so many offers is well known.
 const KNOWN: f64 = 130.0;
+/// Prices that differ by less, in parts, sell alike.
+const APART: f64 = 0.05;
 /// Nobody waits for more offers than these.
 const NEEDED_MAX: u32 = 1_000_000;
 
@@ -78,11 +80,14 @@ pub struct Advice {
 }
 
 impl Rails {
-    /// The prices one step below and above, in whole cents; less than a step where a rail is nearer.
+    /// The prices one step below and above, in whole cents; less than a step where a rail is nearer, but not so little that
+    /// no test could tell the difference.
     pub fn neighbours(&self, price: f64) -> Vec<f64> {
         let step = 1.0 + self.step.min(STEP_MAX);
         let whole = [(price / step).ceil().max(self.min), (price * step).floor().min(self.max)];
-        whole.into_iter().filter(|other| (self.min..=self.max).contains(other) && *other != price).collect()
+        let is_apart = |other: &f64| (other / price).ln().abs() >= (step.ln() / 4.0).min(APART);
+        let is_allowed = |other: &f64| (self.min..=self.max).contains(other) && *other != price;
+        whole.into_iter().filter(|other| is_allowed(other) && is_apart(other)).collect()
     }
 }
 
@@ -208,7 +213,12 @@ mod tests {
             "a wish beyond the longest step"
         );
         assert_eq!(prices(900.0, Rails { min: 800.0, max: 1000.0, step: 0.25 }), [800.0, 1000.0]);
-        assert!(prices(900.0, Rails { min: 900.0, max: 900.0, step: 0.25 }).is_empty());
+        assert!(prices(900.0, Rails { min: 900.0, max: 901.0, step: 0.25 }).is_empty());
+        assert_eq!(
+            prices(900.0, Rails { step: 0.01, ..RAILS }),
+            [892.0, 909.0],
+            "as small as the caller wishes"
+        );
         assert!(prices(3.0, Rails { min: 1.0, ..RAILS }).is_empty(), "no whole cent is within a quarter");
     }
 }

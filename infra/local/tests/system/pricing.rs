@@ -305,7 +305,7 @@ async fn the_assistant_appraises_what_is_offered_most() {
     let answer = world.post("/api/ai-assistant/generate", talk).await.ok(200);
     let said = answer["data"]["message"]["content"].as_str().unwrap();
     assert!(
-        said.contains("Test EUR\u{a0}11.25") && said.contains("offers, the best price is about EUR"),
+        said.contains("Test EUR\u{a0}11.25") && said.contains("offers the best price is about EUR"),
         "{said}"
     );
     let used = &answer["data"]["toolCalls"][0];

@@ -91,6 +91,9 @@ impl Facts<'_> {
     fn reason(&self) -> Option<String> {
         let other = self.other();
         let Some(better) = self.recommendation.probability_better else {
+            if self.estimate.optimal_cents.is_some() {
+                return None;
+            }
             let n = self.number(self.estimate.n);
             let prices = self.number(self.estimate.prices as u64);
             let one = self.estimate.prices == 1;
@@ -154,7 +157,7 @@ impl Facts<'_> {
         Some(match self.language {
             Language::English => {
                 format!(
-                    "By {n} offers, the best price is about {best}, in nine cases of ten between {low} and {high}."
+                    "After {n} offers the best price is about {best}, in nine cases of ten between {low} and {high}."
                 )
             }
             Language::French => {

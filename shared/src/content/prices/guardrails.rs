@@ -49,7 +49,9 @@ fn english(code: Code, terms: &Terms) -> String {
         Code::StepLimited => format!("The best price, {best}, is further away than one step of {step}."),
         Code::MinPrice => format!("The best price, {best}, is below the limit of {min}."),
         Code::MaxPrice => format!("The best price, {best}, is above the limit of {max}."),
-        Code::NoStep => format!("No other price lies within {step} of {current}."),
+        Code::NoStep => format!(
+            "Within {step} of {current} and the limits there is no price that a test could tell from it."
+        ),
         Code::BeyondHistory => format!(
             "The best price, {best}, is not between prices that were offered: it rests on the shape of demand alone."
         ),
@@ -72,7 +74,9 @@ fn french(code: Code, terms: &Terms) -> String {
         Code::StepLimited => format!("Le meilleur prix, {best}, est plus loin qu'un pas de {step}."),
         Code::MinPrice => format!("Le meilleur prix, {best}, est en dessous de la limite de {min}."),
         Code::MaxPrice => format!("Le meilleur prix, {best}, est au-dessus de la limite de {max}."),
-        Code::NoStep => format!("Aucun autre prix n'est à moins de {step} de {current}."),
+        Code::NoStep => format!(
+            "À moins de {step} de {current} et dans les limites, aucun prix ne s'en distinguerait dans un test."
+        ),
         Code::BeyondHistory => format!(
             "Le meilleur prix, {best}, n'est pas entre des prix déjà proposés : il ne repose que sur la forme de la demande."
         ),

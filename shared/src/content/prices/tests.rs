@@ -121,6 +121,18 @@ fn the_words_follow_the_action() {
 }
 
 #[test]
+fn a_price_that_may_not_move_is_kept_and_nothing_is_said_to_be_unknown() {
+    let fixed = request(|body| body["constraints"] = json!({"minCents": 900, "maxCents": 900}));
+    let data = told(&fixed, Language::English);
+    assert_eq!((data.recommendation.action, data.recommendation.price_cents), (Action::Keep, 900));
+    assert!(
+        !data.explanation.contains("too little") && data.explanation.contains("After 1100 offers"),
+        "{}",
+        data.explanation
+    );
+}
+
+#[test]
 fn a_fee_scales_the_profit_and_a_cost_raises_the_best_price() {
     let free = told(&request(|_| {}), Language::English);
     let fee = told(&request(|body| body["product"]["feePct"] = json!(0)), Language::English);

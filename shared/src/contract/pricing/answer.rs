@@ -199,7 +199,7 @@ pub enum GuardrailCode {
     MinPrice,
     /// The best price is above `maxCents`.
     MaxPrice,
-    /// The smallest step that the currency allows is longer than the longest.
+    /// Between the limits, and not further than the longest step, no price differs enough to be tested.
     NoStep,
     /// The best price is not between prices that were offered.
     BeyondHistory,
