@@ -1,6 +1,6 @@
 //! What the price advice is held to, on demand that is known; `scripts/bench.sh pricing` prints the whole table.
 
-use bench::pricing::{Policy, START, TRUTHS, offline, online};
+use bench::pricing::{PRICES, Policy, START, TRUTHS, offline, online};
 use shared::pricing::Beliefs;
 
 #[test]
@@ -24,5 +24,17 @@ fn the_ladder_climbs_where_there_is_something_to_climb_and_loses_little_where_th
         };
         assert!(mean > least, "{}: {gains:?}", truth.name);
         assert!(gains.iter().all(|gain| *gain > -0.06), "{}: {gains:?}", truth.name);
+    }
+}
+
+#[test]
+fn thompson_sampling_earns_nearly_what_the_best_price_does_whatever_the_shape_of_demand() {
+    for truth in &TRUTHS {
+        let best = PRICES.iter().map(|price| truth.revenue(*price)).fold(0.0, f64::max);
+        let share = |policy: Policy| (1..=6).map(|run| online(truth, policy, run) / best).sum::<f64>() / 6.0;
+        let (thompson, each_for_itself) = (share(Policy::Thompson), share(Policy::BetaThompson));
+        // Six runs are few; the table of sixty is in docs/pricing.md.
+        assert!(thompson > 0.9, "{}: {thompson:.3}", truth.name);
+        assert!(thompson > each_for_itself, "{}: {thompson:.3} {each_for_itself:.3}", truth.name);
     }
 }
