@@ -19,7 +19,7 @@ pub mod usage;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::Plan;
-use crate::contract::ids::TenantId;
+use crate::contract::ids::{CreatorId, TenantId};
 use crate::dynamo::{Dynamo, DynamoError, Key};
 
 /// The right to act within one tenant.
@@ -47,6 +47,11 @@ impl TenantCtx {
     /// The partition key of the tenant's own items.
     pub(crate) fn pk(self) -> String {
         format!("T#{}", self.id)
+    }
+
+    /// The partition key of what a creator of the tenant has.
+    pub(crate) fn pk_of_creator(self, creator: CreatorId) -> String {
+        self.pk_of(&format!("CR#{creator}"))
     }
 
     /// The partition key of one kind of the tenant's items.

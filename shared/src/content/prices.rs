@@ -13,7 +13,7 @@ use super::kept::keep;
 use crate::contract::creators::Creator;
 use crate::contract::ids::CreatorId;
 use crate::contract::pricing::{
-    Cents, EVERYBODY, Objective, PriceAnswer, PriceData, PriceRequest, Product, ProductType,
+    Cents, EVERYBODY, Objective, Offered, PriceAnswer, PriceData, PriceRequest, Product, ProductType,
 };
 use crate::pricing::ladder::Rails;
 use crate::pricing::{Arm, Arms, Beliefs, Margin, Question};
@@ -168,7 +168,7 @@ fn check(request: &PriceRequest) -> Result<Option<Arms>, PriceError> {
             None => wrong("/offers", "is required where there is no `creatorId` with stored offers"),
         };
     }
-    let arm = |offer: &crate::contract::pricing::Offered| Arm {
+    let arm = |offer: &Offered| Arm {
         price: f64::from(offer.price_cents.get()),
         offered: f64::from(offer.offered.get()),
         sold: f64::from(offer.sold.get()),

@@ -1,6 +1,6 @@
 //! What is fitted: one shape, what was sold, and what was believed before.
 
-use super::arms::Arms;
+use super::arms::{Arm, Arms};
 use super::prior::Prior;
 use super::shape::Shape;
 use super::symmetric::Symmetric;
@@ -18,7 +18,7 @@ impl Target<'_> {
     /// The logarithm of likelihood times prior, but for constants.
     pub(super) fn objective(&self, at: [f64; 2]) -> f64 {
         let b = at[1].exp();
-        let term = |arm: &super::arms::Arm| {
+        let term = |arm: &Arm| {
             let (p, _) = self.shape.probability(at[0] - b * arm.price / self.scale);
             arm.sold * p.ln() + (arm.offered - arm.sold) * (1.0 - p).ln()
         };
@@ -48,7 +48,7 @@ impl Target<'_> {
 
     /// Pearson's statistic of what was seen against what is expected.
     pub(super) fn chi_square(&self, at: [f64; 2]) -> f64 {
-        let term = |arm: &super::arms::Arm| {
+        let term = |arm: &Arm| {
             let (p, _) = self.shape.probability(at[0] - at[1].exp() * arm.price / self.scale);
             (arm.sold - arm.offered * p).powi(2) / (arm.offered * p * (1.0 - p)).max(1e-9)
         };

@@ -151,10 +151,6 @@ pub struct Offers {
     dynamo: Dynamo,
 }
 
-fn partition(tenant: TenantCtx, creator: CreatorId) -> String {
-    tenant.pk_of(&format!("CR#{creator}"))
-}
-
 fn statistics(tenant: TenantCtx, creator: CreatorId, series: &Series) -> Key {
     Key::tenant(tenant.pk_of("SALES"), format!("{}{creator}#{}", series.kind(), series.hash()))
 }
@@ -180,7 +176,7 @@ impl Offers {
         creator: CreatorId,
         records: Vec<DayOffers>,
     ) -> Result<usize, ImportError> {
-        let pk = partition(tenant, creator);
+        let pk = tenant.pk_of_creator(creator);
         let series: BTreeSet<Series> = records.iter().map(Series::of).collect();
         if series.len() > SERIES_MAX {
             return Err(ImportError::TooMany(series.len()));
@@ -208,13 +204,13 @@ impl Offers {
         loop {
             // The version first: whoever writes it between here and the end has seen less than we will, or more.
             let before = self.dynamo.get::<Statistics>(&key).await?.map_or(0, |stored| stored.version);
-            let records = Query::tenant(partition(tenant, creator)).beginning(prefix.clone());
+            let records = Query::tenant(tenant.pk_of_creator(creator)).beginning(prefix.clone());
             let records = records.consistent().newest_first().limit(RECORDS_MAX);
             let records = self.dynamo.all::<Stored>(records).await?;
             let now = Millis::now();
             let next = summed(series, &records, before + 1, now);
             let write = Write::put(key.clone(), &next)?
-                .indexed(&partition(tenant, creator), &format!("SALES#{}", key.sk));
+                .indexed(&tenant.pk_of_creator(creator), &format!("SALES#{}", key.sk));
             let write = match before {
                 0 => write.when(Condition::Absent),
                 version => write.when(Condition::equals("version", version)),
@@ -262,7 +258,7 @@ impl Offers {
         tenant: TenantCtx,
         creator: CreatorId,
     ) -> Result<Vec<(Series, Arms)>, DynamoError> {
-        let query = Query::tenant_index(partition(tenant, creator)).beginning("SALES#").limit(POOL_MAX);
+        let query = Query::tenant_index(tenant.pk_of_creator(creator)).beginning("SALES#").limit(POOL_MAX);
         let found = self.dynamo.page::<Statistics>(&query).await?.items;
         let now = Millis::now();
         Ok(found.into_iter().filter_map(|one| Some((one.series.clone(), one.arms(now)?))).collect())
@@ -279,7 +275,7 @@ impl Offers {
         limit: u32,
         after: Option<String>,
     ) -> Result<Page<DayOffers>, DynamoError> {
-        let query = Query::tenant(partition(tenant, creator)).beginning(PREFIX).limit(limit).after(after);
+        let query = Query::tenant(tenant.pk_of_creator(creator)).beginning(PREFIX).limit(limit).after(after);
         let page = self.dynamo.page::<Stored>(&query).await?;
         Ok(Page {
             items: page.items.into_iter().map(|stored| stored.offers).collect(),

@@ -30,10 +30,6 @@ pub struct Posts {
     dynamo: Dynamo,
 }
 
-fn partition(tenant: TenantCtx, creator: CreatorId) -> String {
-    tenant.pk_of(&format!("CR#{creator}"))
-}
-
 /// By time, then by what makes it the same post when it is imported again.
 fn sort_key(post: &Post) -> String {
     let name = format!("{:?}|{}", post.platform, &*post.id);
@@ -58,7 +54,7 @@ impl Posts {
         creator: CreatorId,
         posts: Vec<Post>,
     ) -> Result<usize, DynamoError> {
-        let pk = partition(tenant, creator);
+        let pk = tenant.pk_of_creator(creator);
         let by_key: BTreeMap<String, Post> = posts.into_iter().map(|post| (sort_key(&post), post)).collect();
         let writes: Vec<Write> = by_key
             .into_iter()
@@ -80,7 +76,7 @@ impl Posts {
         limit: u32,
         after: Option<String>,
     ) -> Result<Page<Post>, DynamoError> {
-        let query = Query::tenant(partition(tenant, creator)).beginning(PREFIX).limit(limit).after(after);
+        let query = Query::tenant(tenant.pk_of_creator(creator)).beginning(PREFIX).limit(limit).after(after);
         let page = self.dynamo.page::<Stored>(&query).await?;
         Ok(Page { items: page.items.into_iter().map(|stored| stored.post).collect(), last_sk: page.last_sk })
     }
@@ -95,7 +91,8 @@ impl Posts {
         creator: CreatorId,
         limit: u32,
     ) -> Result<Vec<Post>, DynamoError> {
-        let query = Query::tenant(partition(tenant, creator)).beginning(PREFIX).limit(limit).newest_first();
+        let query =
+            Query::tenant(tenant.pk_of_creator(creator)).beginning(PREFIX).limit(limit).newest_first();
         let page = self.dynamo.page::<Stored>(&query).await?;
         Ok(page.items.into_iter().map(|stored| stored.post).collect())
     }
