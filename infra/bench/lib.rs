@@ -1,4 +1,4 @@
 //! What benchmarks share.
 
 pub mod plot;
-pub mod pricing;
+pub mod simulation;

@@ -3,9 +3,8 @@
 use std::error::Error;
 
 use plotters::prelude::*;
-use shared::contract::pricing::Policy;
-use shared::pricing::ladder::{Rails, STEP_MAX};
-use shared::pricing::{Answer, Arm, Arms, Beliefs, Margin, Question};
+use pricing::ladder::{Rails, STEP_MAX};
+use pricing::{Answer, Arm, Arms, Beliefs, Margin, Policy, Question};
 
 const SIZE: (u32, u32) = (720, 400);
 const INK: RGBColor = RGBColor(30, 41, 59);

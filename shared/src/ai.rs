@@ -6,25 +6,56 @@ mod chat;
 mod gateway;
 mod ledger;
 mod openai;
+mod paid;
 pub mod prices;
 mod sse;
 
 pub use chat::{Chat, ChatCall, ChatEvent, Finish, ToolCall};
-pub use gateway::{Answered, Gateway, Took};
+pub use gateway::{Answered, Gateway, ModelUsage};
 pub use ledger::{BudgetError, Ledger};
 pub use openai::OpenAi;
+pub use paid::{Delivery, ModelBill, NoAnswer, PaidModel, PaidModels, PaidRequest, Writer};
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::breaker::{CallError, Failure};
+use crate::contract::Dependency;
 use crate::contract::meta::TokenUsage;
+use crate::environment::{Environment, StartError};
+use crate::fleet::breaker::{Breakers, CallError, Failure};
 
-/// Who writes.
+/// The provider that the settings of the stage name.
 pub enum Provider {
     /// Models behind OpenAI-compatible APIs.
     Models(Gateway),
     /// No model: the product's own grammar.
     Builtin,
+}
+
+/// A model is configured, but the secret holds no key for it.
+#[derive(Debug, thiserror::Error)]
+#[error("setting HUNTAZE_AI_BASE_URL: the secret has no `aiKey` for it")]
+pub struct MissingAiKey;
+
+impl Provider {
+    /// The models of the settings, each with its key and its breaker.
+    ///
+    /// # Errors
+    /// [`StartError`], [`MissingAiKey`] among them.
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        let secrets = &environment.keyring().await?.secrets;
+        let breakers = Breakers::connect(environment).await?;
+        let first = secrets.ai_key.as_deref();
+        let mut chain = Vec::new();
+        for (dependency, ai) in environment.settings().await?.models() {
+            let own = secrets.ai_fallback_key.as_deref().filter(|_| dependency == Dependency::AiFallback);
+            let key = own.or(first).ok_or_else(|| StartError::of(MissingAiKey))?;
+            for breaker in breakers.of(&[dependency]) {
+                chain.push(OpenAi::new(ai, key, Arc::clone(breaker))?);
+            }
+        }
+        Ok(if chain.is_empty() { Self::Builtin } else { Self::Models(Gateway::new(chain)) })
+    }
 }
 
 /// A call for an object of a given JSON Schema.

@@ -5,15 +5,13 @@
 pub mod access_token;
 pub mod accounts;
 pub mod api_key;
-pub mod derived;
 pub mod email;
+mod issuer;
 pub mod key_store;
-mod maker;
 pub mod password;
 pub mod refresh_token;
 pub mod sessions;
 pub mod signin;
-pub mod throttle;
 
 use ring::rand::{SecureRandom, SystemRandom};
 

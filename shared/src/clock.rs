@@ -1,63 +1,8 @@
 //! Time: wall-clock milliseconds for what is stored, a monotonic deadline for what is awaited.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-
-/// Milliseconds since the Unix epoch, UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(transparent)]
-pub struct Millis(pub u64);
-
-impl Millis {
-    /// This moment by the clock of this machine.
-    pub fn now() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-    }
-
-    /// Later by a duration.
-    #[must_use]
-    pub fn plus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
-    }
-
-    /// The time since an earlier moment; zero if it is not earlier.
-    pub const fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(earlier.0))
-    }
-
-    /// The month of the year in UTC, from 1.
-    pub fn month_number(self) -> u8 {
-        self.month().get(5..).and_then(|number| number.parse().ok()).unwrap_or(1)
-    }
-
-    /// Whole seconds since the epoch.
-    pub const fn secs(self) -> u64 {
-        self.0 / 1000
-    }
-
-    /// RFC 3339 in UTC, to the second.
-    pub fn rfc3339(self) -> String {
-        let secs = i64::try_from(self.secs()).unwrap_or(i64::MAX);
-        OffsetDateTime::from_unix_timestamp(secs)
-            .ok()
-            .and_then(|at| at.format(&Rfc3339).ok())
-            .unwrap_or_default()
-    }
-
-    /// Parses RFC 3339.
-    pub fn parse(text: &str) -> Option<Self> {
-        let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-        u64::try_from(at.unix_timestamp_nanos() / 1_000_000).ok().map(Self)
-    }
-
-    /// The month in UTC, `2026-11`.
-    pub fn month(self) -> String {
-        self.rfc3339().chars().take(7).collect()
-    }
-}
+pub use contract::millis::Millis;
 
 /// The moment by which an answer must be on its way.
 #[derive(Debug, Clone, Copy)]
@@ -77,24 +22,5 @@ impl Deadline {
     /// What is left, but at most `most`.
     pub fn at_most(self, most: Duration) -> Duration {
         self.left().min(most)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_written_and_read_in_utc() {
-        let at = Millis(1_795_300_000_000);
-        assert_eq!(at.rfc3339(), "2026-11-21T22:26:40Z");
-        assert_eq!(Millis::parse("2026-11-21T23:26:40+01:00"), Some(at));
-        assert_eq!(at.month(), "2026-11");
-        assert_eq!(Millis::parse("tomorrow"), None);
-    }
-
-    #[test]
-    fn a_clock_that_went_back_gives_no_negative_time() {
-        assert_eq!(Millis(5).since(Millis(9)), Duration::ZERO);
     }
 }

@@ -3,26 +3,30 @@
 mod assistant;
 pub mod builtin;
 pub mod hashtags;
+mod history;
 mod ideas;
-mod kept;
+pub mod language;
 mod lift;
+mod links;
 mod messages;
 mod novelty;
-mod past;
 mod platform;
 mod prices;
 mod prompt;
+mod provenance;
 mod screen;
-mod told;
+mod store;
+mod tags;
 mod topics;
 
-pub use assistant::{Assistant, Listener, TalkError, Tools};
-pub use ideas::{Asker, IdeaError, Ideas, Known, Unwritten};
-pub use messages::{MessageError, Messages, TemplateError};
-pub use past::Past;
+pub use assistant::{Assistant, AssistantError, Listener, Tools};
+pub use history::PostHistory;
+pub use ideas::{CreatorContext, IdeaError, IdeaOrder, IdeaSource, Ideas};
+pub use messages::{MessageError, Messages, TemplateError, join};
 pub use prices::{PriceError, Prices};
+pub use store::GenerationContext;
 
-use crate::contract::content_ideas::{IdeaOptions, ProfileRef};
+use crate::contract::content_ideas::{IdeaOptions, Profile};
 use crate::contract::creators::{Creator, Goal, Platform};
 
 /// A profile, complete: what ideas are made from.
@@ -53,16 +57,21 @@ pub struct ProfileError {
     pub message: &'static str,
 }
 
+impl ProfileError {
+    /// The creator that a request names is none of the tenant.
+    pub const NO_CREATOR: Self = Self { pointer: "/creatorId", message: "is no creator of this tenant" };
+}
+
 impl Subject {
-    /// From a profile given in place.
+    /// The subject of a profile that stands in the request.
     ///
     /// # Errors
     /// [`ProfileError`] without a niche.
-    pub fn in_place(profile: &ProfileRef, options: &IdeaOptions) -> Result<Self, ProfileError> {
-        let niche = profile.niche.as_deref().ok_or(ProfileError {
-            pointer: "/profile/niche",
-            message: "is required where the profile has no `id`",
-        })?;
+    pub fn of_profile(profile: &Profile, options: &IdeaOptions) -> Result<Self, ProfileError> {
+        let niche = profile
+            .niche
+            .as_deref()
+            .ok_or(ProfileError { pointer: "/profile/niche", message: "is required in a profile" })?;
         let first = profile.platforms.as_ref().map_or(Platform::Instagram, |platforms| platforms[0]);
         Ok(Self {
             niche: niche.to_owned(),
@@ -74,36 +83,17 @@ impl Subject {
         })
     }
 
-    /// From a stored creator, with nothing else in the profile.
-    ///
-    /// # Errors
-    /// [`ProfileError`] when the profile says more than the `id`.
-    pub fn stored(
-        creator: &Creator,
-        profile: &ProfileRef,
-        options: &IdeaOptions,
-    ) -> Result<Self, ProfileError> {
-        let says_more = profile.niche.is_some()
-            || profile.platforms.is_some()
-            || profile.goals.is_some()
-            || profile.tone.is_some()
-            || profile.language.is_some()
-            || profile.audience.is_some();
-        if says_more {
-            return Err(ProfileError {
-                pointer: "/profile",
-                message: "must hold either `id` or a profile, not both",
-            });
-        }
+    /// The subject of a stored creator.
+    pub fn of_creator(creator: &Creator, options: &IdeaOptions) -> Self {
         let stored = &creator.profile;
-        Ok(Self {
+        Self {
             niche: stored.niche.to_string(),
             platform: options.platform.unwrap_or(stored.platforms[0]),
             goals: stored.goals.to_vec(),
             tone: stored.tone.to_string(),
             language: stored.language.to_string(),
             audience: stored.audience.as_deref().map(str::to_owned),
-        })
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Endpoints and the calls they answer.
+//! What a function implements: endpoints, and the calls that they answer.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -7,24 +7,60 @@ use crate::auth::access_token::LIFETIME;
 use crate::auth::sessions::IDLE_MAX;
 use crate::auth::signin::Issued;
 use crate::clock::Deadline;
-use crate::coalesce::{Share, Turn};
-use crate::content::Asker;
-use crate::contract::Contract;
+use crate::content::GenerationContext;
 use crate::contract::auth::Tokens;
 use crate::contract::ids::{GenerationId, RequestId};
 use crate::contract::page::{Page, PageQuery};
+use crate::contract::{CallerMarker, Contract, NoCaller, SomeCaller};
 use crate::dynamo;
 use crate::environment::{Environment, StartError};
-use crate::guard::{Admission, Ask, Caller};
-use crate::http::{Incoming, Problem, REFRESH_COOKIE, Reply, refresh_cookie};
-use crate::idempotency::Seed;
+use crate::fleet::coalesce::{SharedWork, Turn};
+use crate::fleet::idempotency::Seed;
+use crate::guard::{Admission, Caller, Demand};
+use crate::http::{HttpRequest, Problem, REFRESH_COOKIE, Reply, refresh_cookie};
 use crate::tenants::TenantCtx;
 use crate::tenants::cursor::Cursors;
 
+/// What a call of a contract has for a caller, by the contract's marker.
+pub trait CallerOf: CallerMarker {
+    /// [`Caller`], or nothing.
+    type Value: Clone + Send + Sync;
+
+    /// The value, from what the guard found out.
+    ///
+    /// # Errors
+    /// Where the guard let a call without a caller pass that needs one, which its marker rules out.
+    fn of(caller: Option<&Caller>) -> Result<Self::Value, Problem>;
+}
+
+impl CallerOf for SomeCaller {
+    type Value = Caller;
+
+    fn of(caller: Option<&Caller>) -> Result<Caller, Problem> {
+        caller.cloned().ok_or_else(|| Problem::internal("the guard let a call pass without its caller"))
+    }
+}
+
+impl CallerOf for NoCaller {
+    type Value = ();
+
+    fn of(_: Option<&Caller>) -> Result<(), Problem> {
+        Ok(())
+    }
+}
+
+/// A contract whose marker of callers is one of the two above: every contract is.
+pub trait ServedContract: Contract<Caller: CallerOf> {}
+
+impl<C: Contract<Caller: CallerOf>> ServedContract for C {}
+
+/// The caller of a contract's calls.
+pub type CallerIn<C> = <<C as Contract>::Caller as CallerOf>::Value;
+
 /// What answers one contract: a struct of exactly its needs.
 pub trait Endpoint: Send + Sync + Sized + 'static {
-    /// Which contract.
-    type Answers: Contract;
+    /// The contract that it answers.
+    type Contract: ServedContract;
 
     /// Takes what it needs from the environment, once.
     ///
@@ -38,16 +74,16 @@ pub trait Endpoint: Send + Sync + Sized + 'static {
     /// [`Problem`]: what the caller is told, and what we need to know.
     fn handle(
         &self,
-        call: Call<Self::Answers>,
-    ) -> impl Future<Output = Result<Reply<<Self::Answers as Contract>::Reply>, Problem>> + Send;
+        call: Call<Self::Contract>,
+    ) -> impl Future<Output = Result<Reply<<Self::Contract as Contract>::Reply>, Problem>> + Send;
 }
 
 /// An endpoint that looks at a request before it is admitted: to weigh it, or to find requests equal to it.
-/// What it reads for that, it keeps for the answer. Every [`Endpoint`] is one that does not look.
+/// What it reads for that is handed on to the answer. Every [`Endpoint`] is one that does not look.
 pub trait PreparedEndpoint: Send + Sync + Sized + 'static {
-    /// Which contract.
-    type Answers: Contract;
-    /// What is kept for the answer.
+    /// The contract that it answers.
+    type Contract: ServedContract;
+    /// What preparing hands on to the answer.
     type Prepared: Send;
 
     /// See [`Endpoint::connect`].
@@ -62,9 +98,8 @@ pub trait PreparedEndpoint: Send + Sync + Sized + 'static {
     /// [`Problem`]: told to the caller once the limits have admitted the request.
     fn prepare(
         &self,
-        request: &Parsed<Self::Answers>,
-        caller: Option<&Caller>,
-    ) -> impl Future<Output = Result<(Self::Prepared, Ask), Problem>> + Send;
+        request: &ParsedRequest<Self::Contract>,
+    ) -> impl Future<Output = Result<(Self::Prepared, Demand), Problem>> + Send;
 
     /// See [`Endpoint::handle`].
     ///
@@ -72,56 +107,59 @@ pub trait PreparedEndpoint: Send + Sync + Sized + 'static {
     /// [`Problem`]
     fn handle(
         &self,
-        call: Call<Self::Answers>,
+        call: Call<Self::Contract>,
         prepared: Self::Prepared,
-    ) -> impl Future<Output = Result<Reply<<Self::Answers as Contract>::Reply>, Problem>> + Send;
+    ) -> impl Future<Output = Result<Reply<<Self::Contract as Contract>::Reply>, Problem>> + Send;
 }
 
 impl<E: Endpoint> PreparedEndpoint for E {
-    type Answers = E::Answers;
+    type Contract = E::Contract;
     type Prepared = ();
 
     fn connect(environment: &Environment) -> impl Future<Output = Result<Self, StartError>> + Send {
         E::connect(environment)
     }
 
-    async fn prepare(&self, _: &Parsed<E::Answers>, _: Option<&Caller>) -> Result<((), Ask), Problem> {
-        Ok(((), Ask::default()))
+    async fn prepare(&self, _: &ParsedRequest<E::Contract>) -> Result<((), Demand), Problem> {
+        Ok(((), Demand::default()))
     }
 
     fn handle(
         &self,
-        call: Call<E::Answers>,
+        call: Call<E::Contract>,
         (): (),
-    ) -> impl Future<Output = Result<Reply<<E::Answers as Contract>::Reply>, Problem>> + Send {
+    ) -> impl Future<Output = Result<Reply<<E::Contract as Contract>::Reply>, Problem>> + Send {
         Endpoint::handle(self, call)
     }
 }
 
-/// A request as the contract's types.
-pub struct Parsed<C: Contract> {
+/// A request in the types of its contract.
+pub struct ParsedRequest<C: ServedContract> {
     /// The path's parameters.
     pub path: C::Path,
     /// The query.
     pub query: C::Query,
     /// The body.
     pub body: C::Body,
+    /// Who calls; nothing on a route without callers.
+    pub caller: CallerIn<C>,
     /// When the answer must be on its way.
     pub deadline: Deadline,
     /// Whether the caller would rather have a job than wait.
     pub prefers_job: bool,
 }
 
-impl<C: Contract> Parsed<C> {
+impl<C: ServedContract> ParsedRequest<C> {
     /// Reads a request.
     ///
     /// # Errors
     /// [`Problem`] when path, query or body are not what the contract says.
-    pub(crate) fn read(incoming: &Incoming) -> Result<Self, Problem> {
+    pub(crate) fn read(incoming: &HttpRequest, caller: Option<&Caller>) -> Result<Self, Problem> {
         Ok(Self {
             path: incoming.path::<C::Path>()?,
             query: incoming.query::<C::Query>()?,
             body: incoming.read::<C::Body>(&C::ROUTE)?,
+            caller: C::Caller::of(caller)?,
             deadline: incoming.deadline,
             prefers_job: incoming.prefers("respond-async"),
         })
@@ -129,60 +167,39 @@ impl<C: Contract> Parsed<C> {
 }
 
 /// One admitted call. Only an [`Admission`] makes one, and only the guard makes an `Admission`.
-pub struct Call<C: Contract> {
+pub struct Call<C: ServedContract> {
     /// The path's parameters.
     pub path: C::Path,
     /// The query.
     pub query: C::Query,
     /// The body.
     pub body: C::Body,
-    /// The request, as in `x-request-id`.
+    /// Who calls; nothing on a route without callers.
+    pub caller: CallerIn<C>,
+    /// The request's identifier, as in `x-request-id`.
     pub request_id: RequestId,
     /// When the answer must be on its way.
     pub deadline: Deadline,
-    /// Whether the caller would rather have a job than wait.
-    pub prefers_job: bool,
-    incoming: Arc<Incoming>,
+    incoming: Arc<HttpRequest>,
     admission: Admission,
 }
 
-impl<C: Contract> Call<C> {
-    /// Of a request that was read and admitted.
-    pub(crate) fn new(parsed: Parsed<C>, incoming: Arc<Incoming>, admission: Admission) -> Self {
-        let Parsed { path, query, body, deadline, prefers_job } = parsed;
+impl<C: ServedContract> Call<C> {
+    /// The call of a request that was read and admitted.
+    pub(crate) fn new(request: ParsedRequest<C>, incoming: Arc<HttpRequest>, admission: Admission) -> Self {
+        let ParsedRequest { path, query, body, caller, deadline, .. } = request;
         let request_id = incoming.request_id;
-        Self { path, query, body, request_id, deadline, prefers_job, incoming, admission }
+        Self { path, query, body, caller, request_id, deadline, incoming, admission }
     }
 
-    /// For the identifier of what the call creates: the same at every attempt of an idempotent request.
+    /// The seed for the identifier of what the call creates: the same at every attempt of an idempotent request.
     pub const fn seed(&self) -> Option<Seed> {
         self.admission.seed()
     }
 
-    /// The call's turn in shared work. Taken once; then it is for itself.
-    pub fn take_turn(&mut self) -> (Option<Share>, Turn) {
+    /// The work that the call shares with equal ones, and its turn in it: taken once.
+    pub fn take_turn(&mut self) -> Option<(SharedWork, Turn)> {
         self.admission.take_turn()
-    }
-
-    /// Who calls. Every contract that is not public has a caller.
-    ///
-    /// # Errors
-    /// 401 on a public contract.
-    pub fn caller(&self) -> Result<&Caller, Problem> {
-        self.admission.caller().ok_or_else(|| Problem::unauthorized("this route needs a caller"))
-    }
-
-    /// Who asks for content, and pays so many credits where a model writes it.
-    ///
-    /// # Errors
-    /// 401 on a public contract.
-    pub fn asker(&self, credits: u64) -> Result<Asker, Problem> {
-        let caller = self.caller()?;
-        let (tenant, environment) = (caller.tenant, caller.environment);
-        let generation =
-            self.seed().map_or_else(GenerationId::generate, |seed| GenerationId::from_bytes(seed.0));
-        let (request, deadline) = (self.request_id, self.deadline);
-        Ok(Asker { request, generation, tenant, credits, environment, deadline })
     }
 
     /// Whether the client wants this media type and not JSON.
@@ -204,6 +221,17 @@ impl<C: Contract> Call<C> {
     /// Whether a browser asks: it keeps the refresh token where scripts cannot read it.
     pub fn is_browser(&self) -> bool {
         self.incoming.header("sec-fetch-site").is_some()
+    }
+}
+
+impl<C: ServedContract<Caller = SomeCaller>> Call<C> {
+    /// For whom something is made, at the price of this many credits where a model makes it.
+    pub fn generation(&self, credits: u64) -> GenerationContext {
+        let generation =
+            self.seed().map_or_else(GenerationId::generate, |seed| GenerationId::from_bytes(seed.0));
+        let Caller { tenant, key_kind, .. } = self.caller;
+        let (request, deadline) = (self.request_id, self.deadline);
+        GenerationContext { request, generation, tenant, credits, key_kind, deadline }
     }
 }
 
@@ -230,15 +258,15 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// For the list of this name.
+    /// The pages of the list of this name.
     ///
     /// # Errors
     /// [`StartError`]
     pub async fn connect(environment: &Environment, list: &'static str) -> Result<Self, StartError> {
-        Ok(Self { cursors: environment.cursors().await?, list })
+        Ok(Self { cursors: Cursors::connect(environment).await?, list })
     }
 
-    /// Where a page begins.
+    /// The position after which a page begins.
     ///
     /// # Errors
     /// 400 for a cursor of another list or tenant.
@@ -247,7 +275,7 @@ impl Pages {
         Ok(query.cursor.as_deref().map(open).transpose()?)
     }
 
-    /// A page as the contract has it.
+    /// A page of items in the form of the contract.
     pub fn page<T>(&self, tenant: TenantCtx, found: dynamo::Page<T>) -> Page<T> {
         let next_cursor = found.last_sk.map(|position| self.cursors.seal(tenant, self.list, &position));
         Page { data: found.items, has_more: next_cursor.is_some(), next_cursor }

@@ -14,15 +14,15 @@ use std::time::Duration;
 
 use crate::auth::access_token::AccessTokens;
 use crate::auth::key_store::Keys;
-use crate::breaker::Breakers;
 use crate::clock::{Deadline, Millis};
-use crate::coalesce::{Share, Turn};
 use crate::contract::{Access, Budget, OnOutage, Plan, Route};
 use crate::environment::{Environment, StartError};
-use crate::gate::{Asked, Gate, Passed, Verdict};
-use crate::http::{Incoming, Kind, Problem};
-use crate::idempotency::{Answers, Claim, Kept, Record, Seed};
-use crate::limits::{Limit, LocalLimits, Standing};
+use crate::fleet::breaker::Breakers;
+use crate::fleet::coalesce::{SharedWork, Turn};
+use crate::fleet::gate::{Gate, GateAnswer, GatePass, GateQuestion};
+use crate::fleet::idempotency::{Claim, IdempotencyRecord, IdempotencyStore, Seed, StoredResponse};
+use crate::fleet::limits::{Limit, LimitStatus, LocalLimits};
+use crate::http::{HttpRequest, Kind, Problem};
 use crate::metrics::{self, Idempotency, LimitDecision};
 use crate::random;
 use crate::redis::RedisError;
@@ -31,48 +31,42 @@ use crate::tenants::usage::UsageCounters;
 use budgets::{budget, claim, denied};
 use identity::authorize;
 
-/// A denial is not told on the word of a plan that is older.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
-/// Keeping an answer is tried even where the deadline is over.
-const CONCLUDE_AT_LEAST: Duration = Duration::from_millis(250);
+/// Before answering 429, a plan that was cached for longer than this is read again: it may have been raised.
+const PLAN_AGE_MAX_FOR_DENIAL: Duration = Duration::from_millis(500);
+/// The time that storing a response gets, even where the deadline is over.
+const CONCLUDE_WITHIN_MIN: Duration = Duration::from_millis(250);
 
-/// What an endpoint wants of the gate beside what its route says.
+/// What a request demands of the gate, beside what its route says.
 #[derive(Debug)]
-pub struct Ask {
+pub struct Demand {
     /// How many calls it counts as under its limits.
     pub cost: u64,
-    /// What makes it equal to other requests.
-    pub share: Option<Share>,
+    /// The work that it shares with equal requests.
+    pub shared_work: Option<SharedWork>,
 }
 
-impl Default for Ask {
+impl Default for Demand {
     fn default() -> Self {
-        Self { cost: 1, share: None }
+        Self { cost: 1, shared_work: None }
     }
 }
 
-/// The right to be answered.
+/// The right to be answered. Only the guard grants it.
 pub struct Admission {
-    caller: Option<Caller>,
-    standings: Vec<Standing>,
+    limits: Vec<LimitStatus>,
     claim: Option<(Claim, Seed)>,
-    share: Option<Share>,
+    shared_work: Option<SharedWork>,
     turn: Turn,
 }
 
 impl Admission {
-    const fn of(caller: Option<Caller>, standings: Vec<Standing>) -> Self {
-        Self { caller, standings, claim: None, share: None, turn: Turn::Alone }
-    }
-
-    /// Who calls; nobody in particular on a public route.
-    pub const fn caller(&self) -> Option<&Caller> {
-        self.caller.as_ref()
+    const fn of(limits: Vec<LimitStatus>) -> Self {
+        Self { limits, claim: None, shared_work: None, turn: Turn::Alone }
     }
 
     /// Where the limits stand after this call.
-    pub fn standings(&self) -> &[Standing] {
-        &self.standings
+    pub fn limits(&self) -> &[LimitStatus] {
+        &self.limits
     }
 
     /// See [`Seed`].
@@ -88,30 +82,31 @@ impl Admission {
         self.claim.as_ref().map(|(claim, _)| claim.clone())
     }
 
-    pub(crate) fn take_turn(&mut self) -> (Option<Share>, Turn) {
-        (self.share.take(), std::mem::replace(&mut self.turn, Turn::Alone))
+    /// The shared work that the request demanded, and its turn in it.
+    pub(crate) fn take_turn(&mut self) -> Option<(SharedWork, Turn)> {
+        Some((self.shared_work.take()?, std::mem::replace(&mut self.turn, Turn::Alone)))
     }
 }
 
-/// What the guard says to a request that it does not refuse.
-pub enum Passage {
-    /// It may be handled.
+/// The guard's answer to a request that it does not refuse.
+pub enum GuardAnswer {
+    /// The request may be handled.
     Admitted(Box<Admission>),
-    /// It was answered before; this is the answer.
-    Replayed(Kept, Vec<Standing>),
+    /// The request was answered before: its stored response, and where the limits stand.
+    Replay(StoredResponse, Vec<LimitStatus>),
 }
 
 /// A refusal, and where the limits stand if they were asked.
 pub struct Refusal {
-    /// What the caller is told.
+    /// The problem, as the caller is told it.
     pub problem: Problem,
     /// Where the limits stand.
-    pub standings: Vec<Standing>,
+    pub limits: Vec<LimitStatus>,
 }
 
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
-        Self { problem, standings: Vec::new() }
+        Self { problem, limits: Vec::new() }
     }
 }
 
@@ -122,46 +117,42 @@ pub struct Guard {
     usage: UsageCounters,
     plans: Arc<Plans>,
     gate: Arc<Gate>,
-    answers: Arc<Answers>,
+    responses: Arc<IdempotencyStore>,
     breakers: Breakers,
     scrape_token: Option<String>,
     local: LocalLimits,
 }
 
 impl Guard {
-    /// With what the environment has.
+    /// Connects to what identifies callers and counts calls.
     ///
     /// # Errors
     /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self {
-            tokens: environment.tokens().await?,
-            keys: environment.keys().await?,
-            usage: UsageCounters::new(environment.dynamo().await?),
-            plans: environment.plans().await?,
-            gate: environment.gate().await?,
-            answers: environment.answers().await?,
-            breakers: environment.breakers().await?.clone(),
-            scrape_token: environment.scrape_token().await?,
+            tokens: AccessTokens::connect(environment).await?,
+            keys: Keys::connect(environment).await?,
+            usage: UsageCounters::connect(environment).await?,
+            plans: Plans::connect(environment).await?,
+            gate: Gate::connect(environment).await?,
+            responses: IdempotencyStore::connect(environment).await?,
+            breakers: Breakers::connect(environment).await?,
+            scrape_token: environment.keyring().await?.secrets.scrape_token.clone(),
             local: LocalLimits::default(),
         })
     }
 
-    /// Whether a route can be answered without a guard: open to all and not counted.
-    pub fn is_needed(route: &Route) -> bool {
-        route.access != Access::Public || route.budget != Budget::Unlimited
-    }
-
-    /// Admission to a route that needs no guard.
-    pub(crate) fn unguarded(route: &Route) -> Option<Admission> {
-        (!Self::is_needed(route)).then_some(Admission::of(None, Vec::new()))
+    /// The admission to a route that needs no guard, because it is open to all and not counted.
+    pub(crate) fn open_admission(route: &Route) -> Option<Admission> {
+        let is_open = route.access == Access::Public && route.budget == Budget::Unlimited;
+        is_open.then_some(Admission::of(Vec::new()))
     }
 
     /// Who calls, if the route asks for it, and whether they may: no I/O where it can be done without.
     ///
     /// # Errors
     /// 401 and 403
-    pub async fn identify(&self, route: &Route, incoming: &Incoming) -> Result<Option<Caller>, Problem> {
+    pub async fn identify(&self, route: &Route, incoming: &HttpRequest) -> Result<Option<Caller>, Problem> {
         let caller = match route.access {
             Access::Public => None,
             Access::Session | Access::Caller | Access::Scoped(_) => Some(self.authenticate(incoming).await?),
@@ -184,49 +175,49 @@ impl Guard {
     pub async fn admit(
         &self,
         route: &Route,
-        incoming: &Incoming,
-        caller: Option<Caller>,
-        ask: Ask,
-    ) -> Result<Passage, Refusal> {
+        incoming: &HttpRequest,
+        caller: Option<&Caller>,
+        demand: Demand,
+    ) -> Result<GuardAnswer, Refusal> {
         let token = random::token();
-        let claim = claim(route, incoming, caller.as_ref(), &token)?;
-        let share = ask.share.map(|share| share.named(&token));
-        let plan = self.plan(caller.as_ref(), REMEMBERED).await;
-        let Some((mut limits, on_outage)) = budget(route, incoming, caller.as_ref(), plan) else {
-            return Ok(Passage::Admitted(Box::new(Admission::of(caller, Vec::new()))));
+        let claim = claim(route, incoming, caller, &token)?;
+        let shared_work = demand.shared_work.map(|work| work.named(&token));
+        let plan = self.plan(caller, REMEMBERED).await;
+        let Some((mut limits, on_outage)) = budget(route, incoming, caller, plan) else {
+            return Ok(GuardAnswer::Admitted(Box::new(Admission::of(Vec::new()))));
         };
-        if let Some(standings) = self.local.recall(&limits) {
+        if let Some(statuses) = self.local.recall(&limits) {
             metrics::limits(LimitDecision::Remembered);
-            return Err(denied(standings));
+            return Err(denied(statuses));
         }
-        let pass = async |limits: &[Limit]| {
+        let ask = async |limits: &[Limit]| {
             let breakers = self.breakers.of(route.depends_on).collect();
-            let (claim, share) = (claim.as_ref(), share.as_ref());
-            let asked = Asked { limits, cost: ask.cost, claim, share, breakers, now_us: 0 };
-            self.gate.pass(&asked, incoming.deadline).await
+            let (claim, shared_work) = (claim.as_ref(), shared_work.as_ref());
+            let question = GateQuestion { limits, cost: Some(demand.cost), claim, shared_work, breakers };
+            self.gate.ask(&question, incoming.deadline).await
         };
-        let mut verdict = pass(&limits).await;
-        if matches!(verdict, Verdict::Denied(_)) {
+        let mut answer = ask(&limits).await;
+        if matches!(answer, GateAnswer::Denied(_)) {
             // A plan that was raised a moment ago is worth a second look, and a second trip.
-            let now = self.plan(caller.as_ref(), LOOK_AGAIN).await;
-            if let Some((raised, _)) = budget(route, incoming, caller.as_ref(), now).filter(|_| now != plan) {
+            let now = self.plan(caller, PLAN_AGE_MAX_FOR_DENIAL).await;
+            if let Some((raised, _)) = budget(route, incoming, caller, now).filter(|_| now != plan) {
                 limits = raised;
-                verdict = pass(&limits).await;
+                answer = ask(&limits).await;
             }
         }
-        match verdict {
-            Verdict::Admitted(passed) => {
+        match answer {
+            GateAnswer::Admitted(pass) => {
                 metrics::limits(LimitDecision::Admitted);
-                self.passage(passed, caller, claim, share)
+                self.answer(pass, claim, shared_work)
             }
-            Verdict::Denied(standings) => {
+            GateAnswer::Denied(statuses) => {
                 metrics::limits(LimitDecision::Denied);
-                self.local.remember(&limits, &standings);
-                Err(denied(standings))
+                self.local.remember(&limits, &statuses);
+                Err(denied(statuses))
             }
-            Verdict::Unknown(error) => {
+            GateAnswer::Unknown(error) => {
                 let limits = Some(limits).filter(|_| on_outage == OnOutage::LocalLimit && claim.is_none());
-                self.alone(limits.as_deref(), ask.cost, caller, error)
+                self.admit_alone(limits.as_deref(), demand.cost, error)
             }
         }
     }
@@ -238,63 +229,59 @@ impl Guard {
         }
     }
 
-    /// What follows for a request that its limits admitted.
-    fn passage(
+    /// The answer to a request that its limits admitted: its idempotency key may still say otherwise.
+    fn answer(
         &self,
-        passed: Passed,
-        caller: Option<Caller>,
+        pass: GatePass,
         claim: Option<Claim>,
-        share: Option<Share>,
-    ) -> Result<Passage, Refusal> {
-        let Passed { standings, record, turn } = passed;
+        shared_work: Option<SharedWork>,
+    ) -> Result<GuardAnswer, Refusal> {
+        let GatePass { limits, record, turn } = pass;
         let (found, problem) = match (record, claim) {
-            (Record::None, _) | (Record::Claimed { .. }, None) => {
-                return Ok(Passage::Admitted(Box::new(Admission {
-                    share,
-                    turn,
-                    ..Admission::of(caller, standings)
-                })));
+            (IdempotencyRecord::None, _) | (IdempotencyRecord::Claimed { .. }, None) => {
+                let admission = Admission { shared_work, turn, ..Admission::of(limits) };
+                return Ok(GuardAnswer::Admitted(Box::new(admission)));
             }
-            (Record::Claimed { first_us }, Some(claim)) => {
+            (IdempotencyRecord::Claimed { first_us }, Some(claim)) => {
                 metrics::idempotency(Idempotency::Claimed);
-                let seed = self.answers.seed(&claim, first_us);
+                let seed = self.responses.seed(&claim, first_us);
                 let claim = Some((claim, seed));
-                let admission = Admission { claim, share, turn, ..Admission::of(caller, standings) };
-                return Ok(Passage::Admitted(Box::new(admission)));
+                let admission = Admission { claim, shared_work, turn, ..Admission::of(limits) };
+                return Ok(GuardAnswer::Admitted(Box::new(admission)));
             }
-            (Record::Done(sealed), claim) => match claim.and_then(|claim| self.answers.open(&claim, &sealed))
-            {
-                Some(kept) => {
-                    metrics::idempotency(Idempotency::Replayed);
-                    return Ok(Passage::Replayed(kept, standings));
+            (IdempotencyRecord::Done(sealed), claim) => {
+                match claim.and_then(|claim| self.responses.open(&claim, &sealed)) {
+                    Some(response) => {
+                        metrics::idempotency(Idempotency::Replayed);
+                        return Ok(GuardAnswer::Replay(response, limits));
+                    }
+                    None => (Idempotency::Replayed, Problem::internal("a stored response cannot be opened")),
                 }
-                None => (Idempotency::Replayed, Problem::internal("a kept answer cannot be opened")),
-            },
-            (Record::Running(left), _) => {
+            }
+            (IdempotencyRecord::Running(left), _) => {
                 let detail =
                     "A request with this `Idempotency-Key` is still running. Wait as `Retry-After` says.";
                 let problem = Problem::new(Kind::IdempotencyInProgress, detail);
                 // Usually it ends long before its claim does.
                 (Idempotency::Running, problem.retry_after(left.min(Duration::from_secs(2))))
             }
-            (Record::Mismatch, _) => {
+            (IdempotencyRecord::Mismatch, _) => {
                 let detail =
                     "This `Idempotency-Key` was used for another request. Use a new key for each request.";
                 (Idempotency::Mismatch, Problem::new(Kind::IdempotencyMismatch, detail))
             }
         };
         metrics::idempotency(found);
-        Err(Refusal { problem, standings })
+        Err(Refusal { problem, limits })
     }
 
-    /// Without the fleet: this environment's own counts, where the route lets them do (`limits`).
-    fn alone(
+    /// Admits a request without the fleet: by this environment's own counts, where the route lets them do (`limits`).
+    fn admit_alone(
         &self,
         limits: Option<&[Limit]>,
         cost: u64,
-        caller: Option<Caller>,
         error: RedisError,
-    ) -> Result<Passage, Refusal> {
+    ) -> Result<GuardAnswer, Refusal> {
         let Some(limits) = limits else {
             metrics::limits(LimitDecision::Unknown);
             return Err(Problem::from(error).into());
@@ -304,29 +291,31 @@ impl Guard {
             tracing::warn!(error = %crate::telemetry::chain(&error), "limits unknown");
         }
         match self.local.admit_share(limits, cost) {
-            Ok(standings) => {
+            Ok(statuses) => {
                 metrics::limits(LimitDecision::AdmittedLocally);
-                Ok(Passage::Admitted(Box::new(Admission::of(caller, standings))))
+                Ok(GuardAnswer::Admitted(Box::new(Admission::of(statuses))))
             }
-            Err(standings) => {
+            Err(statuses) => {
                 metrics::limits(LimitDecision::DeniedLocally);
-                Err(denied(standings))
+                Err(denied(statuses))
             }
         }
     }
 
-    /// Keeps the answer of a claim, or gives the claim back where trying again may help.
-    pub(crate) async fn conclude(&self, claim: &Claim, answer: &Kept, deadline: Deadline) {
-        let deadline = Deadline::after(deadline.left().max(CONCLUDE_AT_LEAST));
-        let ended = if answer.status < 500 {
-            self.answers.keep(claim, answer, deadline).await
+    /// Stores the response of a claim, or gives the claim back where trying again may help.
+    pub(crate) async fn conclude(&self, claim: &Claim, response: &StoredResponse, deadline: Deadline) {
+        let deadline = Deadline::after(deadline.left().max(CONCLUDE_WITHIN_MIN));
+        let ended = if response.status < 500 {
+            self.responses.store(claim, response, deadline).await
         } else {
-            self.answers.release(claim, deadline).await
+            self.responses.release(claim, deadline).await
         };
         match ended {
             Ok(true) => {}
             Ok(false) => tracing::warn!("another attempt had taken an idempotency key over"),
-            Err(error) => tracing::warn!(error = %crate::telemetry::chain(&error), "an answer was not kept"),
+            Err(error) => {
+                tracing::warn!(error = %crate::telemetry::chain(&error), "a response was not stored")
+            }
         }
     }
 

@@ -8,9 +8,9 @@ mod incoming;
 mod problem;
 mod reply;
 
-pub use events::{EventStream, Told, events};
-pub use incoming::Incoming;
+pub use events::{EventSender, EventStream};
+pub use incoming::HttpRequest;
 pub(crate) use incoming::{is_method, parameters_of};
 pub use problem::{Kind, Problem};
 pub(crate) use reply::REFRESH_COOKIE;
-pub use reply::{Rendered, Reply, StreamedBody, refresh_cookie};
+pub use reply::{HttpResponse, Reply, StreamedBody, refresh_cookie};

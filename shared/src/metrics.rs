@@ -52,9 +52,9 @@ labels! {
 
     /// What became of a call behind a breaker.
     BreakerCall {
-        /// Well.
+        /// The call succeeded.
         Succeeded = "succeeded",
-        /// Not.
+        /// The call failed.
         Failed = "failed",
         /// It passed the threshold; how it ended is not told.
         Slow = "slow",
@@ -79,7 +79,7 @@ labels! {
     }
 
     /// A request's part in shared work.
-    SharingRole {
+    CoalescingRole {
         /// It computed for all.
         Leader = "leader",
         /// It waited for the leader's answer.
@@ -118,9 +118,9 @@ labels! {
 
     /// How a call ended.
     Ended {
-        /// Well.
+        /// It succeeded.
         Ok = "ok",
-        /// Not.
+        /// It failed.
         Error = "error",
     }
 }
@@ -206,7 +206,7 @@ pub fn breaker_transition(breaker: Dependency, to: Phase) {
 }
 
 /// A request's part in shared work.
-pub fn sharing(role: SharingRole) {
+pub fn sharing(role: CoalescingRole) {
     add(families::SHARING, &[role as usize], 0, 1);
 }
 
@@ -234,6 +234,11 @@ pub fn redis_commands(count: u64) {
 /// A scheduled run ended.
 pub fn schedule_run(schedule: &'static str, ended: Ended) {
     add(families::SCHEDULE_RUNS, &[families::index(Set::Schedule, schedule), ended as usize], 0, 1);
+}
+
+/// An item of the table's stream was worked on.
+pub fn stream_item(consumer: &'static str, ended: Ended) {
+    add(families::STREAM_ITEMS, &[families::index(Set::Consumer, consumer), ended as usize], 0, 1);
 }
 
 /// A job ended.

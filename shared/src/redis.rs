@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-pub use upstash_redis_rs::Script;
 use upstash_redis_rs::{Builder, Error, FromReply, Pipeline, Reply, Slots};
 
 use crate::clock::{Deadline, Millis};
@@ -100,6 +99,21 @@ impl FromReply for Value {
     }
 }
 
+/// The beginning of every script. The flag must be the first line: without it Upstash locks the whole database for the script.
+/// Scripts call Redis by `call` and answer by `billed`, so that each tells how many commands it ran.
+const PRELUDE: &str = include_str!("redis/prelude.lua");
+
+/// A script in Lua. Upstash bills each command that it runs; it counts them itself.
+#[derive(Debug)]
+pub struct Script(upstash_redis_rs::Script);
+
+impl Script {
+    /// A script of these parts, of which the last answers with `billed` and a list.
+    pub fn new(parts: &[&str]) -> Self {
+        Self(upstash_redis_rs::Script::new([PRELUDE, &parts.concat()].concat()))
+    }
+}
+
 /// The database of the fleet.
 pub struct Redis {
     client: upstash_redis_rs::Redis,
@@ -110,7 +124,7 @@ pub struct Redis {
 
 enum Step<'a> {
     Script { script: &'a Script, keys: Vec<String>, args: Vec<String> },
-    Command { name: &'static str, args: Vec<String> },
+    Command { name: &'static str, args: Vec<String>, is_counted: bool },
 }
 
 /// Scripts and commands that travel together. Other callers' may run in between.
@@ -202,6 +216,25 @@ impl Redis {
     }
 }
 
+impl Step<'_> {
+    /// Counts what a step that was `asked` so often cost, and takes a script's bill off its answer.
+    fn billed(&self, mut answer: Value, asked: u64) -> Result<Value, RedisError> {
+        let inside = match (self, &mut answer) {
+            (Self::Command { is_counted: true, .. }, _) => return Ok(answer),
+            (Self::Command { .. }, _) => 0,
+            (Self::Script { .. }, Value::List(values)) => {
+                let bill = values.pop().and_then(|bill| bill.int()).and_then(|bill| u64::try_from(bill).ok());
+                bill.ok_or_else(|| RedisError::malformed("a script answered without its bill"))?
+            }
+            (Self::Script { .. }, _) => {
+                return Err(RedisError::malformed("a script answered with something other than a list"));
+            }
+        };
+        metrics::redis_commands(asked + inside);
+        Ok(answer)
+    }
+}
+
 impl<'a> Trip<'a> {
     /// With a script.
     pub fn script(mut self, script: &'a Script, keys: Vec<String>, args: Vec<String>) -> Self {
@@ -211,7 +244,13 @@ impl<'a> Trip<'a> {
 
     /// With a command.
     pub fn command(mut self, name: &'static str, args: Vec<String>) -> Self {
-        self.steps.push(Step::Command { name, args });
+        self.steps.push(Step::Command { name, args, is_counted: false });
+        self
+    }
+
+    /// With a command that its sender has counted already: the one that writes the counts themselves.
+    pub fn counted_command(mut self, name: &'static str, args: Vec<String>) -> Self {
+        self.steps.push(Step::Command { name, args, is_counted: true });
         self
     }
 
@@ -243,11 +282,17 @@ impl<'a> Trip<'a> {
                 Slots::default()
             };
             let mut next = 0..;
-            let mut take = |index: usize| match forgotten[index] {
-                true => taught.take(next.next().unwrap_or_default()),
-                false => slots.take(index),
-            };
-            Ok((0..self.steps.len()).map(|index| take(index).map_err(RedisError::from)).collect())
+            let mut answers = Vec::with_capacity(self.steps.len());
+            for (index, step) in self.steps.iter().enumerate() {
+                let answer = match forgotten[index] {
+                    true => taught.take(next.next().unwrap_or_default()),
+                    false => slots.take(index),
+                };
+                // Whether the server knew the script or had to be told it, it was asked once or twice.
+                let asked = 1 + u64::from(forgotten[index]);
+                answers.push(answer.map_err(RedisError::from).and_then(|answer| step.billed(answer, asked)));
+            }
+            Ok(answers)
         })
     }
 
@@ -255,9 +300,9 @@ impl<'a> Trip<'a> {
         let mut pipeline = self.redis.client.pipeline().deadline(deadline.left());
         for (_, step) in self.steps.iter().enumerate().filter(|(index, _)| wanted(*index)) {
             pipeline = match step {
-                Step::Script { script, keys, args } if teach => pipeline.eval(script, keys, args),
-                Step::Script { script, keys, args } => pipeline.evalsha(script, keys, args),
-                Step::Command { name, args } => pipeline.command(name, args),
+                Step::Script { script, keys, args } if teach => pipeline.eval(&script.0, keys, args),
+                Step::Script { script, keys, args } => pipeline.evalsha(&script.0, keys, args),
+                Step::Command { name, args, .. } => pipeline.command(name, args),
             };
         }
         pipeline

@@ -1,5 +1,9 @@
 //! Secrets Manager: one secret, read once per execution environment.
 
+mod derived;
+
+pub use derived::DerivedKeys;
+
 use aws_sdk_secretsmanager::error::{DisplayErrorContext, SdkError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::contract::Dependency;
+
 /// What the functions are told.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -77,6 +79,12 @@ pub const NAMES: [&str; 13] = [
 ];
 
 impl Settings {
+    /// The models that are configured, in the order in which they are asked.
+    pub fn models(&self) -> impl Iterator<Item = (Dependency, &AiSettings)> {
+        let first = self.ai.iter().map(|ai| (Dependency::Ai, ai));
+        first.chain(self.ai_fallback.iter().map(|ai| (Dependency::AiFallback, ai)))
+    }
+
     /// Reads the environment of the process.
     ///
     /// # Errors

@@ -1,15 +1,18 @@
 //! Work that takes longer than a request: how a request becomes a job, and how a job is done.
 
+mod ideas;
+
+pub use ideas::ProposeIdeas;
+
 use std::time::Duration;
 
 use crate::clock::Deadline;
-use crate::coalesce::Turn;
-use crate::content::{Asker, Ideas, Messages};
-use crate::contract::Contract;
+use crate::content::{self, GenerationContext, IdeaOrder, Ideas, Messages};
+use crate::contract::SomeCaller;
 use crate::contract::ids::{GenerationId, JobId, RequestId};
 use crate::contract::messages::{MessageBatch, MessageRequest};
 use crate::dynamo::{DynamoError, WriteError};
-use crate::endpoint::Call;
+use crate::endpoint::{Call, ServedContract};
 use crate::environment::{Environment, StartError};
 use crate::http::{Problem, Reply};
 use crate::metrics::{self, Ended};
@@ -20,28 +23,27 @@ use crate::tenants::jobs::{Claimed, Job, Jobs, Outcome, Task};
 /// A request for more recipients is a job, and this many of a job's are written at a time.
 pub const RECIPIENTS_AT_ONCE: usize = 20;
 
-/// A run holds its job for so long, and renews that while it goes on.
+/// How long a run holds its job before it has to renew that.
 const LEASE: Duration = Duration::from_secs(15);
 const RENEW_EVERY: Duration = Duration::from_secs(5);
-/// A run that finds its job taken waits for the lease to end so often.
+/// How many times a run waits for another run's lease to end.
 const WAITS_MAX: u32 = 3;
-/// A job whose problem may pass is begun so often.
+/// How many attempts a job gets when its problem may pass.
 const ATTEMPTS_MAX: u32 = 3;
-/// What one part has.
+/// The time that one part has.
 const PART_WITHIN: Duration = Duration::from_secs(60);
 
 /// Answers a call with a job that will do it.
 ///
 /// # Errors
 /// [`Problem`] where it cannot be written down.
-pub async fn queue<C: Contract>(
+pub async fn queue<C: ServedContract<Caller = SomeCaller>>(
     jobs: &Jobs,
     call: &Call<C>,
     task: &Task,
 ) -> Result<Reply<C::Reply>, Problem> {
-    let caller = call.caller()?;
     let id = call.seed().map_or_else(JobId::generate, |seed| JobId::from_bytes(seed.0));
-    jobs.queue(caller.tenant, &Job::new(id, call.request_id, caller.environment, task)).await?;
+    jobs.queue(call.caller.tenant, &Job::new(id, call.request_id, call.caller.key_kind, task)).await?;
     Ok(Reply::accepted(id))
 }
 
@@ -71,16 +73,16 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// With what the environment has.
+    /// Connects to the services that do jobs.
     ///
     /// # Errors
     /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self {
-            jobs: environment.jobs().await?,
-            generations: environment.generations().await?,
-            ideas: environment.ideas().await?,
-            messages: environment.messages().await?,
+            jobs: Jobs::connect(environment).await?,
+            generations: Generations::connect(environment).await?,
+            ideas: Ideas::connect(environment).await?,
+            messages: Messages::connect(environment).await?,
         })
     }
 
@@ -140,29 +142,31 @@ impl Worker {
             // A run made it and died before it could say so.
             return Ok(job.makes());
         }
-        let asker = |credits| Asker {
+        let context = |credits| GenerationContext {
             request: RequestId::generate(),
             generation: job.makes(),
             tenant,
             credits,
-            environment: job.environment,
+            key_kind: job.environment,
             deadline: Deadline::after(PART_WITHIN),
         };
-        let alone = (None, Turn::Alone);
         match job.task().map_err(Problem::internal)? {
-            Task::Ideas(request) => {
-                let (known, _) = self.ideas.prepare(tenant, job.environment, &request).await?;
-                let asker = asker(request.options.weight());
-                self.ideas.generate(asker, &known, &request.options, alone).await?;
-            }
-            Task::Brief(request) => {
-                let (known, _) = self.ideas.prepare_brief(tenant, job.environment, &request).await?;
-                let asker = asker(request.options.weight());
-                self.ideas.generate(asker, &known, &request.options, alone).await?;
-            }
-            Task::Messages(request) => self.write(tenant, job, &request, asker).await?,
+            Task::Ideas(request) => self.propose(&IdeaOrder::try_from(&request)?, context).await?,
+            Task::Brief(request) => self.propose(&IdeaOrder::try_from(&request)?, context).await?,
+            Task::Messages(request) => self.write(tenant, job, &request, context).await?,
         }
         Ok(job.makes())
+    }
+
+    async fn propose(
+        &self,
+        order: &IdeaOrder,
+        context: impl Fn(u64) -> GenerationContext,
+    ) -> Result<(), Problem> {
+        let context = context(order.options.weight());
+        let about = self.ideas.context(context.tenant, order).await?;
+        self.ideas.generate(context, &about, &order.options).await?;
+        Ok(())
     }
 
     /// Messages part by part: what a dead run has written is not written, and not paid, again.
@@ -171,23 +175,22 @@ impl Worker {
         tenant: TenantCtx,
         job: &Job,
         request: &MessageRequest,
-        asker: impl Fn(u64) -> Asker,
+        context: impl Fn(u64) -> GenerationContext,
     ) -> Result<(), Problem> {
         let read = |json: String| serde_json::from_str(&json).map_err(Problem::internal);
         let mut parts: Vec<MessageBatch> =
             self.jobs.parts(tenant, job.id).await?.into_iter().map(read).collect::<Result<_, _>>()?;
         let mut done = parts.iter().map(|part| part.data.messages.len()).sum::<usize>();
         for recipients in request.recipients.chunks(RECIPIENTS_AT_ONCE).skip(parts.len()) {
-            let asker = asker(request.weight(recipients.len()));
-            let part = self.messages.compose(asker, request, recipients).await?;
+            let context = context(request.weight(recipients.len()));
+            let part = self.messages.compose(context, request, recipients).await?;
             done += recipients.len();
             let json = serde_json::to_string(&part).map_err(Problem::internal)?;
             self.jobs.part_done(tenant, job, parts.len(), json, done as u64).await?;
             parts.push(part);
         }
-        let mut whole =
-            MessageBatch::join(parts).ok_or_else(|| Problem::internal("a job without recipients"))?;
-        self.messages.keep(asker(0), &mut whole).await;
+        let mut whole = content::join(parts).ok_or_else(|| Problem::internal("a job without recipients"))?;
+        self.messages.store(context(0), &mut whole).await;
         match whole.meta.generation_id {
             Some(_) => Ok(()),
             None => Err(Problem::unavailable("The messages are written and could not be kept yet.")),

@@ -2,29 +2,8 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed step is the failed test")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-
-/// The floors of `shared`, from the top. A module imports from its own floor and those below.
-const FLOORS: [&[&str]; 18] = [
-    &["serve"],
-    &["work"],
-    &["endpoint"],
-    &["guard"],
-    &["http"],
-    &["environment"],
-    &["content"],
-    &["ai"],
-    &["auth"],
-    &["scrape"],
-    &["gate"],
-    &["limits", "breaker", "coalesce", "idempotency"],
-    &["tenants"],
-    &["pricing"],
-    &["dynamo", "redis", "outbound", "secrets"],
-    &["metrics"],
-    &["telemetry"],
-    &["contract", "settings", "clock", "random"],
-];
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -49,8 +28,20 @@ fn all() -> Vec<(PathBuf, String)> {
     folders.iter().flat_map(|folder| sources(&repository().join(folder))).collect()
 }
 
-fn floor_of(module: &str) -> Option<usize> {
-    FLOORS.iter().position(|floor| floor.contains(&module))
+/// The floors of `shared` from the top, as `lib.rs` draws them. A module imports from its own floor and those below.
+fn floors() -> Vec<Vec<String>> {
+    let lib = std::fs::read_to_string(repository().join("shared/src/lib.rs")).unwrap();
+    let drawing = lib.split("```text\n").nth(1).unwrap().split("//! ```").next().unwrap().to_owned();
+    // The modules of a floor, two blanks between them, then what they are, further to the right.
+    let floor = |line: &str| {
+        let modules = line.trim_start_matches("//! ").split("   ").next().unwrap();
+        modules.split_whitespace().map(str::to_owned).collect()
+    };
+    drawing.lines().map(floor).collect()
+}
+
+fn floor_of(floors: &[Vec<String>], module: &str) -> Option<usize> {
+    floors.iter().position(|floor| floor.iter().any(|other| other == module))
 }
 
 /// The modules of this crate that a text names.
@@ -70,14 +61,14 @@ fn imports(text: &str) -> Vec<String> {
 /// the ground up.
 #[test]
 fn imports_point_down_only() {
-    let src = repository().join("shared/src");
+    let (src, floors) = (repository().join("shared/src"), floors());
     let mut checked = 0;
     for (path, text) in sources(&src) {
         let inside = path.strip_prefix(&src).unwrap();
         let module = inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
-        let Some(own) = floor_of(&module) else { continue };
+        let Some(own) = floor_of(&floors, &module) else { continue };
         for import in imports(&text) {
-            let Some(other) = floor_of(&import) else { continue };
+            let Some(other) = floor_of(&floors, &import) else { continue };
             assert!(
                 other >= own,
                 "{}: `{module}` must not import `{import}`, which is above it",
@@ -89,13 +80,75 @@ fn imports_point_down_only() {
     assert!(checked > 100, "the check reads what it should: {checked}");
 }
 
-/// Invariant: a new module has a floor before it has users.
+/// Invariant: a new module has a floor before it has users, and the drawing names none that is gone.
 #[test]
 fn every_module_has_a_floor() {
     let lib = std::fs::read_to_string(repository().join("shared/src/lib.rs")).unwrap();
-    for line in lib.lines().filter_map(|line| line.strip_prefix("pub mod ")) {
-        let module = line.trim_end_matches(';');
-        assert!(floor_of(module).is_some(), "`{module}` stands on no floor");
+    let modules = lib.lines().filter_map(|line| line.strip_prefix("pub mod "));
+    let mut modules: Vec<_> = modules.map(|line| line.trim_end_matches(';').to_owned()).collect();
+    let mut drawn: Vec<_> = floors().into_iter().flatten().collect();
+    modules.sort();
+    drawn.sort();
+    assert_eq!(modules, drawn, "the drawing in lib.rs and its modules differ");
+}
+
+/// The modules beside a file, by `use super::` and `crate::<folder>::`, that it imports from.
+fn siblings(path: &Path, text: &str) -> Vec<PathBuf> {
+    let folder = path.parent().unwrap();
+    let production = text.split("#[cfg(test)]").next().unwrap();
+    let name = folder.file_name().unwrap().to_str().unwrap();
+    let inside = format!("crate::{name}::");
+    let mut found = Vec::new();
+    for line in production.lines().map(str::trim) {
+        let Some(import) = line.strip_prefix("use ").or_else(|| line.strip_prefix("pub use ")) else {
+            continue;
+        };
+        let rest = import.strip_prefix("super::").or_else(|| import.strip_prefix(inside.as_str()));
+        let rest = rest.or_else(|| import.strip_prefix("crate::").filter(|_| name == "src"));
+        let Some(rest) = rest else { continue };
+        for module in rest.trim_start_matches('{').split([',', '{', '}', ';', ':', ' ']) {
+            let file = folder.join(format!("{module}.rs"));
+            if !module.is_empty() && file != path && file.is_file() {
+                found.push(file);
+            }
+        }
+    }
+    found
+}
+
+/// Invariant: the files of a folder can be read in an order in which nothing is used before it is told, so that each can
+/// be moved, tested and understood without the others above it.
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    fn walk(
+        at: &Path,
+        graph: &BTreeMap<PathBuf, Vec<PathBuf>>,
+        way: &mut Vec<PathBuf>,
+        done: &mut BTreeSet<PathBuf>,
+    ) {
+        let circle = way.iter().position(|earlier| earlier == at);
+        assert!(circle.is_none(), "a circle of imports: {:?}", &way[circle.unwrap_or(0)..]);
+        if done.contains(at) {
+            return;
+        }
+        way.push(at.to_owned());
+        for next in graph.get(at).into_iter().flatten() {
+            walk(next, graph, way, done);
+        }
+        way.pop();
+        done.insert(at.to_owned());
+    }
+    let mut graph = BTreeMap::new();
+    for folder in ["shared/src", "shared/contract/src", "shared/pricing/src", "infra/local/src"] {
+        for (path, text) in sources(&repository().join(folder)) {
+            let imported = siblings(&path, &text);
+            graph.insert(path, imported);
+        }
+    }
+    assert!(graph.values().flatten().count() > 100, "the check reads what it should");
+    let mut done = BTreeSet::new();
+    for path in graph.keys() {
+        walk(path, &graph, &mut Vec::new(), &mut done);
     }
 }
 
@@ -196,7 +249,13 @@ fn no_script_has_more_than_forty_lines() {
 /// Invariant: members inherit versions, so that every dependency is built once.
 #[test]
 fn no_member_names_a_version_of_its_own() {
-    let folders = ["shared/Cargo.toml", "infra/local/Cargo.toml"].map(|file| repository().join(file));
+    let folders = [
+        "shared/Cargo.toml",
+        "shared/contract/Cargo.toml",
+        "shared/pricing/Cargo.toml",
+        "infra/local/Cargo.toml",
+    ]
+    .map(|file| repository().join(file));
     let functions = std::fs::read_dir(repository().join("functions")).unwrap();
     let manifests =
         folders.into_iter().chain(functions.map(|entry| entry.unwrap().path().join("Cargo.toml")));

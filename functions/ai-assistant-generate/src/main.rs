@@ -1,43 +1,46 @@
 //! `POST /api/ai-assistant/generate`: the assistant's next turn, as JSON.
 
 use shared::content::Assistant;
-use shared::contract::assistant::{Talk, TalkAnswer};
+use shared::contract::assistant::{AskAssistant, AssistantAnswer};
 use shared::contract::creators::Creator;
-use shared::endpoint::{Call, Parsed, PreparedEndpoint};
+use shared::endpoint::{Call, ParsedRequest, PreparedEndpoint};
 use shared::environment::{Environment, StartError};
-use shared::guard::{Ask, Caller};
+use shared::guard::Demand;
 use shared::http::{Kind, Problem, Reply};
 use shared::serve::{self, Function};
 use tokio::sync::mpsc::unbounded_channel;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), serve::Error> {
-    Function::new().answers::<Answer>().serve().await
+    Function::new().answers::<AnswerTurn>().serve().await
 }
 
-struct Answer {
+struct AnswerTurn {
     assistant: Assistant,
 }
 
-impl PreparedEndpoint for Answer {
-    type Answers = Talk;
+impl PreparedEndpoint for AnswerTurn {
+    type Contract = AskAssistant;
     type Prepared = Option<Creator>;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self { assistant: environment.assistant().await? })
+        Ok(Self { assistant: Assistant::connect(environment).await? })
     }
 
     async fn prepare(
         &self,
-        request: &Parsed<Talk>,
-        caller: Option<&Caller>,
-    ) -> Result<(Option<Creator>, Ask), Problem> {
-        let caller = caller.ok_or_else(|| Problem::unauthorized("This route needs a caller."))?;
+        request: &ParsedRequest<AskAssistant>,
+    ) -> Result<(Option<Creator>, Demand), Problem> {
+        let caller = &request.caller;
         let creator = self.assistant.prepare(caller.tenant, &caller.scopes, &request.body).await?;
-        Ok((creator, Ask::default()))
+        Ok((creator, Demand::default()))
     }
 
-    async fn handle(&self, call: Call<Talk>, creator: Option<Creator>) -> Result<Reply<TalkAnswer>, Problem> {
+    async fn handle(
+        &self,
+        call: Call<AskAssistant>,
+        creator: Option<Creator>,
+    ) -> Result<Reply<AssistantAnswer>, Problem> {
         if call.accepts_only("text/event-stream") {
             let detail =
                 "This address answers application/json. Events come from the stream URL, at the same path.";
@@ -45,6 +48,8 @@ impl PreparedEndpoint for Answer {
         }
         // The same conversation that the stream tells, heard to its end.
         let (listener, _events) = unbounded_channel();
-        Ok(self.assistant.talk(call.asker(1)?, creator.as_ref(), &call.body, &listener).await?.into())
+        let answer =
+            self.assistant.answer(call.generation(1), creator.as_ref(), &call.body, &listener).await?;
+        Ok(answer.into())
     }
 }

@@ -3,59 +3,49 @@
 use std::sync::Arc;
 
 use shared::content::Assistant;
-use shared::contract::assistant::{TalkAnswer, TalkStream};
+use shared::contract::assistant::{AssistantAnswer, StreamAssistant};
 use shared::contract::creators::Creator;
-use shared::endpoint::{Call, Parsed, PreparedEndpoint};
+use shared::endpoint::{Call, ParsedRequest, PreparedEndpoint};
 use shared::environment::{Environment, StartError};
-use shared::guard::{Ask, Caller};
-use shared::http::{Problem, Reply, events};
+use shared::guard::Demand;
+use shared::http::{Problem, Reply};
 use shared::serve::{self, Function};
-use tokio::sync::mpsc::unbounded_channel;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), serve::Error> {
-    Function::new().answers::<Stream>().serve_streaming().await
+    Function::new().answers::<StreamTurn>().serve_streaming().await
 }
 
-struct Stream {
+struct StreamTurn {
     assistant: Arc<Assistant>,
 }
 
-impl PreparedEndpoint for Stream {
-    type Answers = TalkStream;
+impl PreparedEndpoint for StreamTurn {
+    type Contract = StreamAssistant;
     type Prepared = Option<Creator>;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self { assistant: Arc::new(environment.assistant().await?) })
+        Ok(Self { assistant: Arc::new(Assistant::connect(environment).await?) })
     }
 
     async fn prepare(
         &self,
-        request: &Parsed<TalkStream>,
-        caller: Option<&Caller>,
-    ) -> Result<(Option<Creator>, Ask), Problem> {
-        let caller = caller.ok_or_else(|| Problem::unauthorized("This route needs a caller."))?;
+        request: &ParsedRequest<StreamAssistant>,
+    ) -> Result<(Option<Creator>, Demand), Problem> {
+        let caller = &request.caller;
         let creator = self.assistant.prepare(caller.tenant, &caller.scopes, &request.body).await?;
-        Ok((creator, Ask::default()))
+        Ok((creator, Demand::default()))
     }
 
     async fn handle(
         &self,
-        call: Call<TalkStream>,
+        call: Call<StreamAssistant>,
         creator: Option<Creator>,
-    ) -> Result<Reply<TalkAnswer>, Problem> {
-        let (asker, assistant) = (call.asker(1)?, Arc::clone(&self.assistant));
-        let (listener, mut told) = unbounded_channel();
-        let talk = async move {
-            if let Err(error) = assistant.talk(asker, creator.as_ref(), &call.body, &listener).await {
-                let _ = listener.send(Err(error));
-            }
-        };
-        #[expect(clippy::disallowed_methods, reason = "the body of the answer lives as long as this does")]
-        tokio::spawn(talk);
-        // Whatever fails before anything is told has a status of its own.
-        let first =
-            told.recv().await.ok_or_else(|| Problem::internal("a conversation that told nothing"))??;
-        Ok(Reply::events(events(first, told)))
+    ) -> Result<Reply<AssistantAnswer>, Problem> {
+        let (context, assistant) = (call.generation(1), Arc::clone(&self.assistant));
+        Reply::streamed(|listener| async move {
+            assistant.answer(context, creator.as_ref(), &call.body, &listener).await.map(drop)
+        })
+        .await
     }
 }

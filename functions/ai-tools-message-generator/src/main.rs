@@ -2,9 +2,9 @@
 
 use shared::content::Messages;
 use shared::contract::messages::{MessageBatch, WriteMessages};
-use shared::endpoint::{Call, Parsed, PreparedEndpoint};
+use shared::endpoint::{Call, ParsedRequest, PreparedEndpoint};
 use shared::environment::{Environment, StartError};
-use shared::guard::{Ask, Caller};
+use shared::guard::Demand;
 use shared::http::{Problem, Reply};
 use shared::serve::{self, Function};
 use shared::tenants::jobs::{Jobs, Task};
@@ -15,35 +15,51 @@ async fn main() -> Result<(), serve::Error> {
     Function::new().answers::<Write>().serve().await
 }
 
+/// How a request for messages is answered.
+enum MessagePlan {
+    /// With a job: it is long, or the caller prefers that.
+    Job,
+    /// With the messages themselves.
+    Now,
+}
+
 struct Write {
     messages: Messages,
     jobs: Jobs,
 }
 
 impl PreparedEndpoint for Write {
-    type Answers = WriteMessages;
-    type Prepared = ();
+    type Contract = WriteMessages;
+    type Prepared = MessagePlan;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self { messages: environment.messages().await?, jobs: environment.jobs().await? })
+        Ok(Self { messages: Messages::connect(environment).await?, jobs: Jobs::connect(environment).await? })
     }
 
     async fn prepare(
         &self,
-        request: &Parsed<WriteMessages>,
-        _: Option<&Caller>,
-    ) -> Result<((), Ask), Problem> {
-        let cost = request.body.weight(request.body.recipients.len());
-        Ok(((), Ask { cost, share: None }))
+        request: &ParsedRequest<WriteMessages>,
+    ) -> Result<(MessagePlan, Demand), Problem> {
+        let recipients = request.body.recipients.len();
+        let demand = Demand { cost: request.body.weight(recipients), shared_work: None };
+        let is_job = request.prefers_job || recipients > RECIPIENTS_AT_ONCE;
+        Ok((if is_job { MessagePlan::Job } else { MessagePlan::Now }, demand))
     }
 
-    async fn handle(&self, call: Call<WriteMessages>, (): ()) -> Result<Reply<MessageBatch>, Problem> {
-        let recipients = call.body.recipients.len();
-        if call.prefers_job || recipients > RECIPIENTS_AT_ONCE {
-            Messages::check(&call.body)?;
-            return work::queue(&self.jobs, &call, &Task::Messages(call.body.clone())).await;
+    async fn handle(
+        &self,
+        call: Call<WriteMessages>,
+        plan: MessagePlan,
+    ) -> Result<Reply<MessageBatch>, Problem> {
+        match plan {
+            MessagePlan::Job => {
+                Messages::check(&call.body)?;
+                work::queue(&self.jobs, &call, &Task::Messages(call.body.clone())).await
+            }
+            MessagePlan::Now => {
+                let context = call.generation(call.body.weight(call.body.recipients.len()));
+                Ok(self.messages.write(context, &call.body).await?.into())
+            }
         }
-        let asker = call.asker(call.body.weight(recipients))?;
-        Ok(self.messages.write(asker, &call.body).await?.into())
     }
 }

@@ -17,13 +17,13 @@ struct Advise {
 }
 
 impl Endpoint for Advise {
-    type Answers = AdvisePrice;
+    type Contract = AdvisePrice;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self { prices: environment.prices().await? })
+        Ok(Self { prices: Prices::connect(environment).await? })
     }
 
     async fn handle(&self, call: Call<AdvisePrice>) -> Result<Reply<PriceAnswer>, Problem> {
-        Ok(self.prices.advise(call.asker(0)?, &call.body).await?.into())
+        Ok(self.prices.advise(call.generation(0), &call.body).await?.into())
     }
 }

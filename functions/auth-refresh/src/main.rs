@@ -17,10 +17,10 @@ struct RefreshSession {
 }
 
 impl Endpoint for RefreshSession {
-    type Answers = Refresh;
+    type Contract = Refresh;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self { sign_in: environment.sign_in().await? })
+        Ok(Self { sign_in: SignIn::connect(environment).await? })
     }
 
     async fn handle(&self, call: Call<Refresh>) -> Result<Reply<Tokens>, Problem> {

@@ -17,10 +17,10 @@ struct OpenSession {
 }
 
 impl Endpoint for OpenSession {
-    type Answers = auth::SignIn;
+    type Contract = auth::SignIn;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self { sign_in: environment.sign_in().await? })
+        Ok(Self { sign_in: SignIn::connect(environment).await? })
     }
 
     async fn handle(&self, call: Call<auth::SignIn>) -> Result<Reply<auth::SignedIn>, Problem> {

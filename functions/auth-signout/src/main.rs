@@ -18,10 +18,10 @@ struct EndSession {
 }
 
 impl Endpoint for EndSession {
-    type Answers = SignOut;
+    type Contract = SignOut;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self { sessions: environment.sessions().await? })
+        Ok(Self { sessions: Sessions::connect(environment).await? })
     }
 
     /// Answers 204 whatever the token is worth: the caller is signed out either way.

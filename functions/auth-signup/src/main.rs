@@ -17,10 +17,10 @@ struct OpenAccount {
 }
 
 impl Endpoint for OpenAccount {
-    type Answers = SignUp;
+    type Contract = SignUp;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self { accounts: environment.accounts().await? })
+        Ok(Self { accounts: Accounts::connect(environment).await? })
     }
 
     async fn handle(&self, call: Call<SignUp>) -> Result<Reply<SignUpReply>, Problem> {

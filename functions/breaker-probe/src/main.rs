@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use shared::ai::{OpenAi, Provider};
-use shared::breaker::{self, Mode};
 use shared::clock::Deadline;
 use shared::contract::schedule::BREAKER_PROBE;
+use shared::fleet::breaker::{self, Mode};
 use shared::redis::RedisError;
 use shared::serve;
 
@@ -15,7 +15,7 @@ const PROBE_WITHIN: Duration = Duration::from_secs(5);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), serve::Error> {
     serve::on_schedule(&BREAKER_PROBE, async |environment| {
-        let Provider::Models(gateway) = environment.provider().await? else { return Ok(()) };
+        let Provider::Models(gateway) = Provider::connect(environment).await? else { return Ok(()) };
         for model in gateway.models() {
             probe(model).await?;
         }

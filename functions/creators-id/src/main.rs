@@ -16,28 +16,28 @@ async fn main() -> Result<(), serve::Error> {
 struct Show(Creators);
 
 impl Endpoint for Show {
-    type Answers = GetCreator;
+    type Contract = GetCreator;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self(Creators::new(environment.dynamo().await?)))
+        Ok(Self(Creators::connect(environment).await?))
     }
 
     async fn handle(&self, call: Call<GetCreator>) -> Result<Reply<Creator>, Problem> {
-        Ok(self.0.get(call.caller()?.tenant, call.path.id).await?.into())
+        Ok(self.0.get(call.caller.tenant, call.path.id).await?.into())
     }
 }
 
 struct Replace(Creators);
 
 impl Endpoint for Replace {
-    type Answers = ReplaceCreator;
+    type Contract = ReplaceCreator;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self(Creators::new(environment.dynamo().await?)))
+        Ok(Self(Creators::connect(environment).await?))
     }
 
     async fn handle(&self, call: Call<ReplaceCreator>) -> Result<Reply<Creator>, Problem> {
-        let tenant = call.caller()?.tenant;
+        let tenant = call.caller.tenant;
         Ok(self.0.replace(tenant, call.path.id, call.body, call.query.version).await?.into())
     }
 }
@@ -45,14 +45,14 @@ impl Endpoint for Replace {
 struct Delete(Creators);
 
 impl Endpoint for Delete {
-    type Answers = DeleteCreator;
+    type Contract = DeleteCreator;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self(Creators::new(environment.dynamo().await?)))
+        Ok(Self(Creators::connect(environment).await?))
     }
 
     async fn handle(&self, call: Call<DeleteCreator>) -> Result<Reply<Nothing>, Problem> {
-        let caller = call.caller()?;
+        let caller = &call.caller;
         self.0.delete(caller.tenant, call.path.id, &caller.actor()).await?;
         Ok(Nothing {}.into())
     }

@@ -20,15 +20,15 @@ struct List {
 }
 
 impl Endpoint for List {
-    type Answers = ListCreators;
+    type Contract = ListCreators;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        let creators = Creators::new(environment.dynamo().await?);
+        let creators = Creators::connect(environment).await?;
         Ok(Self { creators, pages: Pages::connect(environment, "creators").await? })
     }
 
     async fn handle(&self, call: Call<ListCreators>) -> Result<Reply<Page<Creator>>, Problem> {
-        let tenant = call.caller()?.tenant;
+        let tenant = call.caller.tenant;
         let after = self.pages.after(tenant, &call.query)?;
         let page = self.creators.page(tenant, call.query.limit.get(), after).await?;
         Ok(self.pages.page(tenant, page).into())
@@ -38,14 +38,14 @@ impl Endpoint for List {
 struct Create(Creators);
 
 impl Endpoint for Create {
-    type Answers = CreateCreator;
+    type Contract = CreateCreator;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self(Creators::new(environment.dynamo().await?)))
+        Ok(Self(Creators::connect(environment).await?))
     }
 
     async fn handle(&self, call: Call<CreateCreator>) -> Result<Reply<Creator>, Problem> {
-        let tenant = call.caller()?.tenant;
+        let tenant = call.caller.tenant;
         let id = call.seed().map_or_else(CreatorId::generate, |seed| CreatorId::from_bytes(seed.0));
         Ok(self.0.create(tenant, id, call.body).await?.into())
     }

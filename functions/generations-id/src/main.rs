@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 use shared::contract::generations::{
-    Decision, Generation, GenerationDetail, GetGeneration, Made, ReviewGeneration,
+    Decision, Generation, GenerationContent, GenerationDetail, GetGeneration, ReviewGeneration,
 };
 use shared::endpoint::{Call, Endpoint};
 use shared::environment::{Environment, StartError};
@@ -20,18 +20,18 @@ async fn main() -> Result<(), serve::Error> {
 struct Show(Generations);
 
 impl Endpoint for Show {
-    type Answers = GetGeneration;
+    type Contract = GetGeneration;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self(environment.generations().await?))
+        Ok(Self(Generations::connect(environment).await?))
     }
 
     async fn handle(&self, call: Call<GetGeneration>) -> Result<Reply<GenerationDetail>, Problem> {
-        let (tenant, id) = (call.caller()?.tenant, call.path.id);
+        let (tenant, id) = (call.caller.tenant, call.path.id);
         let found = self.0.get(tenant, id).await?;
         let (generation, decisions) = found.ok_or_else(|| Problem::not_found("generation"))?;
         let json = self.0.content(tenant, id).await?;
-        let mut made: Made = serde_json::from_str(&json).map_err(Problem::internal)?;
+        let mut made: GenerationContent = serde_json::from_str(&json).map_err(Problem::internal)?;
         tell(&mut made.data, &decisions);
         Ok(GenerationDetail { generation, made, decisions }.into())
     }
@@ -52,14 +52,14 @@ fn tell(data: &mut Value, decisions: &[Decision]) {
 struct Review(Generations);
 
 impl Endpoint for Review {
-    type Answers = ReviewGeneration;
+    type Contract = ReviewGeneration;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self(environment.generations().await?))
+        Ok(Self(Generations::connect(environment).await?))
     }
 
     async fn handle(&self, call: Call<ReviewGeneration>) -> Result<Reply<Generation>, Problem> {
-        let (caller, id) = (call.caller()?, call.path.id);
+        let (caller, id) = (call.caller, call.path.id);
         let found = self.0.get(caller.tenant, id).await?;
         let (generation, _) = found.ok_or_else(|| Problem::not_found("generation"))?;
         let scope = generation.kind.scope();

@@ -20,18 +20,18 @@ struct List {
 }
 
 impl Endpoint for List {
-    type Answers = ListGenerations;
+    type Contract = ListGenerations;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self {
-            generations: environment.generations().await?,
+            generations: Generations::connect(environment).await?,
             all: Pages::connect(environment, "generations").await?,
             of_creator: Pages::connect(environment, "generations of a creator").await?,
         })
     }
 
     async fn handle(&self, call: Call<ListGenerations>) -> Result<Reply<Page<Generation>>, Problem> {
-        let (tenant, query) = (call.caller()?.tenant, &call.query);
+        let (tenant, query) = (call.caller.tenant, &call.query);
         let pages = if query.creator_id.is_some() { &self.of_creator } else { &self.all };
         let part = PageQuery { limit: query.limit, cursor: query.cursor.clone() };
         let after = pages.after(tenant, &part)?;

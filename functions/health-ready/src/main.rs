@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use shared::breaker::Breakers;
 use shared::clock::Deadline;
 use shared::contract::health::{Check, Health, Ready, Status};
 use shared::dynamo::{Dynamo, Table};
 use shared::endpoint::{Call, Endpoint};
 use shared::environment::{Environment, StartError};
+use shared::fleet::breaker::Breakers;
 use shared::http::{Problem, Reply};
 use shared::redis::Redis;
 use shared::serve::{self, Function};
@@ -28,10 +28,10 @@ struct Readiness {
 }
 
 impl Endpoint for Readiness {
-    type Answers = Ready;
+    type Contract = Ready;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        let breakers = environment.breakers().await?.clone();
+        let breakers = Breakers::connect(environment).await?;
         Ok(Self { dynamo: environment.dynamo().await?, redis: environment.redis().await?, breakers })
     }
 

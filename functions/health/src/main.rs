@@ -14,7 +14,7 @@ async fn main() -> Result<(), serve::Error> {
 struct Alive;
 
 impl Endpoint for Alive {
-    type Answers = Live;
+    type Contract = Live;
 
     async fn connect(_: &Environment) -> Result<Self, StartError> {
         Ok(Self)

@@ -1,7 +1,7 @@
 //! `GET /api/jobs/{id}`: how far a job is, and its result or problem.
 
 use shared::contract::Scope;
-use shared::contract::generations::Made;
+use shared::contract::generations::GenerationContent;
 use shared::contract::jobs::{GetJob, Job, Progress};
 use shared::endpoint::{Call, Endpoint};
 use shared::environment::{Environment, StartError};
@@ -21,14 +21,17 @@ struct Show {
 }
 
 impl Endpoint for Show {
-    type Answers = GetJob;
+    type Contract = GetJob;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self { jobs: environment.jobs().await?, generations: environment.generations().await? })
+        Ok(Self {
+            jobs: Jobs::connect(environment).await?,
+            generations: Generations::connect(environment).await?,
+        })
     }
 
     async fn handle(&self, call: Call<GetJob>) -> Result<Reply<Job>, Problem> {
-        let (caller, id) = (call.caller()?, call.path.id);
+        let (caller, id) = (call.caller, call.path.id);
         let job = self.jobs.get(caller.tenant, id).await?.ok_or_else(|| Problem::not_found("job"))?;
         // Whoever may ask for such work may see what came of it.
         if ![Scope::GenerationsRead, job.kind.scope()].iter().any(|scope| caller.scopes.contains(scope)) {
@@ -36,7 +39,7 @@ impl Endpoint for Show {
                 format!("This job needs the scope {}, or generations:read.", job.kind.scope().as_str());
             return Err(Problem::new(Kind::Forbidden, detail));
         }
-        let result: Option<Made> = match job.generation {
+        let result: Option<GenerationContent> = match job.generation {
             Some(generation) => {
                 let json = self.generations.content(caller.tenant, generation).await?;
                 Some(serde_json::from_str(&json).map_err(Problem::internal)?)

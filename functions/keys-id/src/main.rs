@@ -18,43 +18,43 @@ async fn main() -> Result<(), serve::Error> {
 struct Show(Arc<Keys>);
 
 impl Endpoint for Show {
-    type Answers = GetKey;
+    type Contract = GetKey;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self(environment.keys().await?))
+        Ok(Self(Keys::connect(environment).await?))
     }
 
     async fn handle(&self, call: Call<GetKey>) -> Result<Reply<Key>, Problem> {
-        Ok(self.0.get(call.caller()?.tenant, call.path.id).await?.into())
+        Ok(self.0.get(call.caller.tenant, call.path.id).await?.into())
     }
 }
 
 struct Rename(Arc<Keys>);
 
 impl Endpoint for Rename {
-    type Answers = UpdateKey;
+    type Contract = UpdateKey;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self(environment.keys().await?))
+        Ok(Self(Keys::connect(environment).await?))
     }
 
     async fn handle(&self, call: Call<UpdateKey>) -> Result<Reply<Key>, Problem> {
         let name = call.body.name.to_string();
-        Ok(self.0.rename(call.caller()?.tenant, call.path.id, name).await?.into())
+        Ok(self.0.rename(call.caller.tenant, call.path.id, name).await?.into())
     }
 }
 
 struct Revoke(Arc<Keys>);
 
 impl Endpoint for Revoke {
-    type Answers = RevokeKey;
+    type Contract = RevokeKey;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self(environment.keys().await?))
+        Ok(Self(Keys::connect(environment).await?))
     }
 
     async fn handle(&self, call: Call<RevokeKey>) -> Result<Reply<Nothing>, Problem> {
-        let caller = call.caller()?;
+        let caller = &call.caller;
         self.0.revoke(caller.tenant, call.path.id, &caller.actor()).await?;
         Ok(Nothing {}.into())
     }

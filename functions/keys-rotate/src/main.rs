@@ -18,16 +18,16 @@ async fn main() -> Result<(), serve::Error> {
 struct Rotate(Arc<Keys>);
 
 impl Endpoint for Rotate {
-    type Answers = RotateKey;
+    type Contract = RotateKey;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self(environment.keys().await?))
+        Ok(Self(Keys::connect(environment).await?))
     }
 
     async fn handle(&self, call: Call<RotateKey>) -> Result<Reply<CreatedKey>, Problem> {
-        let caller = call.caller()?;
+        let caller = &call.caller;
         let grace = Duration::from_secs(call.body.grace_seconds.get().into());
-        let by = caller.maker(call.seed());
+        let by = caller.issuer(call.seed());
         let (key, listed) = self.0.rotate(caller.tenant, call.path.id, grace, &by).await?;
         Ok(CreatedKey { key: key.expose().to_owned(), listed }.into())
     }

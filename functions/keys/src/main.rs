@@ -22,14 +22,17 @@ struct List {
 }
 
 impl Endpoint for List {
-    type Answers = ListKeys;
+    type Contract = ListKeys;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self { keys: environment.keys().await?, pages: Pages::connect(environment, "keys").await? })
+        Ok(Self {
+            keys: Keys::connect(environment).await?,
+            pages: Pages::connect(environment, "keys").await?,
+        })
     }
 
     async fn handle(&self, call: Call<ListKeys>) -> Result<Reply<Page<Key>>, Problem> {
-        let tenant = call.caller()?.tenant;
+        let tenant = call.caller.tenant;
         let after = self.pages.after(tenant, &call.query)?;
         let page = self.keys.page(tenant, call.query.limit.get(), after).await?;
         Ok(self.pages.page(tenant, page).into())
@@ -41,14 +44,14 @@ struct Create {
 }
 
 impl Endpoint for Create {
-    type Answers = CreateKey;
+    type Contract = CreateKey;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self { keys: environment.keys().await? })
+        Ok(Self { keys: Keys::connect(environment).await? })
     }
 
     async fn handle(&self, call: Call<CreateKey>) -> Result<Reply<CreatedKey>, Problem> {
-        let caller = call.caller()?;
+        let caller = &call.caller;
         let wish = &call.body;
         let new = NewKey {
             name: wish.name.to_string(),
@@ -56,7 +59,7 @@ impl Endpoint for Create {
             environment: wish.environment,
             expires_at: wish.expires_at.map(Timestamp::get),
         };
-        let (key, listed) = self.keys.create(caller.tenant, new, &caller.maker(call.seed())).await?;
+        let (key, listed) = self.keys.create(caller.tenant, new, &caller.issuer(call.seed())).await?;
         Ok(CreatedKey { key: key.expose().to_owned(), listed }.into())
     }
 }

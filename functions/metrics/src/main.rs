@@ -4,8 +4,8 @@ use shared::contract::metrics::Scrape;
 use shared::contract::openapi::Document;
 use shared::endpoint::{Call, Endpoint};
 use shared::environment::{Environment, StartError};
+use shared::fleet::scrape::Fleet;
 use shared::http::{Problem, Reply};
-use shared::scrape::Fleet;
 use shared::serve::{self, Function};
 
 #[tokio::main(flavor = "current_thread")]
@@ -16,10 +16,10 @@ async fn main() -> Result<(), serve::Error> {
 struct Show(Fleet);
 
 impl Endpoint for Show {
-    type Answers = Scrape;
+    type Contract = Scrape;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self(Fleet::new(environment.redis().await?, environment.breakers().await?.clone())))
+        Ok(Self(Fleet::connect(environment).await?))
     }
 
     async fn handle(&self, call: Call<Scrape>) -> Result<Reply<Document>, Problem> {

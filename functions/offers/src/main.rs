@@ -23,16 +23,19 @@ struct List {
 }
 
 impl Endpoint for List {
-    type Answers = ListOffers;
+    type Contract = ListOffers;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        let dynamo = environment.dynamo().await?;
         let pages = Pages::connect(environment, "offers").await?;
-        Ok(Self { creators: Creators::new(dynamo.clone()), offers: Offers::new(dynamo), pages })
+        Ok(Self {
+            creators: Creators::connect(environment).await?,
+            offers: Offers::connect(environment).await?,
+            pages,
+        })
     }
 
     async fn handle(&self, call: Call<ListOffers>) -> Result<Reply<Page<DayOffers>>, Problem> {
-        let (tenant, id) = (call.caller()?.tenant, call.path.id);
+        let (tenant, id) = (call.caller.tenant, call.path.id);
         let after = self.pages.after(tenant, &call.query)?;
         self.creators.get(tenant, id).await?;
         let page = self.offers.page(tenant, id, call.query.limit.get(), after).await?;
@@ -46,15 +49,17 @@ struct Import {
 }
 
 impl Endpoint for Import {
-    type Answers = ImportOffers;
+    type Contract = ImportOffers;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        let dynamo = environment.dynamo().await?;
-        Ok(Self { creators: Creators::new(dynamo.clone()), offers: Offers::new(dynamo) })
+        Ok(Self {
+            creators: Creators::connect(environment).await?,
+            offers: Offers::connect(environment).await?,
+        })
     }
 
     async fn handle(&self, call: Call<ImportOffers>) -> Result<Reply<Imported>, Problem> {
-        let (tenant, id) = (call.caller()?.tenant, call.path.id);
+        let (tenant, id) = (call.caller.tenant, call.path.id);
         let read = lines::read(&call.body).map_err(|message| Problem::invalid("", message))?;
         self.creators.get(tenant, id).await?;
         let imported = self.offers.import(tenant, id, read.records).await?;

@@ -24,7 +24,7 @@ async fn main() -> Result<(), serve::Error> {
 struct ServeDocument;
 
 impl Endpoint for ServeDocument {
-    type Answers = GetDocument;
+    type Contract = GetDocument;
 
     async fn connect(_: &Environment) -> Result<Self, StartError> {
         Ok(Self)
@@ -38,7 +38,7 @@ impl Endpoint for ServeDocument {
 struct ServeDocs;
 
 impl Endpoint for ServeDocs {
-    type Answers = GetDocs;
+    type Contract = GetDocs;
 
     async fn connect(_: &Environment) -> Result<Self, StartError> {
         Ok(Self)

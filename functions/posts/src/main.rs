@@ -23,16 +23,19 @@ struct List {
 }
 
 impl Endpoint for List {
-    type Answers = ListPosts;
+    type Contract = ListPosts;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        let dynamo = environment.dynamo().await?;
         let pages = Pages::connect(environment, "posts").await?;
-        Ok(Self { creators: Creators::new(dynamo.clone()), posts: Posts::new(dynamo), pages })
+        Ok(Self {
+            creators: Creators::connect(environment).await?,
+            posts: Posts::connect(environment).await?,
+            pages,
+        })
     }
 
     async fn handle(&self, call: Call<ListPosts>) -> Result<Reply<Page<Post>>, Problem> {
-        let (tenant, id) = (call.caller()?.tenant, call.path.id);
+        let (tenant, id) = (call.caller.tenant, call.path.id);
         let after = self.pages.after(tenant, &call.query)?;
         self.creators.get(tenant, id).await?;
         let page = self.posts.page(tenant, id, call.query.limit.get(), after).await?;
@@ -46,15 +49,17 @@ struct Import {
 }
 
 impl Endpoint for Import {
-    type Answers = ImportPosts;
+    type Contract = ImportPosts;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        let dynamo = environment.dynamo().await?;
-        Ok(Self { creators: Creators::new(dynamo.clone()), posts: Posts::new(dynamo) })
+        Ok(Self {
+            creators: Creators::connect(environment).await?,
+            posts: Posts::connect(environment).await?,
+        })
     }
 
     async fn handle(&self, call: Call<ImportPosts>) -> Result<Reply<Imported>, Problem> {
-        let (tenant, id) = (call.caller()?.tenant, call.path.id);
+        let (tenant, id) = (call.caller.tenant, call.path.id);
         let read = lines::read(&call.body).map_err(|message| Problem::invalid("", message))?;
         self.creators.get(tenant, id).await?;
         let imported = self.posts.import(tenant, id, read.records).await?;

@@ -13,7 +13,7 @@ const LOOK_BACK: Duration = Duration::from_secs(86_400);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), serve::Error> {
     serve::on_schedule(&USAGE_ROLLUP, async |environment| {
-        let counters = UsageCounters::new(environment.dynamo().await?);
+        let counters = UsageCounters::connect(environment).await?;
         let now = Millis::now();
         let yesterday = Millis(now.0.saturating_sub(u64::try_from(LOOK_BACK.as_millis())?));
         let mut months = vec![yesterday.month(), now.month()];

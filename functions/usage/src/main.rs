@@ -7,10 +7,10 @@ use shared::contract::Plan;
 use shared::contract::usage::{GetUsage, LimitInfo, RolledUp, RouteUsage, Usage};
 use shared::endpoint::{Call, Endpoint};
 use shared::environment::{Environment, StartError};
-use shared::gate::{Asked, Gate, Verdict};
+use shared::fleet::gate::Gate;
+use shared::fleet::limits::Limit;
 use shared::guard::{Caller, limits_of};
 use shared::http::{Problem, Reply};
-use shared::limits::Limit;
 use shared::serve::{self, Function};
 use shared::tenants::credits::Credits;
 use shared::tenants::plans::{Plans, REMEMBERED};
@@ -29,14 +29,14 @@ struct Show {
 }
 
 impl Endpoint for Show {
-    type Answers = GetUsage;
+    type Contract = GetUsage;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self {
-            counters: UsageCounters::new(environment.dynamo().await?),
-            credits: Credits::new(environment.dynamo().await?),
-            gate: environment.gate().await?,
-            plans: environment.plans().await?,
+            counters: UsageCounters::connect(environment).await?,
+            credits: Credits::connect(environment).await?,
+            gate: Gate::connect(environment).await?,
+            plans: Plans::connect(environment).await?,
         })
     }
 
@@ -46,7 +46,7 @@ impl Endpoint for Show {
             Some(_) => return Err(Problem::invalid("?month", "must be a month, such as 2026-11")),
             None => Millis::now().month(),
         };
-        let caller = call.caller()?;
+        let caller = &call.caller;
         let plan = self.plans.of(caller.tenant, REMEMBERED).await;
         let (used, balance, limits) = tokio::join!(
             self.counters.month(caller.tenant, &month),
@@ -64,15 +64,11 @@ impl Show {
     /// The limits of a caller under its plan, looked at in one trip and not touched.
     async fn limits(&self, caller: &Caller, plan: Plan, deadline: Deadline) -> Vec<LimitInfo> {
         let (names, limits): (Vec<_>, Vec<_>) = limits_of(caller, plan).into_iter().unzip();
-        let asked = Asked { limits: &limits, ..Asked::default() };
-        let standings = match self.gate.pass(&asked, deadline).await {
-            Verdict::Admitted(passed) => passed.standings,
-            _ => Vec::new(),
-        };
+        let statuses = self.gate.look(&limits, deadline).await.unwrap_or_default();
         let info = |(i, (name, limit)): (usize, (String, &Limit))| LimitInfo {
             name,
             quota: limit.quota,
-            remaining: standings.get(i).map(|standing| standing.remaining),
+            remaining: statuses.get(i).map(|status| status.remaining),
             window: limit.window.as_secs(),
         };
         names.into_iter().zip(&limits).enumerate().map(info).collect()

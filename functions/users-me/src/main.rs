@@ -25,7 +25,7 @@ struct Profile {
 
 impl Profile {
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self { accounts: environment.accounts().await?, dynamo: environment.dynamo().await? })
+        Ok(Self { accounts: Accounts::connect(environment).await?, dynamo: environment.dynamo().await? })
     }
 
     async fn me(&self, caller: &Caller, account: impl Future<Output = Read>) -> Result<Reply<Me>, Problem> {
@@ -50,14 +50,14 @@ impl Profile {
 struct Show(Profile);
 
 impl Endpoint for Show {
-    type Answers = GetMe;
+    type Contract = GetMe;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self(Profile::connect(environment).await?))
     }
 
     async fn handle(&self, call: Call<GetMe>) -> Result<Reply<Me>, Problem> {
-        let caller = call.caller()?;
+        let caller = &call.caller;
         self.0.me(caller, self.0.accounts.by_id(caller.user)).await
     }
 }
@@ -65,14 +65,14 @@ impl Endpoint for Show {
 struct Update(Profile);
 
 impl Endpoint for Update {
-    type Answers = UpdateMe;
+    type Contract = UpdateMe;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self(Profile::connect(environment).await?))
     }
 
     async fn handle(&self, call: Call<UpdateMe>) -> Result<Reply<Me>, Problem> {
-        let caller = call.caller()?;
+        let caller = &call.caller;
         let changes = call.body.clone().into();
         self.0.me(caller, self.0.accounts.change(caller.user, changes)).await
     }

@@ -6,8 +6,8 @@ use divan::Bencher;
 use serde_json::json;
 use shared::content::builtin::{Grammar, Wish};
 use shared::content::hashtags::Hashtags;
-use shared::content::{Past, Subject};
-use shared::contract::content_ideas::{IdeaOptions, ProfileRef};
+use shared::content::{PostHistory, Subject};
+use shared::contract::content_ideas::{IdeaOptions, Profile};
 use shared::contract::posts::Post;
 
 fn main() {
@@ -16,8 +16,8 @@ fn main() {
 
 #[divan::bench(args = [5, 20])]
 fn builtin_ideas(bencher: Bencher, count: usize) {
-    let profile: ProfileRef = serde_json::from_value(json!({"niche": "home cooking"})).unwrap();
-    let subject = Subject::in_place(&profile, &IdeaOptions::default()).unwrap();
+    let profile: Profile = serde_json::from_value(json!({"niche": "home cooking"})).unwrap();
+    let subject = Subject::of_profile(&profile, &IdeaOptions::default()).unwrap();
     let mut seed = 0;
     bencher.bench_local(|| {
         seed += 1;
@@ -59,13 +59,13 @@ fn posts(count: usize) -> Vec<Post> {
 #[divan::bench(args = [1_000, 50_000], sample_count = 10)]
 fn hashtags_build(bencher: Bencher, count: usize) {
     let posts = posts(count);
-    bencher.bench_local(|| Hashtags::new(&Past::new(&posts)).fitting("nothing", 5).len());
+    bencher.bench_local(|| Hashtags::new(&PostHistory::new(&posts)).fitting("nothing", 5).len());
 }
 
 #[divan::bench(args = [1_000, 50_000])]
 fn hashtags_fitting(bencher: Bencher, count: usize) {
-    let past = Past::new(&posts(count));
-    let known = Hashtags::new(&past);
+    let history = PostHistory::new(&posts(count));
+    let known = Hashtags::new(&history);
     let text =
         "subject7word1 subject7word2 subject7word3 anyword5 anyword80 anyword900 anyword1200 and so on";
     bencher.bench_local(|| known.fitting(text, 5).len());

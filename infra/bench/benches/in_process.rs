@@ -12,17 +12,17 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use divan::Bencher;
 use futures_util::task::noop_waker_ref;
-use shared::breaker::{AI, Breaker, Failure};
 use shared::clock::Deadline;
 use shared::contract::Dependency;
-use shared::gate::{Asked, Gate, Verdict};
-use shared::limits::{Algorithm, Limit, LocalLimits};
+use shared::fleet::breaker::{AI, Breaker, Failure};
+use shared::fleet::gate::{Gate, GateAnswer, GateQuestion};
+use shared::fleet::limits::{Algorithm, Limit, LocalLimits};
 use shared::redis::{Redis, RedisError, Value};
 
 fn main() {
@@ -38,8 +38,11 @@ impl Failure for Oops {
     }
 }
 
-/// The result of a future that is ready.
+/// The result of a future that is ready. Polled inside a runtime, because a deadline is a timer.
 fn now<T>(future: impl Future<Output = T>) -> T {
+    static RUNTIME: LazyLock<tokio::runtime::Runtime> =
+        LazyLock::new(|| tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap());
+    let _inside = RUNTIME.enter();
     match pin!(future).poll(&mut Context::from_waker(noop_waker_ref())) {
         Poll::Ready(value) => value,
         Poll::Pending => panic!("a benchmark waits"),
@@ -144,7 +147,7 @@ mod local_limiter {
 
     fn limits(by: Algorithm) -> Vec<[Limit; 1]> {
         let minute = Duration::from_secs(60);
-        (0..KEYS).map(|i| [Limit::new("caller", by, 1_000_000, minute, &format!("caller-{i}"))]).collect()
+        (0..KEYS).map(|i| [Limit::new("caller", by, 10_000_000, minute, &format!("caller-{i}"))]).collect()
     }
 
     #[divan::bench(args = [Algorithm::Gcra, Algorithm::SlidingWindow])]
@@ -152,7 +155,7 @@ mod local_limiter {
         let (local, limits, mut i) = (LocalLimits::default(), limits(by), 0);
         bencher.bench_local(|| {
             i = (i + 1) % KEYS;
-            local.admit(&limits[i], 1).is_ok()
+            local.admit_share(&limits[i], 1).is_ok()
         });
     }
 
@@ -175,7 +178,9 @@ fn trip_skipped(bencher: Bencher) {
     let redis = nowhere();
     let gate = Gate::new(Arc::clone(&redis), Duration::from_secs(3600));
     let limits = [Limit::new("caller", Algorithm::Gcra, 1000, Duration::from_secs(60), "a")];
-    let pass = |deadline| now(gate.pass(&Asked { limits: &limits, cost: 1, ..Asked::default() }, deadline));
+    let pass = |deadline| {
+        now(gate.ask(&GateQuestion { limits: &limits, cost: Some(1), ..GateQuestion::default() }, deadline))
+    };
     bencher
         .with_inputs(|| {
             // The pause ends while this runs; then it is begun anew, outside of what is measured.
@@ -186,6 +191,6 @@ fn trip_skipped(bencher: Bencher) {
             Deadline::after(Duration::from_secs(1))
         })
         .bench_local_values(|deadline| {
-            assert!(matches!(pass(deadline), Verdict::Unknown(RedisError::Skipped)));
+            assert!(matches!(pass(deadline), GateAnswer::Unknown(RedisError::Skipped)));
         });
 }

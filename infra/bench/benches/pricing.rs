@@ -2,9 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot begin should end")]
 
-use shared::contract::pricing::Policy;
-use shared::pricing::ladder::Rails;
-use shared::pricing::{Arm, Arms, Beliefs, Grid, Margin, Posterior, Question};
+use pricing::ladder::Rails;
+use pricing::{Arm, Arms, Beliefs, Grid, Margin, Policy, Posterior, Question};
 
 fn main() {
     divan::main();

@@ -2,8 +2,8 @@
 
 #![expect(clippy::print_stdout, reason = "a program for people writes to their terminal")]
 
-use bench::pricing::{PRICES, Policy, START, TRUTHS, Truth, offline, online, plain_logit};
-use shared::pricing::Beliefs;
+use bench::simulation::{PRICES, Policy, START, TRUTHS, Truth, offline, online, plain_logit};
+use pricing::Beliefs;
 
 const RUNS_OFFLINE: u32 = 200;
 const RUNS_ONLINE: u32 = 60;

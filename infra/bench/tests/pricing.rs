@@ -1,7 +1,7 @@
 //! What the price advice is held to, on demand that is known; `scripts/bench.sh pricing` prints the whole table.
 
-use bench::pricing::{PRICES, Policy, START, TRUTHS, offline, online};
-use shared::pricing::Beliefs;
+use bench::simulation::{PRICES, Policy, START, TRUTHS, offline, online};
+use pricing::Beliefs;
 
 #[test]
 fn the_interval_holds_the_best_price_as_often_as_it_says_whatever_the_shape_of_demand() {

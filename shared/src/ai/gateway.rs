@@ -31,13 +31,13 @@ struct Member {
     cooling_until_ms: AtomicU64,
 }
 
-/// What asking took, however it ended.
+/// What asking models used, however it ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Took {
+pub struct ModelUsage {
     /// How often a model was asked.
     pub attempts: u32,
     /// The tokens of all attempts: they are spent whether or not the answer was of use.
-    pub usage: TokenUsage,
+    pub tokens: TokenUsage,
     /// What they cost; nothing where a price is not known.
     pub cost_micro_usd: Option<u64>,
     /// What the reader should know.
@@ -85,10 +85,10 @@ impl Gateway {
         &self,
         call: &StructuredCall<'_>,
         deadline: Deadline,
-        took: &mut Took,
+        usage: &mut ModelUsage,
         take: impl Fn(&str) -> Result<T, AiError> + Sync,
     ) -> Result<Answered<T>, AiError> {
-        self.through(&Structured { call, take }, deadline, took).await
+        self.through(&Structured { call, take }, deadline, usage).await
     }
 
     /// Asks for the next turn of a conversation. Once its first piece is there, no other model is asked.
@@ -99,19 +99,17 @@ impl Gateway {
         &self,
         call: &ChatCall,
         deadline: Deadline,
-        took: &mut Took,
+        usage: &mut ModelUsage,
     ) -> Result<Answered<Chat>, AiError> {
-        self.through(call, deadline, took).await
+        self.through(call, deadline, usage).await
     }
 
     async fn through<A: Attempt>(
         &self,
         attempt: &A,
         deadline: Deadline,
-        took: &mut Took,
+        usage: &mut ModelUsage,
     ) -> Result<A::Answer, AiError> {
-        // What an earlier turn of the same request cost stays.
-        took.cost_micro_usd = took.cost_micro_usd.or(Some(0).filter(|_| took.attempts == 0));
         let mut last = AiError::Timeout;
         for (position, member) in self.chain.iter().enumerate() {
             let now = Millis::now();
@@ -127,7 +125,7 @@ impl Gateway {
                 if own.left() < ATTEMPT_MIN {
                     break;
                 }
-                match attempt.on(&member.model, own, took).await {
+                match attempt.on(&member.model, own, usage).await {
                     Ok(answered) => return Ok(answered),
                     Err(error) => {
                         let next = member.after(&error, is_second, own);
@@ -150,12 +148,12 @@ impl Gateway {
 trait Attempt: Sync {
     type Answer;
 
-    /// Asks one model once, and counts what that took.
+    /// Asks one model once, and counts what it used.
     fn on(
         &self,
         model: &OpenAi,
         deadline: Deadline,
-        took: &mut Took,
+        usage: &mut ModelUsage,
     ) -> impl Future<Output = Result<Self::Answer, AiError>> + Send;
 }
 
@@ -167,11 +165,16 @@ struct Structured<'a, F> {
 impl<T: Send, F: Fn(&str) -> Result<T, AiError> + Sync> Attempt for Structured<'_, F> {
     type Answer = Answered<T>;
 
-    async fn on(&self, model: &OpenAi, deadline: Deadline, took: &mut Took) -> Result<Answered<T>, AiError> {
+    async fn on(
+        &self,
+        model: &OpenAi,
+        deadline: Deadline,
+        usage: &mut ModelUsage,
+    ) -> Result<Answered<T>, AiError> {
         let outcome = model.structured(self.call, deadline).await;
-        took.attempts += u32::from(!matches!(outcome, Err(AiError::CircuitOpen)));
+        usage.attempts += u32::from(!matches!(outcome, Err(AiError::CircuitOpen)));
         let completion = outcome?;
-        took.add(&completion.model, Some(completion.usage));
+        usage.add(&completion.model, Some(completion.usage));
         Ok(Answered { value: (self.take)(&completion.json)?, model: completion.model })
     }
 }
@@ -179,21 +182,31 @@ impl<T: Send, F: Fn(&str) -> Result<T, AiError> + Sync> Attempt for Structured<'
 impl Attempt for ChatCall {
     type Answer = Answered<Chat>;
 
-    async fn on(&self, model: &OpenAi, deadline: Deadline, took: &mut Took) -> Result<Self::Answer, AiError> {
+    async fn on(
+        &self,
+        model: &OpenAi,
+        deadline: Deadline,
+        usage: &mut ModelUsage,
+    ) -> Result<Self::Answer, AiError> {
         let outcome = model.chat(self, deadline).await;
-        took.attempts += u32::from(!matches!(outcome, Err(AiError::CircuitOpen)));
+        usage.attempts += u32::from(!matches!(outcome, Err(AiError::CircuitOpen)));
         let value = outcome?;
         let model = value.model().unwrap_or(model.model()).to_owned();
         Ok(Answered { value, model })
     }
 }
 
-impl Took {
+impl ModelUsage {
+    /// The usage of an answer for which no model was asked: it cost nothing, and that is known.
+    pub fn none() -> Self {
+        Self { cost_micro_usd: Some(0), ..Self::default() }
+    }
+
     /// Adds what an answer of a model used; what nobody tells has no price.
     pub fn add(&mut self, model: &str, usage: Option<TokenUsage>) {
         let known = usage.unwrap_or_default();
-        self.usage.input_tokens += known.input_tokens;
-        self.usage.output_tokens += known.output_tokens;
+        self.tokens.input_tokens += known.input_tokens;
+        self.tokens.output_tokens += known.output_tokens;
         let cost = usage.and_then(|usage| cost_micro_usd(model, usage));
         if cost.is_none() && self.cost_micro_usd.is_some() {
             self.warnings.push(match usage {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Took;
+use super::ModelUsage;
 use crate::contract::ids::RequestId;
 use crate::contract::meta::CreditUse;
+use crate::environment::{Environment, StartError};
 use crate::telemetry;
 use crate::tenants::TenantCtx;
 use crate::tenants::credits::{CreditError, Credits, DailyStop, Reservation, Spent};
@@ -30,9 +31,16 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// With these accounts.
-    pub const fn new(credits: Credits, stop: DailyStop, plans: Arc<Plans>) -> Self {
-        Self { credits, stop, plans }
+    /// Connects to the accounts of the tenants and the stage.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self {
+            credits: Credits::connect(environment).await?,
+            stop: DailyStop::connect(environment).await?,
+            plans: Plans::connect(environment).await?,
+        })
     }
 
     /// Sets credits aside before a call that ends within `lease`.
@@ -50,29 +58,31 @@ impl Ledger {
         let (stopped, reserved) =
             tokio::join!(self.stop.is_reached(), self.credits.reserve(tenant, plan, request, credits, lease));
         let reserved = reserved?;
-        match stopped {
-            Ok(false) => Ok(reserved),
+        let refusal = match stopped {
+            Ok(false) => return Ok(reserved),
             Ok(true) => {
                 tracing::error!("the day's budget for models is used up");
-                let _ = self.credits.settle(reserved, Spent::default()).await;
-                Err(BudgetError::Stopped)
+                BudgetError::Stopped
             }
-            Err(error) => Err(CreditError::from(error).into()),
-        }
+            Err(error) => CreditError::from(error).into(),
+        };
+        // What cannot be given back now is given back when the lease of the reservation ends.
+        let _ = self.credits.settle(reserved, Spent::default()).await;
+        Err(refusal)
     }
 
     /// Settles a call: `credits` where it brought what was asked for, none where it did not. What the model
     /// cost the stage is counted in any case.
-    pub async fn close(&self, reservation: Reservation, credits: u64, took: &Took) -> CreditUse {
+    pub async fn close(&self, reservation: Reservation, credits: u64, usage: &ModelUsage) -> CreditUse {
         let spent = Spent {
             credits,
-            input_tokens: took.usage.input_tokens,
-            output_tokens: took.usage.output_tokens,
-            cost_micro_usd: took.cost_micro_usd,
+            input_tokens: usage.tokens.input_tokens,
+            output_tokens: usage.tokens.output_tokens,
+            cost_micro_usd: usage.cost_micro_usd,
         };
         let (settled, added) = tokio::join!(
             self.credits.settle(reservation, spent),
-            self.stop.add(took.cost_micro_usd.unwrap_or(0))
+            self.stop.add(usage.cost_micro_usd.unwrap_or(0))
         );
         if let Err(error) = added {
             tracing::warn!(error = %telemetry::chain(&error), "the day's budget was not counted");

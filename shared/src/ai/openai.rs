@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{AiError, Chat, ChatCall, Completion, StructuredCall};
-use crate::breaker::Breaker;
 use crate::clock::Deadline;
 use crate::contract::meta::TokenUsage;
+use crate::fleet::breaker::Breaker;
 use crate::metrics::{self, Called, Ended};
 use crate::outbound::{self, OutboundError};
 use crate::settings::AiSettings;

@@ -1,6 +1,7 @@
 //! Session tokens: EdDSA JWTs (RFC 8037, RFC 9068) on the same cryptography as TLS.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
@@ -13,6 +14,7 @@ use signature::{Signer, Verifier};
 use crate::clock::Millis;
 use crate::contract::Role;
 use crate::contract::ids::{SessionId, TenantId, UserId};
+use crate::environment::{Environment, StartError};
 use crate::secrets::TokenKey;
 
 /// How long a token is good for.
@@ -64,6 +66,18 @@ pub struct AccessTokens {
 }
 
 impl AccessTokens {
+    /// The tokens of this environment's stage; the keys are read once.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn connect(environment: &Environment) -> Result<Arc<Self>, StartError> {
+        let make = async {
+            let keys = &environment.keyring().await?.secrets.token_keys;
+            Self::new(&environment.settings().await?.stage, keys).map_err(StartError::of)
+        };
+        environment.once(make).await
+    }
+
     /// For a stage, whose tokens are good nowhere else.
     ///
     /// # Errors

@@ -6,7 +6,6 @@ use ring::digest::{SHA256, digest};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
-use super::derived::DerivedKeys;
 use super::email::{Email, MalformedEmail, hex};
 use super::password::{HashError, Password, Passwords, WeakPassword};
 use crate::clock::Millis;
@@ -16,6 +15,8 @@ use crate::contract::auth::Membership;
 use crate::contract::ids::{RecordId, TenantId, UserId};
 use crate::contract::users::MeChanges;
 use crate::dynamo::{Condition, Dynamo, DynamoError, Key, Query, Write, WriteError};
+use crate::environment::{Environment, StartError};
+use crate::secrets::DerivedKeys;
 use crate::settings::SignUp;
 use crate::tenants::records::{Event, outbox};
 use crate::tenants::{Tenant, TenantCtx};
@@ -159,10 +160,15 @@ fn user_key(user: UserId) -> Key {
 }
 
 impl Accounts {
-    /// In these tables.
-    pub fn new(dynamo: Dynamo, keys: DerivedKeys, sign_up: SignUp) -> Self {
+    /// Connects to the tables and keys of the stage, and takes from its settings whether addresses are verified.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        let keys = environment.keyring().await?.derived.clone();
         let passwords = Passwords::new(keys.password);
-        Self { dynamo, keys, passwords, sign_up }
+        let sign_up = environment.settings().await?.sign_up;
+        Ok(Self { dynamo: environment.dynamo().await?, keys, passwords, sign_up })
     }
 
     /// Opens an account, or tells the owner of a known address that somebody tried. Both take the same work

@@ -6,8 +6,8 @@ use ring::hmac;
 
 use super::email::hex;
 use super::{NoRandomness, random};
-use crate::contract::keys::Environment;
-use crate::idempotency::Seed;
+use crate::contract::keys::KeyKind;
+use crate::fleet::idempotency::Seed;
 
 const SECRET_CHARS: usize = 43;
 const CHECKSUM_CHARS: usize = 6;
@@ -18,7 +18,7 @@ const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey {
     text: String,
-    environment: Environment,
+    environment: KeyKind,
 }
 
 impl std::fmt::Debug for ApiKey {
@@ -27,10 +27,10 @@ impl std::fmt::Debug for ApiKey {
     }
 }
 
-const fn prefix(environment: Environment) -> &'static str {
+const fn prefix(environment: KeyKind) -> &'static str {
     match environment {
-        Environment::Live => "hz_live_",
-        Environment::Test => "hz_test_",
+        KeyKind::Live => "hz_live_",
+        KeyKind::Test => "hz_test_",
     }
 }
 
@@ -39,7 +39,7 @@ impl ApiKey {
     ///
     /// # Errors
     /// [`NoRandomness`]
-    pub fn mint(environment: Environment) -> Result<Self, NoRandomness> {
+    pub fn mint(environment: KeyKind) -> Result<Self, NoRandomness> {
         Self::of_bytes(environment, random::<64>)
     }
 
@@ -47,7 +47,7 @@ impl ApiKey {
     ///
     /// # Errors
     /// None; the type is that of [`ApiKey::mint`].
-    pub fn mint_from(environment: Environment, key: &hmac::Key, seed: Seed) -> Result<Self, NoRandomness> {
+    pub fn mint_from(environment: KeyKind, key: &hmac::Key, seed: Seed) -> Result<Self, NoRandomness> {
         let mut round = 0u8;
         Self::of_bytes(environment, || {
             let mut bytes = [0; 64];
@@ -61,7 +61,7 @@ impl ApiKey {
     }
 
     fn of_bytes(
-        environment: Environment,
+        environment: KeyKind,
         mut source: impl FnMut() -> Result<[u8; 64], NoRandomness>,
     ) -> Result<Self, NoRandomness> {
         let mut text = prefix(environment).to_owned();
@@ -81,7 +81,7 @@ impl ApiKey {
     /// Accepts what has the form of a key and the right checksum. No look-up.
     pub fn parse(text: &str) -> Option<Self> {
         let environment =
-            [Environment::Live, Environment::Test].into_iter().find(|e| text.starts_with(prefix(*e)))?;
+            [KeyKind::Live, KeyKind::Test].into_iter().find(|e| text.starts_with(prefix(*e)))?;
         let rest = &text[prefix(environment).len()..];
         let is_form =
             rest.len() == SECRET_CHARS + CHECKSUM_CHARS && rest.bytes().all(|b| b.is_ascii_alphanumeric());
@@ -103,7 +103,7 @@ impl ApiKey {
     }
 
     /// What it works on.
-    pub const fn environment(&self) -> Environment {
+    pub const fn environment(&self) -> KeyKind {
         self.environment
     }
 
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_minted_key_is_accepted_and_tells_its_environment() {
-        for environment in [Environment::Live, Environment::Test] {
+        for environment in [KeyKind::Live, KeyKind::Test] {
             let key = ApiKey::mint(environment).unwrap();
             assert_eq!(ApiKey::parse(key.expose()), Some(key.clone()));
             assert_eq!(key.environment(), environment);
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn a_seed_gives_one_key_and_another_seed_another() {
         let secret = hmac::Key::new(hmac::HMAC_SHA256, &[3; 32]);
-        let mint = |seed| ApiKey::mint_from(Environment::Live, &secret, Seed([seed; 16])).unwrap();
+        let mint = |seed| ApiKey::mint_from(KeyKind::Live, &secret, Seed([seed; 16])).unwrap();
         assert_eq!(mint(1), mint(1));
         assert_ne!(mint(1), mint(2));
         assert_eq!(ApiKey::parse(mint(1).expose()), Some(mint(1)));
@@ -160,14 +160,14 @@ mod tests {
 
     #[test]
     fn a_key_is_not_printed_by_accident() {
-        let key = ApiKey::mint(Environment::Live).unwrap();
+        let key = ApiKey::mint(KeyKind::Live).unwrap();
         assert!(!format!("{key:?}").contains(&key.expose()[12..]));
     }
 
     proptest! {
         #[test]
         fn one_wrong_character_is_noticed_without_a_look_up(place in 8usize..57, letter in 0usize..62) {
-            let key = ApiKey::mint(Environment::Live).unwrap();
+            let key = ApiKey::mint(KeyKind::Live).unwrap();
             let mut text = key.expose().as_bytes().to_vec();
             prop_assume!(text[place] != ALPHABET[letter]);
             text[place] = ALPHABET[letter];

@@ -1,20 +1,21 @@
 //! API keys as stored: a look-up by digest for the guard, a listing by tenant for its owners.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::NoRandomness;
 use super::api_key::ApiKey;
-use super::derived::DerivedKeys;
-pub use super::maker::{Maker, NewKey};
+pub use super::issuer::{KeyIssuer, NewKey};
 use crate::clock::Millis;
 use crate::contract::Scope;
 use crate::contract::ids::{KeyId, TenantId, UserId};
-use crate::contract::keys::{Environment, Key as ListedKey};
+use crate::contract::keys::{Key as ListedKey, KeyKind};
 use crate::dynamo::{Condition, Dynamo, DynamoError, Key, Page, Query, Write, WriteError};
+use crate::environment::{Environment, StartError};
+use crate::secrets::DerivedKeys;
 use crate::tenants::TenantCtx;
 use crate::tenants::records::{Action, audit};
 
@@ -38,7 +39,7 @@ pub struct KeyRecord {
     /// What it may do.
     pub scopes: Vec<Scope>,
     /// What it works on.
-    pub environment: Environment,
+    pub environment: KeyKind,
     /// When it stops working.
     pub expires_at: Option<Millis>,
     /// When DynamoDB may forget it.
@@ -54,7 +55,7 @@ struct Listing {
     start: String,
     last4: String,
     scopes: Vec<Scope>,
-    environment: Environment,
+    environment: KeyKind,
     created_at: Millis,
     created_by: UserId,
     expires_at: Option<Millis>,
@@ -134,9 +135,16 @@ fn listed(tenant: TenantCtx, id: KeyId) -> Key {
 }
 
 impl Keys {
-    /// In these tables.
-    pub fn new(dynamo: Dynamo, derived: DerivedKeys) -> Self {
-        Self { dynamo, derived, cache: Mutex::default() }
+    /// The keys, with one cache for all endpoints of this environment.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn connect(environment: &Environment) -> Result<Arc<Self>, StartError> {
+        let make = async {
+            let derived = environment.keyring().await?.derived.clone();
+            Ok(Self { dynamo: environment.dynamo().await?, derived, cache: Mutex::default() })
+        };
+        environment.once(make).await
     }
 
     /// What is known of a presented key; `None` when nothing is, or it has expired.
@@ -205,10 +213,12 @@ impl Keys {
         &self,
         tenant: TenantCtx,
         new: NewKey,
-        by: &Maker<'_>,
+        by: &KeyIssuer<'_>,
     ) -> Result<(ApiKey, ListedKey), KeyError> {
         let now = Millis::now();
-        by.may_give(&new.scopes, new.environment)?;
+        if !by.may_give(&new.scopes, new.environment) {
+            return Err(KeyError::Exceeds);
+        }
         if new.expires_at.is_some_and(|at| at <= now) {
             return Err(KeyError::PastExpiry);
         }
@@ -241,7 +251,7 @@ impl Keys {
         &self,
         tenant: TenantCtx,
         new: NewKey,
-        by: &Maker<'_>,
+        by: &KeyIssuer<'_>,
         now: Millis,
     ) -> Result<(ApiKey, Listing, Vec<Write>), KeyError> {
         let (key, id) = match by.seed {
@@ -345,10 +355,12 @@ impl Keys {
         tenant: TenantCtx,
         id: KeyId,
         grace: Duration,
-        by: &Maker<'_>,
+        by: &KeyIssuer<'_>,
     ) -> Result<(ApiKey, ListedKey), KeyError> {
         let old = self.listing(tenant, id).await?;
-        by.may_give(&old.scopes, old.environment)?;
+        if !by.may_give(&old.scopes, old.environment) {
+            return Err(KeyError::Exceeds);
+        }
         let now = Millis::now();
         let ends = old.expires_at.map_or(now.plus(grace), |at| at.min(now.plus(grace)));
         let successor = NewKey {

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::derived::DerivedKeys;
 use super::refresh_token::RefreshToken;
 use crate::clock::Millis;
 use crate::contract::ids::{SessionId, TenantId, UserId};
 use crate::dynamo::{Condition, Dynamo, DynamoError, Key, Write, WriteError};
+use crate::environment::{Environment, StartError};
+use crate::secrets::DerivedKeys;
 use crate::tenants::TenantCtx;
 use crate::tenants::records::{Event, outbox};
 
@@ -89,9 +90,13 @@ fn judge(presented: u32, stored: &Stored, now: Millis) -> Found {
 }
 
 impl Sessions {
-    /// In these tables.
-    pub const fn new(dynamo: Dynamo, keys: DerivedKeys) -> Self {
-        Self { dynamo, keys }
+    /// Connects to the tables and keys of the stage.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        let keys = environment.keyring().await?.derived.clone();
+        Ok(Self { dynamo: environment.dynamo().await?, keys })
     }
 
     /// Opens a session.

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use super::access_token::{AccessTokens, TokenError};
 use super::accounts::{Account, Accounts, SignUpError, Status};
-use super::derived::DerivedKeys;
 use super::email::Email;
 use super::sessions::{RefreshError, Refreshed, Sessions};
-use super::throttle::Attempts;
 use crate::clock::{Deadline, Millis};
 use crate::contract::auth::Membership;
 use crate::dynamo::DynamoError;
+use crate::environment::{Environment, StartError};
+use crate::fleet::throttle::Attempts;
 use crate::redis::{Redis, RedisError};
+use crate::secrets::DerivedKeys;
 
 /// Tokens of a session, and the tenants they are good for.
 pub struct Issued {
@@ -77,19 +78,28 @@ pub enum ResumeError {
 
 /// What signing in needs.
 pub struct SignIn {
-    /// Whose passwords are compared.
-    pub accounts: Accounts,
-    /// What is opened.
-    pub sessions: Sessions,
-    /// What is issued.
-    pub tokens: Arc<AccessTokens>,
-    /// Where attempts are counted.
-    pub redis: Arc<Redis>,
-    /// Under which keys.
-    pub keys: DerivedKeys,
+    accounts: Accounts,
+    sessions: Sessions,
+    tokens: Arc<AccessTokens>,
+    redis: Arc<Redis>,
+    keys: DerivedKeys,
 }
 
 impl SignIn {
+    /// Connects to what signing in needs.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self {
+            accounts: Accounts::connect(environment).await?,
+            sessions: Sessions::connect(environment).await?,
+            tokens: AccessTokens::connect(environment).await?,
+            redis: environment.redis().await?,
+            keys: environment.keyring().await?.derived.clone(),
+        })
+    }
+
     /// Address and password for a session.
     ///
     /// # Errors
@@ -102,7 +112,8 @@ impl SignIn {
         deadline: Deadline,
     ) -> Result<SignedIn, SignInError> {
         let email = Email::parse(email).map_err(|_| SignInError::WrongCredentials)?;
-        let attempts = Attempts::of(&email, ip, &self.keys);
+        let ip = super::email::hex(&ring::hmac::sign(&self.keys.email, ip.as_bytes()).as_ref()[..16]);
+        let attempts = Attempts::new(&email.digest(&self.keys.email), &ip);
         if let Some(wait) = attempts.count(&self.redis, deadline).await? {
             return Err(SignInError::Throttled { wait });
         }

@@ -14,35 +14,36 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::ProfileError;
-use super::ideas::{Asker, Unwritten, reason_of, unpaid};
-use super::kept::keep;
+use super::provenance::Provenance;
 use super::screen::{Instructions, Screen};
-use super::told::Told;
-use crate::ai::{AiError, Chat, ChatCall, ChatEvent, Finish, Gateway, Ledger, Provider, Took, ToolCall};
-use crate::clock::Deadline;
+use super::store::store;
+use super::{GenerationContext, ProfileError};
+use crate::ai::{
+    AiError, Chat, ChatCall, ChatEvent, Delivery, Finish, ModelBill, ModelUsage, NoAnswer, PaidModel,
+    PaidModels, PaidRequest, ToolCall, Writer,
+};
 use crate::contract::Scope;
 use crate::contract::assistant::{
-    FinishReason, Said, Speaker, TalkAnswer, TalkData, TalkEvent, TalkRequest, Tool, ToolStatus, ToolUse,
+    AssistantAnswer, AssistantData, AssistantEvent, AssistantMessage, AssistantRequest, ChatRole,
+    FinishReason, Tool, ToolStatus, ToolUse,
 };
 use crate::contract::creators::Creator;
-use crate::contract::keys::Environment;
-use crate::contract::meta::{CreditUse, DegradedReason};
+use crate::contract::meta::DegradedReason;
+use crate::environment::{Environment, StartError};
 use crate::tenants::TenantCtx;
 use crate::tenants::creators::{CreatorError, Creators};
-use crate::tenants::credits::Reservation;
 use crate::tenants::generations::Generations;
 
-/// The model speaks at most so often in one answer; the last time without tools, so that it comes to an end.
+/// How many turns the model has in one answer; the last one without tools, so that it comes to an end.
 const ROUNDS_MAX: usize = 4;
-/// Of one turn of the model, so many calls of tools are obeyed.
+/// How many calls of tools are obeyed in one turn of the model.
 const CALLS_MAX: usize = 4;
-/// Settling, keeping and the reply need this much of the deadline.
+/// The part of the deadline that settling, storing and the reply need.
 const RESERVE: Duration = Duration::from_millis(800);
 
 /// Why there is no answer, or not all of one.
 #[derive(Debug, thiserror::Error)]
-pub enum TalkError {
+pub enum AssistantError {
     /// The last turn is the assistant's own.
     #[error("the last message must be the user's")]
     LastTurn,
@@ -57,7 +58,7 @@ pub enum TalkError {
     Creator(#[from] CreatorError),
     /// Only a degraded answer could be given, or none.
     #[error(transparent)]
-    Unwritten(#[from] Unwritten),
+    NoAnswer(#[from] NoAnswer),
     /// The model broke off in the middle.
     #[error("the model broke off in the middle of its answer")]
     BrokenOff(#[source] AiError),
@@ -66,98 +67,105 @@ pub enum TalkError {
     Left,
 }
 
-/// The service.
+/// The service that converses.
 pub struct Assistant {
-    provider: Provider,
+    models: PaidModels,
     tools: Tools,
     creators: Creators,
-    ledger: Ledger,
     generations: Generations,
     instructions: Instructions,
 }
 
 /// Where events go. What is said is bounded, so nothing waits for the one who listens.
-pub type Listener = UnboundedSender<Result<TalkEvent, TalkError>>;
+pub type Listener = UnboundedSender<Result<AssistantEvent, AssistantError>>;
 
-/// An answer as it comes about.
-struct Telling<'a> {
+/// The answer as it comes about: what the listener was told, and what the whole answer will say.
+struct Conversation<'a> {
     listener: &'a Listener,
     text: String,
     uses: Vec<ToolUse>,
     finish: FinishReason,
     model: Option<String>,
-    took: Took,
 }
 
-impl Telling<'_> {
+impl<'a> Conversation<'a> {
+    const fn new(listener: &'a Listener) -> Self {
+        Self { listener, text: String::new(), uses: Vec::new(), finish: FinishReason::Stop, model: None }
+    }
+
     fn say(&mut self, text: String) {
         if !text.is_empty() {
             self.text.push_str(&text);
             // Whoever left is noticed elsewhere.
-            let _ = self.listener.send(Ok(TalkEvent::Delta { text }));
+            let _ = self.listener.send(Ok(AssistantEvent::Delta { text }));
         }
     }
 
-    /// The model began to repeat its instructions.
-    fn stop(&mut self, is_under_way: bool) {
+    /// Stops the answer, because the model began to repeat its instructions.
+    fn stop(&mut self, is_under_way: bool, usage: &mut ModelUsage) {
         tracing::warn!("an answer was stopped");
         if is_under_way {
-            self.took.add(self.model.as_deref().unwrap_or_default(), None);
+            usage.add(self.model.as_deref().unwrap_or_default(), None);
         }
-        self.took
-            .warnings
-            .push("the answer was stopped: the model began to repeat its instructions".to_owned());
+        usage.warnings.push("the answer was stopped: the model began to repeat its instructions".to_owned());
         self.finish = FinishReason::Refused;
     }
 
     fn tool(&mut self, used: ToolUse) {
-        let _ = self.listener.send(Ok(TalkEvent::Tool(used.clone())));
+        let _ = self.listener.send(Ok(AssistantEvent::Tool(used.clone())));
         if used.status != ToolStatus::Running {
             self.uses.push(used);
         }
     }
+
+    /// Part of an answer is worth what an answer is: the model has written it.
+    fn delivery(&self) -> Delivery {
+        let is_worth = !self.text.is_empty() && self.finish != FinishReason::Refused;
+        if is_worth { Delivery::Delivered } else { Delivery::Nothing }
+    }
 }
 
 impl Assistant {
-    /// With this provider and these tools.
-    pub fn new(
-        provider: Provider,
-        tools: Tools,
-        creators: Creators,
-        ledger: Ledger,
-        generations: Generations,
-    ) -> Self {
-        Self { provider, tools, creators, ledger, generations, instructions: prompt::instructions() }
+    /// Connects to the models, tools and stores of the stage.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self {
+            models: PaidModels::connect(environment).await?,
+            tools: Tools::connect(environment).await?,
+            creators: Creators::connect(environment).await?,
+            generations: Generations::connect(environment).await?,
+            instructions: prompt::instructions(),
+        })
     }
 
     /// Whom a conversation is about, if the caller may have it.
     ///
     /// # Errors
-    /// [`TalkError`]
+    /// [`AssistantError`]
     pub async fn prepare(
         &self,
         tenant: TenantCtx,
         scopes: &[Scope],
-        request: &TalkRequest,
-    ) -> Result<Option<Creator>, TalkError> {
-        if request.messages.last().is_none_or(|turn| turn.role != Speaker::User) {
-            return Err(TalkError::LastTurn);
+        request: &AssistantRequest,
+    ) -> Result<Option<Creator>, AssistantError> {
+        if request.messages.last().is_none_or(|turn| turn.role != ChatRole::User) {
+            return Err(AssistantError::LastTurn);
         }
         if let Some(tool) = request.tools.iter().find(|tool| !scopes.contains(&tool.scope())) {
-            return Err(TalkError::Scope(*tool));
+            return Err(AssistantError::Scope(*tool));
         }
-        let Some(id) = request.profile_id else {
-            if request.tools.iter().any(|tool| tool.needs_profile()) {
+        let Some(id) = request.creator_id else {
+            if request.tools.iter().any(|tool| tool.needs_creator()) {
                 let message = "is required for the tools content-ideas and pricing-optimizer";
-                return Err(ProfileError { pointer: "/profileId", message }.into());
+                return Err(ProfileError { pointer: "/creatorId", message }.into());
             }
             return Ok(None);
         };
         match self.creators.get(tenant, id).await {
             Ok(creator) => Ok(Some(creator)),
-            Err(CreatorError::NotFound) => {
-                Err(ProfileError { pointer: "/profileId", message: "is no creator of this tenant" }.into())
-            }
+            Err(CreatorError::NotFound) => Err(ProfileError::NO_CREATOR.into()),
             Err(error) => Err(error.into()),
         }
     }
@@ -165,95 +173,69 @@ impl Assistant {
     /// The assistant's next turn: told while it comes about, and as a whole in the end.
     ///
     /// # Errors
-    /// [`TalkError`]: what was told before it is not complete.
-    pub async fn talk(
+    /// [`AssistantError`]: what was told before it is not complete.
+    pub async fn answer(
         &self,
-        asker: Asker,
+        context: GenerationContext,
         creator: Option<&Creator>,
-        request: &TalkRequest,
+        request: &AssistantRequest,
         listener: &Listener,
-    ) -> Result<TalkAnswer, TalkError> {
+    ) -> Result<AssistantAnswer, AssistantError> {
         let started = Instant::now();
-        let paid = self.pay(asker, request).await?;
+        let paid = context.paid_request(RESERVE, request.allow_degraded);
+        let writer = self.models.writer(&paid).await?;
         let conversation_id = request.conversation_id.as_deref().map(str::to_owned);
-        let begun = TalkEvent::Meta { request_id: asker.request, conversation_id: conversation_id.clone() };
+        let begun =
+            AssistantEvent::Meta { request_id: context.request, conversation_id: conversation_id.clone() };
         let _ = listener.send(Ok(begun));
-        let took = Took { cost_micro_usd: Some(0), ..Took::default() };
-        let (text, uses, finish, model) = (String::new(), Vec::new(), FinishReason::Stop, None);
-        let mut telling = Telling { listener, text, uses, finish, model, took };
-        let mut credits = CreditUse::default();
-        let reason = match paid {
-            Err(reason) => Some(reason),
-            Ok((models, reservation)) => {
-                let asked = tokio::select! {
-                    asked = self.converse(models, asker, creator, request, &mut telling) => asked,
-                    () = listener.closed() => Err(TalkError::Left),
+        let mut conversation = Conversation::new(listener);
+        let (degraded, bill) = match writer {
+            Writer::Builtin(reason) => (Some(reason), ModelBill::free()),
+            Writer::Model(mut model) => {
+                let outcome = tokio::select! {
+                    outcome = self.converse(&mut model, &paid, context, creator, request, &mut conversation) => outcome,
+                    () = listener.closed() => Err(AssistantError::Left),
                 };
-                // Part of an answer is worth what an answer is: the model has written it.
-                let is_worth = !telling.text.is_empty() && telling.finish != FinishReason::Refused;
-                let price = if is_worth { asker.credits } else { 0 };
-                credits = self.ledger.close(reservation, price, &telling.took).await;
-                asked?
+                let bill = model.settle(conversation.delivery()).await;
+                (outcome?, bill)
             }
         };
-        if let Some(reason) = reason {
-            if !request.allow_degraded {
-                return Err(Unwritten::OnlyDegraded(reason).into());
-            }
-            telling.model = None;
-            self.tell_plainly(asker, creator, request, &mut telling).await;
+        if degraded.is_some() {
+            conversation.model = None;
+            self.tell_plainly(context, creator, request, &mut conversation).await;
         }
-        let Telling { text: content, uses: tool_calls, finish: finish_reason, model, took, .. } = telling;
-        let told = Told { model, prompt: prompt::VERSION, own: plain::VERSION, reason, took, credits };
-        let message = Said { role: Speaker::Assistant, content };
-        let data = TalkData { message, tool_calls, finish_reason, conversation_id };
-        let mut answer = TalkAnswer { data, meta: told.meta(asker.request, started) };
-        keep(&self.generations, asker, request.profile_id, &mut answer).await;
+        let Conversation { text, uses, finish, model, .. } = conversation;
+        let (prompt_version, builtin_version) = (prompt::VERSION, plain::VERSION);
+        let provenance = Provenance { model, prompt_version, builtin_version, degraded, bill };
+        let message = AssistantMessage { role: ChatRole::Assistant, content: text };
+        let data = AssistantData { message, tool_calls: uses, finish_reason: finish, conversation_id };
+        let mut answer = AssistantAnswer { data, meta: provenance.meta(context.request, started) };
+        store(&self.generations, context, request.creator_id, &mut answer).await;
         let meta = Box::new(answer.meta.clone());
-        let _ = listener.send(Ok(TalkEvent::Done { finish_reason, meta }));
+        let _ = listener.send(Ok(AssistantEvent::Done { finish_reason: finish, meta }));
         Ok(answer)
     }
 
-    /// The models, paid for; or the reason why none is asked.
-    async fn pay(
-        &self,
-        asker: Asker,
-        request: &TalkRequest,
-    ) -> Result<Result<(&Gateway, Reservation), DegradedReason>, Unwritten> {
-        let reason = match (&self.provider, asker.environment) {
-            (Provider::Builtin, _) => DegradedReason::NoProvider,
-            (Provider::Models(_), Environment::Test) => DegradedReason::Sandbox,
-            (Provider::Models(models), Environment::Live) => {
-                let lease = asker.deadline.left();
-                match self.ledger.open(asker.tenant, asker.request, asker.credits, lease).await {
-                    Ok(reservation) => return Ok(Ok((models, reservation))),
-                    Err(error) => unpaid(&error, request.allow_degraded)?,
-                }
-            }
-        };
-        if request.allow_degraded { Ok(Err(reason)) } else { Err(Unwritten::OnlyDegraded(reason)) }
-    }
-
-    /// The conversation with a model; or the reason why there is none.
+    /// The conversation with a model; or the reason why the builtin provider has to answer.
     async fn converse(
         &self,
-        models: &Gateway,
-        asker: Asker,
+        model: &mut PaidModel<'_>,
+        paid: &PaidRequest,
+        context: GenerationContext,
         creator: Option<&Creator>,
-        request: &TalkRequest,
-        telling: &mut Telling<'_>,
-    ) -> Result<Option<DegradedReason>, TalkError> {
-        let deadline = Deadline::after(asker.deadline.left().saturating_sub(RESERVE));
+        request: &AssistantRequest,
+        conversation: &mut Conversation<'_>,
+    ) -> Result<Option<DegradedReason>, AssistantError> {
         let mut messages = prompt::turns(creator, request);
         for round in 1..=ROUNDS_MAX {
             let offered =
                 request.tools.iter().filter(|_| round < ROUNDS_MAX).map(|tool| prompt::offer(*tool));
             let (tools, max_output_tokens) = (offered.collect(), request.max_output_tokens.get());
             let call = ChatCall { messages: messages.clone(), tools, max_output_tokens };
-            let calls = match models.chat(&call, deadline, &mut telling.took).await {
+            let calls = match model.chat(&call).await {
                 Ok(answered) => {
-                    telling.model = Some(answered.model);
-                    self.listen(answered.value, request, deadline, telling).await
+                    conversation.model = Some(answered.model);
+                    self.listen(answered.value, request, model, conversation).await
                 }
                 Err(error) => Err(error),
             };
@@ -261,21 +243,21 @@ impl Assistant {
                 Ok(calls) if calls.is_empty() => return Ok(None),
                 Ok(_) if round == ROUNDS_MAX => {
                     let warning = "the model wanted to use more tools than one answer may";
-                    telling.took.warnings.push(warning.to_owned());
+                    model.usage_mut().warnings.push(warning.to_owned());
                     return Ok(None);
                 }
                 Ok(calls) => calls,
                 Err(AiError::Refused) => {
-                    telling.finish = FinishReason::Refused;
+                    conversation.finish = FinishReason::Refused;
                     return Ok(None);
                 }
-                Err(error) if telling.text.is_empty() => return Ok(reason_of(&error)),
-                Err(error) => return Err(TalkError::BrokenOff(error)),
+                Err(error) if conversation.text.is_empty() => return Ok(Some(paid.after_failure(&error)?)),
+                Err(error) => return Err(AssistantError::BrokenOff(error)),
             };
-            messages.push(prompt::called(&calls));
+            messages.push(prompt::tool_turn(&calls));
             for call in &calls {
-                let said = self.call(call, asker, request, telling).await;
-                messages.push(prompt::told(call, &said));
+                let said = self.call(call, context, request, conversation).await;
+                messages.push(prompt::tool_result(call, &said));
             }
         }
         Ok(None)
@@ -285,18 +267,19 @@ impl Assistant {
     async fn listen(
         &self,
         mut chat: Chat,
-        request: &TalkRequest,
-        deadline: Deadline,
-        telling: &mut Telling<'_>,
+        request: &AssistantRequest,
+        model: &mut PaidModel<'_>,
+        conversation: &mut Conversation<'_>,
     ) -> Result<Vec<ToolCall>, AiError> {
         let mut screen = Screen::new(&self.instructions, request.messages.iter().map(|turn| &*turn.content));
-        let mut goes_on = !telling.text.is_empty();
+        let mut goes_on = !conversation.text.is_empty();
         let calls = loop {
-            let (shown, calls) = match chat.next(deadline).await? {
+            let (shown, calls) = match chat.next(model.deadline()).await? {
                 ChatEvent::Text(text) => (screen.push(&text), None),
                 ChatEvent::End { finish, calls, usage } => {
-                    telling.took.add(telling.model.as_deref().unwrap_or_default(), usage);
-                    telling.finish = match finish {
+                    let name = conversation.model.as_deref().unwrap_or_default();
+                    model.usage_mut().add(name, usage);
+                    conversation.finish = match finish {
                         Finish::Length => FinishReason::Length,
                         Finish::Refused => FinishReason::Refused,
                         Finish::Stop | Finish::Tools => FinishReason::Stop,
@@ -305,37 +288,37 @@ impl Assistant {
                 }
             };
             let Ok(shown) = shown else {
-                telling.stop(calls.is_none());
+                conversation.stop(calls.is_none(), model.usage_mut());
                 break Vec::new();
             };
             if !shown.is_empty() && std::mem::take(&mut goes_on) {
-                telling.say("\n\n".to_owned());
+                conversation.say("\n\n".to_owned());
             }
-            telling.say(shown);
+            conversation.say(shown);
             if let Some(calls) = calls {
                 break calls;
             }
         };
         if screen.links > 0 {
-            telling.took.warnings.push(format!("{} links were taken out", screen.links));
+            model.usage_mut().warnings.push(format!("{} links were taken out", screen.links));
         }
         Ok(calls.into_iter().take(CALLS_MAX).collect())
     }
 
-    /// Calls a tool for the model; what it is told of that.
+    /// Calls a tool for the model; what the model is told of that.
     async fn call(
         &self,
         call: &ToolCall,
-        asker: Asker,
-        request: &TalkRequest,
-        telling: &mut Telling<'_>,
+        context: GenerationContext,
+        request: &AssistantRequest,
+        conversation: &mut Conversation<'_>,
     ) -> Value {
         let Some(tool) = request.tools.iter().find(|tool| tool.as_str() == call.name).copied() else {
             return serde_json::json!({"error": "there is no such tool"});
         };
-        telling.tool(ToolUse { tool, status: ToolStatus::Running, result_ref: None });
-        let (used, said) = self.tools.run(tool, asker, request.profile_id, &call.arguments).await;
-        telling.tool(used);
+        conversation.tool(ToolUse { tool, status: ToolStatus::Running, result_ref: None });
+        let (used, said) = self.tools.run(tool, context, request.creator_id, &call.arguments).await;
+        conversation.tool(used);
         said
     }
 }

@@ -13,6 +13,7 @@ mod niches;
 use std::collections::HashSet;
 
 use super::Subject;
+use super::language::Language;
 use super::novelty::{SAME, jaccard, words};
 use super::platform::{caption_chars_max, fit, hashtags_max};
 use crate::contract::content_ideas::{Caption, Idea, IdeaOptions};
@@ -50,31 +51,6 @@ pub struct Composed {
 /// The grammar.
 #[derive(Debug)]
 pub struct Grammar;
-
-/// What the grammar writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Language {
-    English,
-    French,
-}
-
-impl Language {
-    /// The one a profile names, if it is one of them.
-    fn of(tag: &str) -> Option<Self> {
-        match tag.to_lowercase().split(['-', '_']).next() {
-            Some("en") => Some(Self::English),
-            Some("fr") => Some(Self::French),
-            _ => None,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::English => "English",
-            Self::French => "French",
-        }
-    }
-}
 
 /// The words of one niche in one language.
 #[derive(Debug)]

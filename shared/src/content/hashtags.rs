@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use super::history::PostHistory;
 use super::lift::percent;
-use super::past::Past;
 
 /// So many uses of "as often as anywhere" stand against what was seen beside a word.
 const PRIOR_USES: f64 = 2.0;
@@ -16,40 +16,6 @@ const PRIOR_USES: f64 = 2.0;
 const RARITY: f64 = 0.5;
 /// A tag that was used once may have been a slip.
 const USES_MIN: u32 = 2;
-/// Tags that say nothing about anything, under which nobody is found.
-const GENERIC: [&str; 30] = [
-    "love",
-    "instagood",
-    "photooftheday",
-    "fyp",
-    "foryou",
-    "foryoupage",
-    "viral",
-    "trending",
-    "explore",
-    "explorepage",
-    "follow",
-    "followme",
-    "followforfollow",
-    "follow4follow",
-    "f4f",
-    "like",
-    "likeforlike",
-    "like4like",
-    "l4l",
-    "instalike",
-    "instadaily",
-    "picoftheday",
-    "tbt",
-    "repost",
-    "reels",
-    "reelsinstagram",
-    "instagram",
-    "tiktok",
-    "share",
-    "xyzbca",
-];
-
 /// A tag that fits an idea, and why.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Suggestion {
@@ -66,27 +32,22 @@ pub struct Suggestion {
 /// The tags of a history.
 #[derive(Debug)]
 pub struct Hashtags<'a> {
-    past: &'a Past,
+    history: &'a PostHistory,
     /// By the number of a word: in how many posts it stands.
     posts_with: Vec<u32>,
     /// By word and tag, in this order: in how many posts they stand beside each other.
     beside: Vec<(u32, u32, u32)>,
 }
 
-/// Whether a tag says nothing.
-pub(super) fn is_generic(tag: &str) -> bool {
-    GENERIC.contains(&tag.trim_start_matches('#').to_lowercase().as_str())
-}
-
 impl<'a> Hashtags<'a> {
     /// Counts which tags stand beside which words.
-    pub fn new(past: &'a Past) -> Self {
-        let mut posts_with = vec![0; past.word_count()];
-        for word in past.posts.iter().flat_map(|post| &post.words) {
+    pub fn new(history: &'a PostHistory) -> Self {
+        let mut posts_with = vec![0; history.word_count()];
+        for word in history.posts.iter().flat_map(|post| &post.words) {
             posts_with[*word as usize] += 1;
         }
         let mut pairs = Vec::new();
-        for post in &past.posts {
+        for post in &history.posts {
             // A word of one post can only repeat that post's tags.
             for word in post.words.iter().filter(|word| posts_with[**word as usize] > 1) {
                 pairs.extend(post.tags.iter().map(|tag| (*word, *tag)));
@@ -96,7 +57,7 @@ impl<'a> Hashtags<'a> {
         let runs = pairs.chunk_by(|a, b| a == b);
         let beside =
             runs.map(|run| (run[0].0, run[0].1, u32::try_from(run.len()).unwrap_or(u32::MAX))).collect();
-        Self { past, posts_with, beside }
+        Self { history, posts_with, beside }
     }
 
     /// The tags that stood beside a word, each with in how many posts.
@@ -109,9 +70,9 @@ impl<'a> Hashtags<'a> {
     /// The tags that fit a text best, the best first.
     pub fn fitting(&self, text: &str, most: usize) -> Vec<Suggestion> {
         let (mut votes, mut weights) = (BTreeMap::<u32, f64>::new(), 0.0);
-        let Past { posts, tags, all, .. } = self.past;
+        let PostHistory { posts, tags, all, .. } = self.history;
         let posts = posts.len() as f64;
-        for word in self.past.hear(text).known {
+        for word in self.history.match_words(text).known {
             let with_word = f64::from(self.posts_with[word as usize]);
             if with_word < 2.0 {
                 continue;

@@ -1,35 +1,31 @@
-//! Ideas: from the model where there is one and it answers, else from the grammar, and `meta` says which.
+//! Ideas: from a model where there is one and it answers, else from the grammar, and `meta` says which.
 
 mod write;
 
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
-
 use super::builtin::Grammar;
-use super::{ProfileError, Subject, prompt};
-use crate::ai::{AiError, BudgetError, Ledger, Provider};
-use crate::clock::Deadline;
-use crate::coalesce::{Coalescer, Share, Turn, Worth};
-use crate::contract::content_ideas::{
-    BriefRequest, Generate, IdeaBatch, IdeaOptions, IdeaRequest, ProfileRef,
-};
-use crate::contract::ids::{CreatorId, GenerationId, RequestId};
-use crate::contract::keys::Environment;
-use crate::contract::meta::{CreditUse, DegradedReason, Usage};
+use super::{GenerationContext, ProfileError, Subject, prompt};
+use crate::ai::{NoAnswer, PaidModels};
+use crate::contract::content_ideas::{BriefRequest, Generate, IdeaBatch, IdeaOptions, IdeaRequest, Profile};
+use crate::contract::creators::Creator;
+use crate::contract::ids::CreatorId;
+use crate::contract::keys::KeyKind;
+use crate::contract::meta::{CreditUse, Usage};
 use crate::contract::posts::Post;
-use crate::contract::{Contract as _, Sharing};
-use crate::metrics::SharingRole;
-use crate::telemetry;
+use crate::contract::{Coalescing, Contract as _};
+use crate::environment::{Environment, StartError};
+use crate::fleet::coalesce::{Coalescer, ResultLifetime, SharedWork, Turn};
+use crate::metrics::CoalescingRole;
 use crate::tenants::TenantCtx;
 use crate::tenants::creators::{CreatorError, Creators};
-use crate::tenants::credits::CreditError;
 use crate::tenants::generations::Generations;
 use crate::tenants::posts::Posts;
 
-/// So many of the latest posts are read, as far as one read of DynamoDB (1 MB) holds them: what is older says little of
+/// How many of the latest posts are read, as far as one read of DynamoDB (1 MB) holds them. What is older says little of
 /// what a creator does now.
 const POSTS_MAX: u32 = 1_000;
+
 /// Why there are no ideas.
 #[derive(Debug, thiserror::Error)]
 pub enum IdeaError {
@@ -41,224 +37,246 @@ pub enum IdeaError {
     Creator(#[from] CreatorError),
     /// The model declined, or only a degraded answer could be given.
     #[error(transparent)]
-    Unwritten(#[from] Unwritten),
+    NoAnswer(#[from] NoAnswer),
 }
 
-/// Why nothing was written. Shared with those who wait for the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
-pub enum Unwritten {
-    /// The model declined; the grammar is not used to get around that.
-    #[error("the model declined to answer")]
-    Refused,
-    /// Only a degraded answer could be given, and the caller does not want one.
-    #[error("no model can answer now")]
-    OnlyDegraded(DegradedReason),
-    /// The same, because the tenant's credits are used up.
-    #[error("the credits of the month are used up ({used} of {limit})")]
-    NoCredits {
-        /// Credits that are spent or reserved.
-        used: u64,
-        /// What the plan gives.
-        limit: u64,
-    },
+/// An order for ideas: what both requests, with a profile or a brief, say in one form.
+#[derive(Debug, Clone)]
+pub struct IdeaOrder {
+    /// For whom.
+    pub source: IdeaSource,
+    /// What the ideas should be about, in free words.
+    pub brief: Option<String>,
+    /// How many, for which platform and so on.
+    pub options: IdeaOptions,
 }
 
-/// What is known of the creator: the profile, and the texts of the latest posts.
+/// The creator whom ideas are for.
+#[derive(Debug, Clone)]
+pub enum IdeaSource {
+    /// A creator of the tenant.
+    Creator(CreatorId),
+    /// A profile that is not stored.
+    Profile(Profile),
+}
+
+impl TryFrom<&IdeaRequest> for IdeaOrder {
+    type Error = ProfileError;
+
+    fn try_from(request: &IdeaRequest) -> Result<Self, ProfileError> {
+        let source = match (request.creator_id, request.profile.clone().unwrap_or_default()) {
+            (Some(id), Profile { id: None, .. }) if request.profile.is_none() => IdeaSource::Creator(id),
+            // The form of version 0.1.
+            (
+                None,
+                Profile {
+                    id: Some(id),
+                    niche: None,
+                    platforms: None,
+                    goals: None,
+                    tone: None,
+                    language: None,
+                    audience: None,
+                },
+            ) => IdeaSource::Creator(id),
+            (None, profile @ Profile { id: None, .. }) if request.profile.is_some() => {
+                IdeaSource::Profile(profile)
+            }
+            (None, Profile { id: None, .. }) => {
+                let message = "is required, or a `profile` in its place";
+                return Err(ProfileError { pointer: "/creatorId", message });
+            }
+            _ => {
+                let message = "must not stand beside the identifier of a stored creator";
+                return Err(ProfileError { pointer: "/profile", message });
+            }
+        };
+        Ok(Self { source, brief: None, options: request.options.clone() })
+    }
+}
+
+impl TryFrom<&BriefRequest> for IdeaOrder {
+    type Error = ProfileError;
+
+    fn try_from(request: &BriefRequest) -> Result<Self, ProfileError> {
+        Ok(Self {
+            source: IdeaSource::Creator(request.creator_id),
+            brief: request.brief.as_deref().map(str::to_owned),
+            options: request.options.clone(),
+        })
+    }
+}
+
+/// What is known of a creator: the profile, the latest posts, and the brief of the order.
 #[derive(Debug)]
-pub struct Known {
+pub struct CreatorContext {
     subject: Subject,
-    creator: Option<CreatorId>,
+    creator_id: Option<CreatorId>,
     posts: Vec<Post>,
-    /// What it should be about, in free words.
     brief: Option<String>,
 }
 
-/// The service.
+/// The service that proposes ideas.
 pub struct Ideas {
-    provider: Provider,
+    models: PaidModels,
     creators: Creators,
     posts: Posts,
     grammar: Grammar,
     coalescer: Coalescer,
-    ledger: Ledger,
     generations: Generations,
 }
 
-/// Who asks, and until when.
-#[derive(Debug, Clone, Copy)]
-pub struct Asker {
-    /// For `meta` and, without a seed, for variety.
-    pub request: RequestId,
-    /// The name of what is made.
-    pub generation: GenerationId,
-    /// Who pays.
-    pub tenant: TenantCtx,
-    /// What an answer of a model costs.
-    pub credits: u64,
-    /// Test keys get the builtin provider.
-    pub environment: Environment,
-    /// When the answer must be on its way.
-    pub deadline: Deadline,
-}
-
 impl Ideas {
-    /// With this provider and the creators of the tenants.
-    pub const fn new(
-        provider: Provider,
-        creators: Creators,
-        posts: Posts,
-        coalescer: Coalescer,
-        ledger: Ledger,
-        generations: Generations,
-    ) -> Self {
-        Self { provider, creators, posts, grammar: Grammar, coalescer, ledger, generations }
+    /// Connects to the models and stores of the stage.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self {
+            models: PaidModels::connect(environment).await?,
+            creators: Creators::connect(environment).await?,
+            posts: Posts::connect(environment).await?,
+            grammar: Grammar,
+            coalescer: Coalescer::connect(environment).await?,
+            generations: Generations::connect(environment).await?,
+        })
     }
 
-    /// What ideas are made from, and what makes the request equal to others of its tenant: only where a model
-    /// would write, because the grammar is quicker than sharing.
+    /// Reads what ideas are made from.
     ///
     /// # Errors
     /// [`IdeaError::Profile`], [`IdeaError::Creator`]
-    pub async fn prepare(
-        &self,
-        tenant: TenantCtx,
-        environment: Environment,
-        request: &IdeaRequest,
-    ) -> Result<(Known, Option<Share>), IdeaError> {
-        let known = match request.profile.id {
-            Some(id) => self.known(tenant, id, &request.profile, &request.options).await?,
-            None => {
-                let subject = Subject::in_place(&request.profile, &request.options)?;
-                Known { subject, creator: None, posts: Vec::new(), brief: None }
+    pub async fn context(&self, tenant: TenantCtx, order: &IdeaOrder) -> Result<CreatorContext, IdeaError> {
+        let brief = order.brief.clone();
+        match &order.source {
+            IdeaSource::Profile(profile) => {
+                let subject = Subject::of_profile(profile, &order.options)?;
+                Ok(CreatorContext { subject, creator_id: None, posts: Vec::new(), brief })
             }
-        };
-        let share = self.share(tenant, environment, &known, &request.options);
-        Ok((known, share))
+            IdeaSource::Creator(id) => {
+                let (creator, posts) =
+                    tokio::join!(self.creator(tenant, *id), self.posts.latest(tenant, *id, POSTS_MAX));
+                let subject = Subject::of_creator(&creator?, &order.options);
+                let posts = posts.map_err(CreatorError::Dynamo)?;
+                Ok(CreatorContext { subject, creator_id: Some(*id), posts, brief })
+            }
+        }
     }
 
-    /// As [`Ideas::prepare`], for a stored creator and a brief.
+    /// Whether an order can be carried out, without reading more than that takes.
     ///
     /// # Errors
     /// [`IdeaError::Profile`], [`IdeaError::Creator`]
-    pub async fn prepare_brief(
-        &self,
-        tenant: TenantCtx,
-        environment: Environment,
-        request: &BriefRequest,
-    ) -> Result<(Known, Option<Share>), IdeaError> {
-        let nothing_else = ProfileRef::default();
-        let known = self.known(tenant, request.profile_id, &nothing_else, &request.options).await;
-        let mut known = known.map_err(|error| match error {
-            IdeaError::Profile(ProfileError { message, .. }) => {
-                ProfileError { pointer: "/profileId", message }.into()
-            }
-            other => other,
-        })?;
-        known.brief = request.brief.clone().map(Into::into);
-        let share = self.share(tenant, environment, &known, &request.options);
-        Ok((known, share))
+    pub async fn check(&self, tenant: TenantCtx, order: &IdeaOrder) -> Result<(), IdeaError> {
+        match &order.source {
+            IdeaSource::Profile(profile) => Subject::of_profile(profile, &order.options).map(drop)?,
+            IdeaSource::Creator(id) => self.creator(tenant, *id).await.map(drop)?,
+        }
+        Ok(())
     }
 
-    fn share(
+    /// The work that a request shares with equal ones of its tenant. Only where a model would write: the grammar is quicker
+    /// than sharing.
+    pub fn shared_work(
         &self,
         tenant: TenantCtx,
-        environment: Environment,
-        known: &Known,
+        key_kind: KeyKind,
+        about: &CreatorContext,
         options: &IdeaOptions,
-    ) -> Option<Share> {
-        match (&self.provider, environment, Generate::ROUTE.sharing) {
-            (Provider::Models(models), Environment::Live, Sharing::On { fresh, stale, expected })
-                if !options.fresh =>
-            {
+    ) -> Option<SharedWork> {
+        match (self.models.names(key_kind), Generate::ROUTE.sharing) {
+            (Some(models), Coalescing::On { fresh, stale, expected }) if !options.fresh => {
                 // The profile itself and not its number and version: what is equal is what the model reads.
-                let read = serde_json::to_string(&(&known.subject, options, &known.posts, &known.brief));
-                let (read, tenant, names) =
-                    (read.unwrap_or_default(), tenant.id().to_string(), models.names());
-                let parts = [tenant.as_str(), Generate::ROUTE.operation, prompt::VERSION, &names, &read];
-                Some(Share::new(&parts, fresh, stale, self.coalescer.expected(expected)))
+                let read = serde_json::to_string(&(&about.subject, options, &about.posts, &about.brief));
+                let (read, tenant) = (read.unwrap_or_default(), tenant.id().to_string());
+                let parts = [tenant.as_str(), Generate::ROUTE.operation, prompt::VERSION, &models, &read];
+                Some(SharedWork::new(&parts, fresh, stale, self.coalescer.expected(expected)))
             }
             _ => None,
         }
     }
 
-    /// Ideas for a request: written for it, or shared with those that are equal.
+    /// Ideas for this request alone.
     ///
     /// # Errors
-    /// [`IdeaError::Unwritten`]
+    /// [`NoAnswer`]
     pub async fn generate(
         &self,
-        asker: Asker,
-        known: &Known,
+        context: GenerationContext,
+        about: &CreatorContext,
         options: &IdeaOptions,
-        (share, turn): (Option<Share>, Turn),
-    ) -> Result<IdeaBatch, IdeaError> {
+    ) -> Result<IdeaBatch, NoAnswer> {
+        self.write(context, about, options).await
+    }
+
+    /// Ideas that are shared with equal requests of the tenant, as the gate has told this one its turn.
+    ///
+    /// # Errors
+    /// [`NoAnswer`]
+    pub async fn generate_shared(
+        &self,
+        context: GenerationContext,
+        about: &CreatorContext,
+        options: &IdeaOptions,
+        work: &SharedWork,
+        turn: Turn,
+    ) -> Result<IdeaBatch, NoAnswer> {
         let started = Instant::now();
-        let Some(share) = share else { return Ok(self.write(asker, known, options).await?) };
         let compute = async || {
-            let written = self.write(asker, known, options).await;
+            let written = self.write(context, about, options).await;
             let is_full = written.as_ref().is_ok_and(|batch| !batch.meta.degraded);
-            (written, if is_full { Worth::Full } else { Worth::Brief })
+            (written, if is_full { ResultLifetime::Full } else { ResultLifetime::Brief })
         };
-        let (written, role) = self.coalescer.once(&share, turn, asker.deadline, compute).await;
+        let (written, role) = self.coalescer.once(work, turn, context.deadline, compute).await;
         let mut batch: IdeaBatch = written?;
         let meta = &mut batch.meta;
-        meta.cached = matches!(role, SharingRole::Cached | SharingRole::Stale);
-        meta.coalesced = role == SharingRole::Follower;
+        meta.cached = matches!(role, CoalescingRole::Cached | CoalescingRole::Stale);
+        meta.coalesced = role == CoalescingRole::Follower;
         if meta.cached || meta.coalesced {
-            (meta.request_id, meta.attempts) = (asker.request, 0);
-            (meta.usage, meta.credits) =
-                (Usage { cost_micro_usd: Some(0), ..Usage::default() }, CreditUse::default());
+            (meta.request_id, meta.attempts) = (context.request, 0);
+            meta.usage = Usage { cost_micro_usd: Some(0), ..Usage::default() };
+            meta.credits = CreditUse::default();
             meta.latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         }
         Ok(batch)
     }
 
-    async fn known(
-        &self,
-        tenant: TenantCtx,
-        id: CreatorId,
-        profile: &ProfileRef,
-        options: &IdeaOptions,
-    ) -> Result<Known, IdeaError> {
-        let (creator, posts) =
-            tokio::join!(self.creator(tenant, id), self.posts.latest(tenant, id, POSTS_MAX));
-        let subject = Subject::stored(&creator?, profile, options)?;
-        let posts = posts.map_err(CreatorError::Dynamo)?;
-        Ok(Known { subject, creator: Some(id), posts, brief: None })
-    }
-
-    async fn creator(
-        &self,
-        tenant: TenantCtx,
-        id: CreatorId,
-    ) -> Result<crate::contract::creators::Creator, IdeaError> {
+    async fn creator(&self, tenant: TenantCtx, id: CreatorId) -> Result<Creator, IdeaError> {
         match self.creators.get(tenant, id).await {
-            Err(CreatorError::NotFound) => Err(IdeaError::Profile(ProfileError {
-                pointer: "/profile/id",
-                message: "is no creator of this tenant",
-            })),
+            Err(CreatorError::NotFound) => Err(ProfileError::NO_CREATOR.into()),
             other => Ok(other?),
         }
     }
 }
 
-/// What follows where nobody pays for the model.
-pub(super) fn unpaid(error: &BudgetError, allow_degraded: bool) -> Result<DegradedReason, Unwritten> {
-    tracing::info!(error = %telemetry::chain(error), "the model was not asked");
-    match error {
-        BudgetError::Credits(CreditError::Exhausted(balance)) if !allow_degraded => {
-            Err(Unwritten::NoCredits { used: balance.used, limit: balance.limit })
-        }
-        BudgetError::Credits(_) | BudgetError::Stopped => Ok(DegradedReason::Budget),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
 
-/// Why the grammar answers instead of the model; not where the model declined.
-pub(super) const fn reason_of(error: &AiError) -> Option<DegradedReason> {
-    match error {
-        AiError::Refused => None,
-        AiError::Timeout => Some(DegradedReason::Timeout),
-        AiError::CircuitOpen => Some(DegradedReason::CircuitOpen),
-        _ => Some(DegradedReason::ProviderError),
+    fn order(body: serde_json::Value) -> Result<IdeaOrder, ProfileError> {
+        IdeaOrder::try_from(&serde_json::from_value::<IdeaRequest>(body).unwrap())
+    }
+
+    #[test]
+    fn ideas_are_for_a_stored_creator_or_a_profile_and_never_for_both() {
+        let (id, profile) = (CreatorId::generate(), json!({"niche": "home cooking"}));
+        assert!(
+            matches!(order(json!({"creatorId": id})).unwrap().source, IdeaSource::Creator(found) if found == id)
+        );
+        assert!(matches!(order(json!({"profile": profile})).unwrap().source, IdeaSource::Profile(_)));
+        // The name of version 0.1.
+        assert!(
+            matches!(order(json!({"profile": {"id": id}})).unwrap().source, IdeaSource::Creator(found) if found == id)
+        );
+        for (body, pointer) in [
+            (json!({}), "/creatorId"),
+            (json!({"creatorId": id, "profile": profile}), "/profile"),
+            (json!({"creatorId": id, "profile": {}}), "/profile"),
+            (json!({"creatorId": id, "profile": {"id": id}}), "/profile"),
+            (json!({"profile": {"id": id, "niche": "x"}}), "/profile"),
+        ] {
+            assert_eq!(order(body.clone()).unwrap_err().pointer, pointer, "{body}");
+        }
     }
 }

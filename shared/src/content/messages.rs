@@ -5,6 +5,7 @@ mod checks;
 mod join;
 mod render;
 
+pub use join::join;
 pub use render::TemplateError;
 
 use std::collections::{BTreeMap, HashSet};
@@ -13,18 +14,16 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::ideas::{Asker, reason_of};
-use super::kept::keep;
+use super::GenerationContext;
+use super::provenance::Provenance;
 use super::screen::Instructions;
-use super::told::Told;
-use crate::ai::{AiError, Ledger, Provider, StructuredCall, Took};
-use crate::clock::Deadline;
-use crate::contract::keys::Environment;
+use super::store::store;
+use crate::ai::{AiError, Delivery, ModelBill, NoAnswer, PaidModels, StructuredCall, Writer};
 use crate::contract::messages::{
     Checks, Message, MessageBatch, MessageData, MessageRequest, MessageStatus, Mode, Recipient, Variant,
 };
-use crate::contract::meta::{CreditUse, DegradedReason};
-use crate::telemetry;
+use crate::contract::meta::DegradedReason;
+use crate::environment::{Environment, StartError};
 use crate::tenants::generations::Generations;
 use checks::{has_tokens_of, new_facts, restricted};
 use render::{Masked, Template};
@@ -46,19 +45,36 @@ pub enum MessageError {
     #[error("recipient {0} has the identifier of an earlier one")]
     Twice(usize),
     /// The model declined.
-    #[error("the model declined to answer")]
-    Refused,
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
 }
 
-/// The service.
+/// The service that writes messages to fans.
 pub struct Messages {
-    provider: Provider,
-    ledger: Ledger,
+    models: PaidModels,
     generations: Generations,
 }
 
 /// The rewordings of a text, by the text. Recipients whose texts differ only in their values share them.
 type Rewordings = BTreeMap<String, Vec<String>>;
+
+/// What became of the wish to have texts reworded.
+struct RewordResult {
+    /// Empty where no model reworded.
+    rewordings: Rewordings,
+    /// The model that reworded, if one did.
+    model: Option<String>,
+    /// Why none did, where one was wanted.
+    degraded: Option<DegradedReason>,
+    bill: ModelBill,
+}
+
+impl RewordResult {
+    /// The texts stay as the template has them.
+    fn unchanged(degraded: Option<DegradedReason>, bill: ModelBill) -> Self {
+        Self { rewordings: Rewordings::new(), model: None, degraded, bill }
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -74,9 +90,13 @@ struct Reworded {
 }
 
 impl Messages {
-    /// With this provider, paid from this ledger, kept in this store.
-    pub const fn new(provider: Provider, ledger: Ledger, generations: Generations) -> Self {
-        Self { provider, ledger, generations }
+    /// Connects to the models and stores of the stage.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        let models = PaidModels::connect(environment).await?;
+        Ok(Self { models, generations: Generations::connect(environment).await? })
     }
 
     /// Whether a request can be answered at all.
@@ -92,20 +112,24 @@ impl Messages {
         Ok(known_to_somebody(&template, &request.recipients)?)
     }
 
-    /// A message for each recipient, kept as drafts.
+    /// A message for each recipient, stored as drafts.
     ///
     /// # Errors
     /// [`MessageError`]
-    pub async fn write(&self, asker: Asker, request: &MessageRequest) -> Result<MessageBatch, MessageError> {
+    pub async fn write(
+        &self,
+        context: GenerationContext,
+        request: &MessageRequest,
+    ) -> Result<MessageBatch, MessageError> {
         Self::check(request)?;
-        let mut batch = self.compose(asker, request, &request.recipients).await?;
-        self.keep(asker, &mut batch).await;
+        let mut batch = self.compose(context, request, &request.recipients).await?;
+        self.store(context, &mut batch).await;
         Ok(batch)
     }
 
-    /// Keeps messages as drafts.
-    pub async fn keep(&self, asker: Asker, batch: &mut MessageBatch) {
-        keep(&self.generations, asker, None, batch).await;
+    /// Stores messages as drafts.
+    pub async fn store(&self, context: GenerationContext, batch: &mut MessageBatch) {
+        store(&self.generations, context, None, batch).await;
     }
 
     /// A message for each of some recipients of a request. One that cannot be written does not keep the others from
@@ -115,7 +139,7 @@ impl Messages {
     /// [`MessageError`]
     pub async fn compose(
         &self,
-        asker: Asker,
+        context: GenerationContext,
         request: &MessageRequest,
         recipients: &[Recipient],
     ) -> Result<MessageBatch, MessageError> {
@@ -123,70 +147,49 @@ impl Messages {
         let template = Template::read(&request.template)?;
         let masked: Vec<Result<Masked, String>> =
             recipients.iter().map(|recipient| checked(&template, recipient, request)).collect();
-        let mut took = Took { cost_micro_usd: Some(0), ..Took::default() };
-        let mut credits = CreditUse::default();
         let texts: Vec<&str> = distinct(&masked);
-        let reworded = match request.mode {
-            Mode::Render => None,
-            Mode::Rewrite => Some(self.reword(asker, &texts, request, &mut took, &mut credits).await?),
-        };
-        let nothing = Rewordings::new();
-        let (rewordings, model, reason) = match &reworded {
-            None => (&nothing, None, None),
-            Some(Ok((rewordings, model))) => (rewordings, Some(model.clone()), None),
-            Some(Err(reason)) => (&nothing, None, Some(*reason)),
+        let RewordResult { rewordings, model, degraded, mut bill } = match request.mode {
+            Mode::Rewrite if !texts.is_empty() => self.reword(context, &texts, request).await?,
+            Mode::Render | Mode::Rewrite => RewordResult::unchanged(None, ModelBill::free()),
         };
         let write = |(recipient, masked): (&Recipient, &Result<Masked, String>)| match masked {
             Ok(masked) => message(recipient, masked, rewordings.get(&masked.text), &template, request),
             Err(problem) => failed(recipient, problem),
         };
         let messages: Vec<Message> = recipients.iter().zip(&masked).map(write).collect();
-        if model.is_some() {
-            let kept =
-                messages.iter().filter(|m| m.variants.iter().any(|variant| !variant.rewritten)).count();
-            if kept > 0 {
-                took.warnings.push(format!(
-                    "{kept} messages keep the template's words: no rewording passed the checks"
-                ));
-            }
+        let is_unchanged = |message: &&Message| message.variants.iter().any(|variant| !variant.rewritten);
+        let unchanged = messages.iter().filter(is_unchanged).count();
+        if model.is_some() && unchanged > 0 {
+            bill.usage.warnings.push(format!(
+                "{unchanged} messages keep the template's words: no rewording passed the checks"
+            ));
         }
-        let told = Told { model, prompt: VERSION, own: RENDERED, reason, took, credits };
-        Ok(MessageBatch { data: MessageData { messages }, meta: told.meta(asker.request, started) })
+        let provenance =
+            Provenance { model, prompt_version: VERSION, builtin_version: RENDERED, degraded, bill };
+        Ok(MessageBatch { data: MessageData { messages }, meta: provenance.meta(context.request, started) })
     }
 
-    /// Asks a model to reword; or why none did.
+    /// Asks a model to reword texts. The template's own words are always there to fall back on.
     async fn reword(
         &self,
-        asker: Asker,
+        context: GenerationContext,
         texts: &[&str],
         request: &MessageRequest,
-        took: &mut Took,
-        credits: &mut CreditUse,
-    ) -> Result<Result<(Rewordings, String), DegradedReason>, MessageError> {
-        let models = match (&self.provider, asker.environment) {
-            (Provider::Builtin, _) => return Ok(Err(DegradedReason::NoProvider)),
-            (Provider::Models(_), Environment::Test) => return Ok(Err(DegradedReason::Sandbox)),
-            (Provider::Models(_), Environment::Live) if texts.is_empty() => {
-                return Ok(Ok((Rewordings::new(), String::new())));
-            }
-            (Provider::Models(models), Environment::Live) => models,
+    ) -> Result<RewordResult, NoAnswer> {
+        let paid = context.paid_request(RESERVE, true);
+        let mut model = match self.models.writer(&paid).await? {
+            Writer::Model(model) => model,
+            Writer::Builtin(reason) => return Ok(RewordResult::unchanged(Some(reason), ModelBill::free())),
         };
-        let lease = asker.deadline.left();
-        let reservation = match self.ledger.open(asker.tenant, asker.request, asker.credits, lease).await {
-            Ok(reservation) => reservation,
-            Err(error) => {
-                tracing::info!(error = %telemetry::chain(&error), "the model was not asked");
-                return Ok(Err(DegradedReason::Budget));
+        let answered = model.structured(&call(texts, request), |json| parse(json, texts)).await;
+        let delivery = if answered.is_ok() { Delivery::Delivered } else { Delivery::Nothing };
+        let bill = model.settle(delivery).await;
+        match answered {
+            Ok(answered) => {
+                let (rewordings, model) = (answered.value, Some(answered.model));
+                Ok(RewordResult { rewordings, model, degraded: None, bill })
             }
-        };
-        let call = call(texts, request);
-        let deadline = Deadline::after(asker.deadline.left().saturating_sub(RESERVE));
-        let asked = models.structured(&call, deadline, took, |json| parse(json, texts)).await;
-        let price = if asked.is_ok() { asker.credits } else { 0 };
-        *credits = self.ledger.close(reservation, price, took).await;
-        match asked {
-            Ok(answered) => Ok(Ok((answered.value, answered.model))),
-            Err(error) => Ok(Err(reason_of(&error).ok_or(MessageError::Refused)?)),
+            Err(error) => Ok(RewordResult::unchanged(Some(paid.after_failure(&error)?), bill)),
         }
     }
 }

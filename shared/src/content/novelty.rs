@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::past::{Heard, Past, Read, meaningful};
+use super::history::{PostHistory, PostWords, WordMatches, meaningful};
 use crate::contract::content_ideas::Idea;
 
 /// From here on two texts say the same.
@@ -29,7 +29,7 @@ const RELATED: f64 = 0.12;
 const RELATED_MAX: usize = 3;
 
 /// The share of words that two texts have in common, of a post's words and a text's.
-fn likeness(post: &[u32], text: &Heard) -> f64 {
+fn likeness(post: &[u32], text: &WordMatches) -> f64 {
     // A single word in common is no likeness.
     if post.len() < 2 {
         return 0.0;
@@ -44,20 +44,20 @@ fn likeness(post: &[u32], text: &Heard) -> f64 {
     if all == 0 { 0.0 } else { common as f64 / all as f64 }
 }
 
-impl Read {
+impl PostWords {
     /// A long post also counts by its first line.
-    fn like(&self, text: &Heard) -> f64 {
+    fn like(&self, text: &WordMatches) -> f64 {
         likeness(&self.words, text).max(likeness(&self.first, text))
     }
 }
 
-impl Past {
-    fn likest(&self, text: &Heard) -> f64 {
+impl PostHistory {
+    fn likest(&self, text: &WordMatches) -> f64 {
         self.posts.iter().map(|post| post.like(text)).fold(0.0, f64::max)
     }
 
     /// The posts that have most to do with a text.
-    fn related(&self, text: &Heard) -> Vec<String> {
+    fn related(&self, text: &WordMatches) -> Vec<String> {
         let mut like: Vec<(f64, &str)> =
             self.posts.iter().map(|post| (post.like(text), post.id.as_str())).collect();
         like.retain(|(like, _)| *like >= RELATED);
@@ -68,7 +68,7 @@ impl Past {
 
 /// What is left of ideas, each with its novelty.
 #[derive(Debug)]
-pub(super) struct Sifted {
+pub(super) struct DistinctIdeas {
     pub(super) ideas: Vec<Idea>,
     /// How many said what had been said.
     pub(super) near_duplicate: usize,
@@ -79,22 +79,23 @@ fn words_of(idea: &Idea) -> Words {
 }
 
 /// Leaves out what the creator has posted, and what another idea says.
-pub(super) fn sift(ideas: Vec<Idea>, past: &Past) -> Sifted {
+pub(super) fn drop_duplicates(ideas: Vec<Idea>, history: &PostHistory) -> DistinctIdeas {
     let (mut kept, mut seen, before) = (Vec::<Idea>::new(), Vec::<Words>::new(), ideas.len());
     for mut idea in ideas {
-        let (title, whole) = (past.hear(&idea.title), past.hear(&format!("{} {}", idea.title, idea.hook)));
+        let (title, whole) =
+            (history.match_words(&idea.title), history.match_words(&format!("{} {}", idea.title, idea.hook)));
         let told = words_of(&idea);
-        let likest = past.likest(&title).max(past.likest(&whole));
+        let likest = history.likest(&title).max(history.likest(&whole));
         let twin = seen.iter().map(|other| jaccard(other, &told)).fold(0.0, f64::max);
         if likest.max(twin) < SAME {
             // Two digits: more would claim a precision that words do not have.
             idea.novelty = ((1.0 - likest) * 100.0).round() / 100.0;
-            idea.based_on = past.related(&whole);
+            idea.based_on = history.related(&whole);
             seen.push(told);
             kept.push(idea);
         }
     }
-    Sifted { near_duplicate: before - kept.len(), ideas: kept }
+    DistinctIdeas { near_duplicate: before - kept.len(), ideas: kept }
 }
 
 /// How much an idea's own worth counts against its likeness to those that are chosen already.
@@ -134,6 +135,8 @@ pub(super) fn choose(ideas: &mut Vec<Idea>, count: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::ids::IdeaId;
+    use crate::contract::posts::Post;
     use proptest::prelude::*;
 
     proptest! {
@@ -148,7 +151,7 @@ mod tests {
 
     fn idea(title: &str, novelty: f64) -> Idea {
         let json = serde_json::json!({
-            "id": crate::contract::ids::IdeaId::generate(), "title": title, "angle": "a", "format": "post", "hook": "",
+            "id": IdeaId::generate(), "title": title, "angle": "a", "format": "post", "hook": "",
             "outline": [], "caption": null, "hashtags": [], "novelty": novelty, "effort": "low",
         });
         serde_json::from_value(json).unwrap()
@@ -179,18 +182,20 @@ mod tests {
 
     #[test]
     fn an_empty_history_is_like_nothing() {
-        let post = |text: &str| -> crate::contract::posts::Post {
+        let post = |text: &str| -> Post {
             let json = serde_json::json!({
                 "id": "p", "platform": "x", "publishedAt": "2026-01-01T00:00:00Z", "text": text,
             });
             serde_json::from_value(json).unwrap()
         };
-        let nothing = Past::new(&[]);
-        assert!(nothing.likest(&nothing.hear("anything at all")) < f64::EPSILON);
-        let odd = Past::new(&[post(""), post("\u{1f600}\u{1f600}")]);
-        assert!(odd.likest(&odd.hear("")) < f64::EPSILON && odd.related(&odd.hear("")).is_empty());
-        let one = Past::new(&[post("Sourdough bread on a slow Sunday")]);
-        let same = one.hear("slow sunday: sourdough bread");
+        let nothing = PostHistory::new(&[]);
+        assert!(nothing.likest(&nothing.match_words("anything at all")) < f64::EPSILON);
+        let odd = PostHistory::new(&[post(""), post("\u{1f600}\u{1f600}")]);
+        assert!(
+            odd.likest(&odd.match_words("")) < f64::EPSILON && odd.related(&odd.match_words("")).is_empty()
+        );
+        let one = PostHistory::new(&[post("Sourdough bread on a slow Sunday")]);
+        let same = one.match_words("slow sunday: sourdough bread");
         assert!((one.likest(&same) - 1.0).abs() < f64::EPSILON);
         assert_eq!(one.related(&same), ["p"]);
     }

@@ -1,27 +1,29 @@
 //! Price advice for a product, from stored offers or those of the request: the mathematics of `pricing`, in the words of
 //! the contract. No model.
 
+mod answer;
 mod explain;
 mod guardrails;
 mod money;
-mod told;
 
 use std::time::Instant;
 
-use super::ideas::Asker;
-use super::kept::keep;
+use super::GenerationContext;
+use super::language::Language;
+use super::store::store;
 use crate::contract::creators::Creator;
 use crate::contract::ids::CreatorId;
 use crate::contract::pricing::{
     Cents, EVERYBODY, Objective, Offered, PriceAnswer, PriceData, PriceRequest, Product, ProductType,
 };
-use crate::pricing::ladder::Rails;
-use crate::pricing::{Arm, Arms, Beliefs, Margin, Question};
+use crate::environment::{Environment, StartError};
 use crate::tenants::TenantCtx;
 use crate::tenants::creators::{CreatorError, Creators};
 use crate::tenants::generations::Generations;
 use crate::tenants::offers::{Known, Offers, Series};
-use explain::{Facts, Language};
+use explain::Facts;
+use pricing::ladder::Rails;
+use pricing::{Arm, Arms, Beliefs, Margin, Question};
 
 /// Named in `meta.model`: whoever changes what the same offers lead to gives it another version.
 pub(super) const VERSION: &str = "pricing/1";
@@ -59,30 +61,41 @@ pub struct Prices {
 }
 
 impl Prices {
-    /// With these stores.
-    pub const fn new(creators: Creators, offers: Offers, generations: Generations) -> Self {
-        Self { creators, offers, generations }
+    /// Connects to the stores of the stage.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self {
+            creators: Creators::connect(environment).await?,
+            offers: Offers::connect(environment).await?,
+            generations: Generations::connect(environment).await?,
+        })
     }
 
     /// Advice, kept as a draft that a person approves.
     ///
     /// # Errors
     /// [`PriceError`]
-    pub async fn advise(&self, asker: Asker, request: &PriceRequest) -> Result<PriceAnswer, PriceError> {
+    pub async fn advise(
+        &self,
+        context: GenerationContext,
+        request: &PriceRequest,
+    ) -> Result<PriceAnswer, PriceError> {
         let started = Instant::now();
         let given = check(request)?;
         let (product, currency) = (request.product.r#type, request.product.currency);
         let series = Series { product, currency, segment: request.segment.clone() };
         let known = async {
-            let known = self.offers.known(asker.tenant, request.creator_id, &series).await;
+            let known = self.offers.known(context.tenant, request.creator_id, &series).await;
             known.map_err(|error| PriceError::from(CreatorError::from(error)))
         };
         let (creator, Known { own, pool }) =
-            tokio::try_join!(self.creator(asker.tenant, request.creator_id), known)?;
+            tokio::try_join!(self.creator(context.tenant, request.creator_id), known)?;
         let arms = given.or(own).ok_or(PriceError::NoData)?;
         let data = advice(request, &arms, &pool, language(request, creator.as_ref()));
-        let mut answer = PriceAnswer { data, meta: told::meta(asker.request, started) };
-        keep(&self.generations, asker, request.creator_id, &mut answer).await;
+        let mut answer = PriceAnswer { data, meta: answer::meta(context.request, started) };
+        store(&self.generations, context, request.creator_id, &mut answer).await;
         Ok(answer)
     }
 
@@ -93,12 +106,12 @@ impl Prices {
     /// [`PriceError`]
     pub async fn advise_stored(
         &self,
-        asker: Asker,
+        context: GenerationContext,
         creator: CreatorId,
         product: Option<ProductType>,
         price: Option<Cents>,
     ) -> Result<(Series, PriceAnswer), PriceError> {
-        let stored = self.offers.of_creator(asker.tenant, creator).await.map_err(CreatorError::from)?;
+        let stored = self.offers.of_creator(context.tenant, creator).await.map_err(CreatorError::from)?;
         let wanted = stored.into_iter().filter(|(series, _)| product.is_none_or(|p| p == series.product));
         let most = wanted.max_by(|a, b| a.1.offered().total_cmp(&b.1.offered()));
         let (series, arms) = most.ok_or(PriceError::NoData)?;
@@ -122,7 +135,7 @@ impl Prices {
             seed: None,
             language: None,
         };
-        let answer = self.advise(asker, &request).await?;
+        let answer = self.advise(context, &request).await?;
         Ok((series, answer))
     }
 
@@ -179,7 +192,7 @@ fn check(request: &PriceRequest) -> Result<Option<Arms>, PriceError> {
 
 fn language(request: &PriceRequest, creator: Option<&Creator>) -> Language {
     let wished = request.language.as_deref();
-    Language::of(wished.or_else(|| creator.map(|creator| &*creator.profile.language)).unwrap_or("en"))
+    Language::or_english(wished.or_else(|| creator.map(|creator| &*creator.profile.language)).unwrap_or("en"))
 }
 
 /// The advice in the words of the contract. No I/O, and the same for the same arguments.
@@ -199,16 +212,16 @@ fn advice(request: &PriceRequest, arms: &Arms, pool: &[Arms], language: Language
     let beliefs = if pool.is_empty() { Beliefs::weak() } else { Beliefs::of_pool(pool) };
     let price = f64::from(product.current_price_cents.get());
     let seed = request.seed.unwrap_or(SEED);
-    let policy = request.policy;
+    let policy = answer::policy(request.policy);
     let question = Question { arms, beliefs: &beliefs, price, rails, objective, profit, policy, seed };
-    let answer = question.answer();
-    let recommendation = told::recommendation(&answer);
-    let estimate = told::estimate(&answer, arms, pool.len());
-    let facts = Facts { request, other: answer.other, recommendation, estimate, language };
+    let found = question.answer();
+    let recommendation = answer::recommendation(&found);
+    let estimate = answer::estimate(&found, arms, pool.len());
+    let facts = Facts { request, other: found.other, recommendation, estimate, language };
     PriceData {
-        guardrails: facts.guardrails(&answer.guardrails),
+        guardrails: facts.guardrails(&found.guardrails),
         explanation: facts.explanation(),
-        curve: answer.curve.iter().map(|point| told::point(point, profit)).collect(),
+        curve: found.curve.iter().map(|point| answer::point(point, profit)).collect(),
         recommendation: facts.recommendation,
         estimate: facts.estimate,
         disclosure_required: *request.segment != *EVERYBODY,

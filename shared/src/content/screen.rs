@@ -5,17 +5,12 @@
 
 use std::collections::HashSet;
 
+use super::links::is_link;
+
 /// So many words of the instructions in a row are a quotation and no accident.
 const RUN: usize = 7;
 /// What stands in the place of a link.
 const NO_LINK: &str = "[link removed]";
-/// Endings of addresses that are written without a scheme. A word between two sentences without a space must not be one.
-const ENDINGS: [&str; 40] = [
-    "com", "net", "org", "io", "co", "app", "dev", "me", "tv", "gg", "ly", "xyz", "info", "link", "shop",
-    "site", "ru", "cn", "biz", "de", "fr", "uk", "eu", "us", "ca", "br", "top", "club", "online", "store",
-    "live", "vip", "cc", "ai", "page", "bio", "click", "zip", "win", "pro",
-];
-
 /// Why a text was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the text repeats the instructions")]
@@ -60,24 +55,6 @@ impl Run {
         }
         self.ends.iter().map(|(_, length)| *length).max().unwrap_or(0)
     }
-}
-
-/// Whether a word is a link or holds one.
-pub(super) fn is_link(word: &str) -> bool {
-    let lower = word.to_lowercase();
-    if lower.contains("://") || lower.contains("www.") || lower.contains("mailto:") || lower.contains("](") {
-        return true;
-    }
-    let mut parts = lower.split(|c: char| !c.is_alphanumeric() && !matches!(c, '.' | '-'));
-    parts.any(|part| {
-        let host = part.trim_matches(['.', '-']).rsplit_once('.');
-        host.is_some_and(|(name, ending)| ENDINGS.contains(&ending) && !name.is_empty())
-    })
-}
-
-/// Whether a text holds a link.
-pub(super) fn has_link(text: &str) -> bool {
-    text.split_whitespace().any(is_link)
 }
 
 /// Lets a text through as it arrives: whole words, without links that nobody gave, and not the instructions.
@@ -231,7 +208,7 @@ mod tests {
         ) {
             let cut = text.floor_char_boundary(cut.min(text.len()));
             let (one, two) = text.split_at(cut);
-            prop_assume!(!has_link(&text));
+            prop_assume!(!crate::content::links::has_link(&text));
             prop_assert_eq!(through(&[one, two], "").unwrap(), text.clone());
         }
     }

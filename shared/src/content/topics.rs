@@ -1,7 +1,7 @@
 //! What a creator's posts are about when they do well: words that stand in several posts, and not in most.
 
+use super::history::PostHistory;
 use super::lift::Sum;
-use super::past::Past;
 
 /// Fewer posts than this have no subjects yet.
 const POSTS_MIN: usize = 5;
@@ -17,18 +17,18 @@ const COMMON: [&str; 60] = [
 ];
 
 /// Subjects that the creator uses as hashtags too, so that they are names of things and fit a sentence of the grammar.
-pub(super) fn named(topics: &[String], past: &Past) -> Vec<String> {
-    topics.iter().filter(|topic| past.is_tag(topic)).cloned().collect()
+pub(super) fn named(topics: &[String], history: &PostHistory) -> Vec<String> {
+    topics.iter().filter(|topic| history.is_tag(topic)).cloned().collect()
 }
 
 /// The subjects, those that did best first.
-pub(super) fn topics(past: &Past, most: usize) -> Vec<String> {
-    let posts = past.posts.len();
+pub(super) fn topics(history: &PostHistory, most: usize) -> Vec<String> {
+    let posts = history.posts.len();
     if posts < POSTS_MIN {
         return Vec::new();
     }
-    let mut by_word = vec![(0_u32, Sum::default()); past.word_count()];
-    for post in &past.posts {
+    let mut by_word = vec![(0_u32, Sum::default()); history.word_count()];
+    for post in &history.posts {
         for word in &post.words {
             let (uses, sum) = &mut by_word[*word as usize];
             *uses += 1;
@@ -39,10 +39,10 @@ pub(super) fn topics(past: &Past, most: usize) -> Vec<String> {
         let is_word = word.chars().all(char::is_alphabetic) && !COMMON.contains(&word);
         is_word && uses >= USES_MIN && (uses as usize) * 3 <= posts.max(POSTS_MIN * 3)
     };
-    let counted = past.words().map(|(word, number)| (word, by_word[number as usize]));
+    let counted = history.words().map(|(word, number)| (word, by_word[number as usize]));
     let mut found: Vec<(f64, &str)> = counted
         .filter(|(word, (uses, _))| is_topic(word, *uses))
-        .map(|(word, (uses, sum))| (sum.lift_over(past.all) + f64::from(uses).ln() / 10.0, word))
+        .map(|(word, (uses, sum))| (sum.lift_over(history.all) + f64::from(uses).ln() / 10.0, word))
         .collect();
     found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
     found.into_iter().take(most).map(|(_, word)| word.to_owned()).collect()
@@ -67,12 +67,12 @@ mod tests {
             (0..6).map(|n| post(&format!("sourdough with patience a{n}"), 500)).collect();
         posts.extend((0..6).map(|n| post(&format!("knives with patience b{n}"), 5)));
         posts.extend((0..8).map(|n| post(&format!("patience everywhere c{n}"), 50)));
-        let found = topics(&Past::new(&posts), 8);
+        let found = topics(&PostHistory::new(&posts), 8);
         assert_eq!(found[0], "sourdough");
         assert!(found.contains(&"knives".to_owned()));
         assert!(!found.contains(&"with".to_owned()) && !found.contains(&"patience".to_owned()), "{found:?}");
-        assert!(topics(&Past::new(&posts[..3]), 8).is_empty());
+        assert!(topics(&PostHistory::new(&posts[..3]), 8).is_empty());
         posts.push(post("bread #Sourdough #tools", 1));
-        assert_eq!(named(&found, &Past::new(&posts)), ["sourdough"]);
+        assert_eq!(named(&found, &PostHistory::new(&posts)), ["sourdough"]);
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::{Caller, Refusal};
 use crate::contract::route::TENANT_CALLS;
 use crate::contract::{Algorithm, Budget, MINUTE, OnOutage, Plan, Route, operations};
-use crate::http::{Incoming, Kind, Problem};
-use crate::idempotency::Claim;
-use crate::limits::{Limit, Standing};
+use crate::fleet::idempotency::Claim;
+use crate::fleet::limits::{Limit, LimitStatus};
+use crate::http::{HttpRequest, Kind, Problem};
 use crate::metrics;
 
 const IDEMPOTENCY_HEADER: &str = "idempotency-key";
@@ -15,7 +15,7 @@ const IDEMPOTENCY_HEADER: &str = "idempotency-key";
 /// The limits of a call, and what happens when they cannot be asked.
 pub(super) fn budget(
     route: &Route,
-    incoming: &Incoming,
+    incoming: &HttpRequest,
     caller: Option<&Caller>,
     plan: Plan,
 ) -> Option<(Vec<Limit>, OnOutage)> {
@@ -63,7 +63,7 @@ fn caller_limits(
 /// The idempotency key of a request, on a route that obeys it.
 pub(super) fn claim(
     route: &Route,
-    incoming: &Incoming,
+    incoming: &HttpRequest,
     caller: Option<&Caller>,
     token: &str,
 ) -> Result<Option<Claim>, Problem> {
@@ -83,13 +83,13 @@ pub(super) fn claim(
 }
 
 /// A call that a limit denied.
-pub(super) fn denied(standings: Vec<Standing>) -> Refusal {
-    for standing in standings.iter().filter(|standing| !standing.wait.is_zero()) {
+pub(super) fn denied(statuses: Vec<LimitStatus>) -> Refusal {
+    for standing in statuses.iter().filter(|standing| !standing.wait.is_zero()) {
         metrics::limit_denied(standing.name);
     }
-    let wait = standings.iter().map(|standing| standing.wait).max().unwrap_or(Duration::from_secs(1));
-    let violated: Vec<_> = standings.iter().filter(|s| !s.wait.is_zero()).map(|s| s.name).collect();
-    let limits: Vec<_> = standings
+    let wait = statuses.iter().map(|standing| standing.wait).max().unwrap_or(Duration::from_secs(1));
+    let violated: Vec<_> = statuses.iter().filter(|s| !s.wait.is_zero()).map(|s| s.name).collect();
+    let limits: Vec<_> = statuses
         .iter()
         .filter(|s| !s.wait.is_zero())
         .map(|s| format!("`{}` of {} calls in {} s", s.name, s.quota, s.window.as_secs()))
@@ -100,5 +100,5 @@ pub(super) fn denied(standings: Vec<Standing>) -> Refusal {
     )
     .retry_after(wait);
     problem.violated_policies = violated;
-    Refusal { problem, standings }
+    Refusal { problem, limits: statuses }
 }

@@ -5,14 +5,14 @@ use subtle::ConstantTimeEq as _;
 use super::Guard;
 use crate::auth::access_token::TokenError;
 use crate::auth::api_key::ApiKey;
-use crate::auth::key_store::Maker;
+use crate::auth::key_store::KeyIssuer;
 use crate::clock::Millis;
 use crate::contract::ids::{KeyId, TenantId, UserId};
-use crate::contract::keys::Environment as KeyEnvironment;
+use crate::contract::keys::KeyKind;
 use crate::contract::users::Via;
 use crate::contract::{Access, Role, Scope};
-use crate::http::{Incoming, Kind, Problem};
-use crate::idempotency::Seed;
+use crate::fleet::idempotency::Seed;
+use crate::http::{HttpRequest, Kind, Problem};
 use crate::tenants::TenantCtx;
 
 /// Names the tenant of a call where a user belongs to several.
@@ -31,8 +31,8 @@ pub struct Caller {
     pub role: Option<Role>,
     /// What the credentials allow.
     pub scopes: Vec<Scope>,
-    /// What a key works on; sessions work on the real thing.
-    pub environment: KeyEnvironment,
+    /// Whether a key is for live work or for tests; a session is always live.
+    pub key_kind: KeyKind,
     pub(super) key: Option<KeyId>,
 }
 
@@ -42,20 +42,20 @@ impl Caller {
         self.key.map_or_else(|| self.user.to_string(), |key| key.to_string())
     }
 
-    /// Who makes a key, and for which attempt of a request.
-    pub fn maker(&self, seed: Option<Seed>) -> Maker<'_> {
-        Maker {
+    /// The caller as the issuer of a key, for one attempt of a request.
+    pub fn issuer(&self, seed: Option<Seed>) -> KeyIssuer<'_> {
+        KeyIssuer {
             user: self.user,
             actor: self.actor(),
             scopes: &self.scopes,
-            environment: self.environment,
+            key_kind: self.key_kind,
             seed,
         }
     }
 }
 
 impl Guard {
-    pub(super) async fn authenticate(&self, incoming: &Incoming) -> Result<Caller, Problem> {
+    pub(super) async fn authenticate(&self, incoming: &HttpRequest) -> Result<Caller, Problem> {
         let header = incoming.header("authorization").ok_or_else(|| {
             Problem::unauthorized("Send `Authorization: Bearer` with an access token or an API key.")
         })?;
@@ -88,12 +88,12 @@ impl Guard {
             via: Via::Key,
             role: None,
             scopes: record.scopes,
-            environment: record.environment,
+            key_kind: record.environment,
             key: Some(record.id),
         })
     }
 
-    fn by_token(&self, token: &str, incoming: &Incoming) -> Result<Caller, Problem> {
+    fn by_token(&self, token: &str, incoming: &HttpRequest) -> Result<Caller, Problem> {
         let claims = self.tokens.verify(token).map_err(|error| {
             Problem::unauthorized(match error {
                 TokenError::Expired => "The access token has expired. Refresh it.",
@@ -107,12 +107,12 @@ impl Guard {
             via: Via::Session,
             role: Some(role),
             scopes: role.scopes().to_vec(),
-            environment: KeyEnvironment::Live,
+            key_kind: KeyKind::Live,
             key: None,
         })
     }
 
-    pub(super) fn scraper(&self, incoming: &Incoming) -> Result<(), Problem> {
+    pub(super) fn scraper(&self, incoming: &HttpRequest) -> Result<(), Problem> {
         let given = incoming.header("authorization").and_then(|header| header.strip_prefix("Bearer "));
         let (Some(given), Some(token)) = (given, &self.scrape_token) else {
             return Err(Problem::unauthorized("Send `Authorization: Bearer` with the stage's scrape token."));

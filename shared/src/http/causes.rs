@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::{Kind, Problem};
+use crate::ai::NoAnswer;
 use crate::auth::accounts::SignUpError;
 use crate::auth::key_store::KeyError;
 use crate::auth::sessions::RefreshError;
 use crate::auth::signin::{ResumeError, SignInError};
-use crate::content::{IdeaError, MessageError, PriceError, TalkError, Unwritten};
+use crate::content::{AssistantError, IdeaError, MessageError, PriceError, ProfileError};
 use crate::contract::meta::DegradedReason;
 use crate::dynamo::{DynamoError, WriteError};
 use crate::redis::RedisError;
@@ -133,20 +134,20 @@ impl From<CreatorError> for Problem {
     }
 }
 
-impl From<TalkError> for Problem {
-    fn from(error: TalkError) -> Self {
+impl From<AssistantError> for Problem {
+    fn from(error: AssistantError) -> Self {
         match error {
-            TalkError::LastTurn => Self::invalid("/messages", "must end with a message of the user"),
-            TalkError::Scope(_) => Self::new(Kind::Forbidden, format!("Not allowed: {error}.")),
-            TalkError::Profile(error) => Self::invalid(error.pointer, error.message),
-            TalkError::Creator(error) => error.into(),
-            TalkError::Unwritten(error) => IdeaError::from(error).into(),
-            TalkError::BrokenOff(_) => Self::new(
+            AssistantError::LastTurn => Self::invalid("/messages", "must end with a message of the user"),
+            AssistantError::Scope(_) => Self::new(Kind::Forbidden, format!("Not allowed: {error}.")),
+            AssistantError::Profile(error) => error.into(),
+            AssistantError::Creator(error) => error.into(),
+            AssistantError::NoAnswer(error) => error.into(),
+            AssistantError::BrokenOff(_) => Self::new(
                 Kind::AiUnavailable,
                 "The model broke off in the middle. What was told is not complete; ask again.",
             )
             .because(error),
-            TalkError::Left => Self::internal(error),
+            AssistantError::Left => Self::internal(error),
         }
     }
 }
@@ -201,27 +202,44 @@ impl From<MessageError> for Problem {
                 format!("/recipients/{position}/id"),
                 "is the identifier of an earlier recipient",
             ),
-            MessageError::Refused => Self::new(Kind::Refused, "The model declined to reword this template."),
+            MessageError::NoAnswer(NoAnswer::Refused) => {
+                Self::new(Kind::Refused, "The model declined to reword this template.")
+            }
+            MessageError::NoAnswer(error) => error.into(),
         }
+    }
+}
+
+impl From<ProfileError> for Problem {
+    fn from(error: ProfileError) -> Self {
+        Self::invalid(error.pointer, error.message)
     }
 }
 
 impl From<IdeaError> for Problem {
     fn from(error: IdeaError) -> Self {
         match error {
-            IdeaError::Profile(error) => Self::invalid(error.pointer, error.message),
+            IdeaError::Profile(error) => error.into(),
             IdeaError::Creator(error) => error.into(),
-            IdeaError::Unwritten(Unwritten::Refused) => Self::new(
+            IdeaError::NoAnswer(error) => error.into(),
+        }
+    }
+}
+
+impl From<NoAnswer> for Problem {
+    fn from(error: NoAnswer) -> Self {
+        match error {
+            NoAnswer::Refused => Self::new(
                 Kind::Refused,
                 "The model declined this request. Change the profile or the options.",
             ),
-            IdeaError::Unwritten(Unwritten::NoCredits { used, limit }) => Self::new(
+            NoAnswer::NoCredits { used, limit } => Self::new(
                 Kind::CreditsExhausted,
                 format!(
                     "The credits of this month are used up ({used} of {limit}). They come back with the month, or with a larger plan; `allowDegraded` accepts the builtin provider, which costs none."
                 ),
             ),
-            IdeaError::Unwritten(Unwritten::OnlyDegraded(reason)) => {
+            NoAnswer::OnlyDegraded(reason) => {
                 let (why, retry) = match reason {
                     DegradedReason::NoProvider => ("no model is configured", None),
                     DegradedReason::Sandbox => ("test keys have no model", None),

@@ -7,47 +7,65 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::stream::unfold;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::Problem;
-use crate::content::TalkError;
-use crate::contract::assistant::TalkEvent;
+use crate::contract::StreamEvent;
 
-/// Proxies and clients take a connection that is silent for long for a dead one.
+/// The longest silence of a stream. Proxies and clients take a connection that is silent for longer for a dead one.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// Where the work behind a stream sends its events, and in the end its error. Closed when nobody listens any more.
+pub type EventSender<E, X> = UnboundedSender<Result<E, X>>;
 
 /// The body of an answer that arrives piece by piece.
 pub type EventStream = Pin<Box<dyn Stream<Item = Result<Bytes, Infallible>> + Send>>;
 
-/// What a conversation tells, or why it cannot go on.
-pub type Told = Result<TalkEvent, TalkError>;
-
-/// The events of a conversation, the first of which has come. Dropped, nobody listens any more.
-pub fn events(first: TalkEvent, rest: UnboundedReceiver<Told>) -> EventStream {
-    told(first, rest, HEARTBEAT)
+/// Starts the work behind a stream and waits for its first event. The stream, dropped, is what closes the sender.
+///
+/// # Errors
+/// [`Problem`] of work that ended before its first event.
+pub(super) async fn begin<E, X, F>(work: impl FnOnce(EventSender<E, X>) -> F) -> Result<EventStream, Problem>
+where
+    E: StreamEvent,
+    X: Into<Problem> + Send + 'static,
+    F: Future<Output = Result<(), X>> + Send + 'static,
+{
+    let (sender, mut events) = unbounded_channel();
+    let running = work(sender.clone());
+    let to_its_end = async move {
+        if let Err(error) = running.await {
+            let _ = sender.send(Err(error));
+        }
+    };
+    #[expect(clippy::disallowed_methods, reason = "the body of the answer lives as long as this does")]
+    tokio::spawn(to_its_end);
+    let first = events.recv().await.ok_or_else(|| Problem::internal("a stream without events"))?;
+    Ok(frames(first.map_err(Into::into)?, events, HEARTBEAT))
 }
 
-fn told(first: TalkEvent, rest: UnboundedReceiver<Told>, heartbeat: Duration) -> EventStream {
-    Box::pin(unfold(
-        (Some(first), rest),
-        move |(first, mut rest): (Option<TalkEvent>, UnboundedReceiver<Told>)| async move {
-            let told = match first {
-                Some(first) => Some(Ok(first)),
-                None => match tokio::time::timeout(heartbeat, rest.recv()).await {
-                    Ok(told) => told,
-                    Err(_) => return Some((Ok(Bytes::from_static(b": ping\n\n")), (None, rest))),
-                },
-            };
-            let event = told?.unwrap_or_else(|error| {
-                let Problem { kind, detail, .. } = error.into();
-                TalkEvent::Error { code: kind.code().to_owned(), detail, retryable: kind.is_retryable() }
-            });
-            Some((Ok(frame(&event)), (None, rest)))
-        },
-    ))
+fn frames<E, X>(first: E, rest: UnboundedReceiver<Result<E, X>>, heartbeat: Duration) -> EventStream
+where
+    E: StreamEvent,
+    X: Into<Problem> + Send + 'static,
+{
+    Box::pin(unfold((Some(first), rest), move |(first, mut rest)| async move {
+        let next = match first {
+            Some(first) => Some(Ok(first)),
+            None => match tokio::time::timeout(heartbeat, rest.recv()).await {
+                Ok(next) => next,
+                Err(_) => return Some((Ok(Bytes::from_static(b": ping\n\n")), (None, rest))),
+            },
+        };
+        let event = next?.unwrap_or_else(|error: X| {
+            let Problem { kind, detail, .. } = error.into();
+            E::error(kind.code(), detail, kind.is_retryable())
+        });
+        Some((Ok(frame(&event)), (None, rest)))
+    }))
 }
 
-fn frame(event: &TalkEvent) -> Bytes {
+fn frame(event: &impl StreamEvent) -> Bytes {
     let name = event.name();
     let tagged = serde_json::to_value(event).unwrap_or_default();
     format!("event: {name}\ndata: {}\n\n", tagged[name]).into()
@@ -57,27 +75,51 @@ fn frame(event: &TalkEvent) -> Bytes {
 mod tests {
     use super::*;
     use futures_util::StreamExt as _;
+    use serde::Serialize;
+
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    enum Event {
+        Text { text: String },
+        Error { code: String },
+    }
+
+    impl StreamEvent for Event {
+        fn name(&self) -> &'static str {
+            match self {
+                Self::Text { .. } => "text",
+                Self::Error { .. } => "error",
+            }
+        }
+
+        fn error(code: &str, _: String, _: bool) -> Self {
+            Self::Error { code: code.to_owned() }
+        }
+    }
 
     #[tokio::test]
-    async fn a_silent_conversation_has_a_heartbeat_and_ends_with_its_problem() {
-        let (listener, rest) = tokio::sync::mpsc::unbounded_channel();
-        let text = |text: &str| TalkEvent::Delta { text: text.to_owned() };
-        let mut stream = told(text("line\nbreak"), rest, Duration::from_millis(1));
-        assert_eq!(
-            &stream.next().await.unwrap().unwrap()[..],
-            b"event: delta\ndata: {\"text\":\"line\\nbreak\"}\n\n"
-        );
+    async fn a_silent_stream_has_a_heartbeat_and_ends_with_its_problem() {
+        let (sender, rest) = unbounded_channel::<Result<Event, Problem>>();
+        let first = Event::Text { text: "line\nbreak".to_owned() };
+        let mut stream = frames(first, rest, Duration::from_millis(1));
+        let text = b"event: text\ndata: {\"text\":\"line\\nbreak\"}\n\n";
+        assert_eq!(&stream.next().await.unwrap().unwrap()[..], text);
         assert_eq!(&stream.next().await.unwrap().unwrap()[..], b": ping\n\n");
-        listener.send(Err(TalkError::LastTurn)).unwrap();
-        drop(listener);
+        assert!(sender.send(Err(Problem::not_found("thing"))).is_ok());
+        drop(sender);
         let last = loop {
             let next = stream.next().await.unwrap().unwrap();
             if &next[..] != b": ping\n\n" {
                 break next;
             }
         };
-        let last = String::from_utf8(last.to_vec()).unwrap();
-        assert!(last.starts_with("event: error\ndata: {\"code\":\"invalid_request\""), "{last}");
+        assert_eq!(&last[..], b"event: error\ndata: {\"code\":\"not_found\"}\n\n");
         assert!(stream.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn work_that_fails_before_its_first_event_is_a_problem_and_no_stream() {
+        let begun = begin::<Event, Problem, _>(|_| async { Err(Problem::not_found("thing")) }).await;
+        assert_eq!(begun.err().unwrap().kind.code(), "not_found");
     }
 }

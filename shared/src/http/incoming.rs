@@ -16,7 +16,7 @@ use crate::contract::ids::RequestId;
 use crate::contract::{Method, Reads, Route};
 
 /// A request whose route is known.
-pub struct Incoming {
+pub struct HttpRequest {
     /// The request, as in `x-request-id`.
     pub request_id: RequestId,
     /// When the answer must be on its way.
@@ -28,7 +28,7 @@ pub struct Incoming {
     ip: String,
 }
 
-impl Incoming {
+impl HttpRequest {
     /// Takes a request apart.
     pub fn new(
         request: Request,

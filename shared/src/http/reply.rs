@@ -16,14 +16,14 @@ use lambda_http::http::header::{
 use lambda_http::http::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
 
-use super::events::EventStream;
+use super::events::{self, EventSender, EventStream};
 use super::{Kind, Problem};
 use crate::contract::ids::{JobId, RequestId};
 use crate::contract::jobs::{Accepted, JobStatus};
 use crate::contract::problem::MEDIA_TYPE;
-use crate::contract::{Media, Route};
-use crate::idempotency::Kept;
-use crate::limits::Standing;
+use crate::contract::{Media, Route, StreamEvent};
+use crate::fleet::idempotency::StoredResponse;
+use crate::fleet::limits::LimitStatus;
 
 /// The cookie that carries a browser's refresh token.
 pub(crate) const REFRESH_COOKIE: &str = "__Secure-huntaze-refresh";
@@ -69,9 +69,19 @@ impl<T> Reply<T> {
         reply.header(LOCATION, &format!("/api/jobs/{job_id}")).header(RETRY_AFTER, "1")
     }
 
-    /// Events while the answer comes about.
-    pub fn events(events: EventStream) -> Self {
-        Self { content: Content::Events(events), headers: HeaderMap::new(), status: None }
+    /// An answer whose events leave while `work` makes it; `work` sends them, and fails with what ends them early. Whatever
+    /// fails before the first event is the problem of the whole answer.
+    ///
+    /// # Errors
+    /// [`Problem`] of the work that ended before its first event.
+    pub async fn streamed<E, X, F>(work: impl FnOnce(EventSender<E, X>) -> F) -> Result<Self, Problem>
+    where
+        E: StreamEvent,
+        X: Into<Problem> + Send + 'static,
+        F: Future<Output = Result<(), X>> + Send + 'static,
+    {
+        let content = Content::Events(events::begin(work).await?);
+        Ok(Self { content, headers: HeaderMap::new(), status: None })
     }
 
     /// With a cookie.
@@ -107,13 +117,13 @@ pub fn refresh_cookie(token: Option<&str>, lifetime: Duration) -> String {
 pub type StreamedBody = UnsyncBoxBody<Bytes, std::convert::Infallible>;
 
 /// An answer, ready to leave.
-pub struct Rendered {
+pub struct HttpResponse {
     response: Response<Body>,
     /// The body, where it arrives piece by piece.
     events: Option<EventStream>,
 }
 
-impl Rendered {
+impl HttpResponse {
     /// A success of a route.
     ///
     /// # Errors
@@ -175,24 +185,24 @@ impl Rendered {
         Self { response, events: None }
     }
 
-    /// As it is kept under an idempotency key.
-    pub fn kept(&self) -> Kept {
+    /// The response as it is stored under an idempotency key.
+    pub fn stored(&self) -> StoredResponse {
         let media = self.response.headers().get(CONTENT_TYPE).and_then(|media| media.to_str().ok());
-        Kept {
+        StoredResponse {
             status: self.status(),
             media: media.map(str::to_owned),
             body: String::from_utf8_lossy(self.response.body().as_ref()).into_owned(),
         }
     }
 
-    /// The answer that was kept under an idempotency key.
-    pub fn replayed(kept: Kept) -> Self {
+    /// A response that was stored under an idempotency key.
+    pub fn replayed(stored: StoredResponse) -> Self {
         let mut response =
-            Response::new(if kept.body.is_empty() { Body::Empty } else { Body::Text(kept.body) });
+            Response::new(if stored.body.is_empty() { Body::Empty } else { Body::Text(stored.body) });
         *response.status_mut() =
-            StatusCode::from_u16(kept.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            StatusCode::from_u16(stored.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
-        if let Some(media) = kept.media.and_then(|media| HeaderValue::from_str(&media).ok()) {
+        if let Some(media) = stored.media.and_then(|media| HeaderValue::from_str(&media).ok()) {
             headers.insert(CONTENT_TYPE, media);
         }
         headers.insert(HeaderName::from_static("idempotency-replayed"), HeaderValue::from_static("true"));
@@ -205,11 +215,12 @@ impl Rendered {
     }
 
     /// Adds where the limits stand (draft-ietf-httpapi-ratelimit-headers-11).
-    pub fn limits(&mut self, standings: &[Standing]) {
-        if standings.is_empty() {
+    pub fn limits(&mut self, statuses: &[LimitStatus]) {
+        if statuses.is_empty() {
             return;
         }
-        let list = |item: fn(&Standing) -> String| standings.iter().map(item).collect::<Vec<_>>().join(", ");
+        let list =
+            |item: fn(&LimitStatus) -> String| statuses.iter().map(item).collect::<Vec<_>>().join(", ");
         let policy = list(|s| format!("\"{}\";q={};w={}", s.name, s.quota, s.window.as_secs()));
         let limit = list(|s| format!("\"{}\";r={};t={}", s.name, s.remaining, ceil_secs(s.reset)));
         for (name, value) in [("ratelimit-policy", policy), ("ratelimit", limit)] {
@@ -236,7 +247,7 @@ impl Rendered {
         self.response
     }
 
-    /// As [`Rendered::finish`], for a function whose answers may arrive piece by piece.
+    /// As [`HttpResponse::finish`], for a function whose answers may arrive piece by piece.
     pub fn finish_streaming(mut self, request_id: RequestId) -> Response<StreamedBody> {
         let events = self.events.take();
         let (parts, body) = self.finish(request_id, false).into_parts();

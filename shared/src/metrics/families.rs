@@ -1,9 +1,11 @@
 //! Every metric: its name, what it means, and which values its labels may have.
 
 use super::{
-    BreakerCall, Called, Ended, HISTOGRAM_CELLS, Idempotency, LimitDecision, RedisTrip, SharingRole,
+    BreakerCall, Called, CoalescingRole, Ended, HISTOGRAM_CELLS, Idempotency, LimitDecision, RedisTrip,
 };
-use crate::contract::{self, schedule};
+use crate::contract::generations::GenerationKind;
+use crate::contract::health::Phase;
+use crate::contract::{self, Dependency, consumer, schedule};
 
 /// The values a label may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +18,9 @@ pub enum Set {
     Function,
     /// Schedules.
     Schedule,
-    /// What jobs make.
+    /// The consumers of the table's stream.
+    Consumer,
+    /// The kinds of generations, which are what jobs make.
     Kind,
     /// Names of limits.
     Policy,
@@ -28,7 +32,7 @@ pub enum Set {
     BreakerCall,
     /// Where a breaker stands.
     Phase,
-    /// See [`SharingRole`].
+    /// See [`CoalescingRole`].
     Role,
     /// See [`Idempotency`].
     Idempotency,
@@ -48,13 +52,14 @@ impl Set {
             Self::Class => &["2xx", "3xx", "4xx", "5xx"],
             Self::Function => &contract::FUNCTIONS,
             Self::Schedule => &schedule::NAMES,
-            Self::Kind => &["ideas", "messages", "assistant"],
+            Self::Consumer => &consumer::NAMES,
+            Self::Kind => &GenerationKind::NAMES,
             Self::Policy => &["ip", "caller", "tenant", "signin"],
             Self::LimitDecision => LimitDecision::ALL,
-            Self::Breaker => &["ai", "ai_fallback"],
+            Self::Breaker => &Dependency::NAMES,
             Self::BreakerCall => BreakerCall::ALL,
-            Self::Phase => &["closed", "open", "half_open", "ramp"],
-            Self::Role => SharingRole::ALL,
+            Self::Phase => &Phase::NAMES,
+            Self::Role => CoalescingRole::ALL,
             Self::Idempotency => Idempotency::ALL,
             Self::Called => Called::ALL,
             Self::Ended => Ended::ALL,
@@ -142,6 +147,7 @@ families! {
     REDIS_TRIPS = "redis_trips", false, [("outcome", RedisTrip)], "Trips to Redis.";
     REDIS_COMMANDS = "redis_billed_commands", false, [], "Commands that Upstash bills, inside scripts too.";
     SCHEDULE_RUNS = "schedule_runs", false, [("schedule", Schedule), ("ended", Ended)], "Runs of schedules.";
+    STREAM_ITEMS = "stream_items", false, [("consumer", Consumer), ("ended", Ended)], "Changes of the table that were worked on.";
     JOBS = "jobs", false, [("kind", Kind), ("ended", Ended)], "Jobs that ended.";
     FLUSH_FAILURES = "metrics_flush_failures", false, [], "Snapshots that could not be written at first.";
 }

@@ -12,7 +12,7 @@ use crate::contract::ids::RequestId;
 use crate::http::Problem;
 use crate::telemetry::{self, Trips};
 
-/// What the canonical line tells of a request.
+/// What the canonical line says about a request, as far as the pipeline came.
 pub(super) struct Line {
     pub(super) operation: &'static str,
     pub(super) tenant: Option<String>,
@@ -46,11 +46,11 @@ impl Log {
         &self,
         id: RequestId,
         line: &Line,
-        took: Duration,
+        elapsed: Duration,
         status: u16,
         problem: Option<&Problem>,
     ) {
-        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let duration_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let redis_trips = line.trips.redis.load(Ordering::Relaxed);
         let dynamo_trips = line.trips.dynamo.load(Ordering::Relaxed);
         let code = problem.map(|problem| problem.kind.code());

@@ -1,11 +1,8 @@
 //! The last moments of an environment.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::Served;
-
-/// Lambda answers at once or not at all.
+/// How long Lambda has to register us. It answers at once or not at all.
 const REGISTER_WITHIN: Duration = Duration::from_secs(1);
 
 /// Has the counts written when Lambda ends the environment. Lambda sends SIGTERM only to environments with an
@@ -15,9 +12,10 @@ const REGISTER_WITHIN: Duration = Duration::from_secs(1);
     clippy::disallowed_methods,
     reason = "the runtime panics where it cannot register; a task contains that"
 )]
-pub(super) async fn when_ended(served: Arc<Served>) {
-    let hook = move || async move { served.flush().await };
-    let registering = tokio::spawn(lambda_runtime::spawn_graceful_shutdown_handler(hook));
+pub(super) async fn when_ended<F: Future<Output = ()> + Send + 'static>(
+    last_words: impl FnOnce() -> F + Send + 'static,
+) {
+    let registering = tokio::spawn(lambda_runtime::spawn_graceful_shutdown_handler(last_words));
     match tokio::time::timeout(REGISTER_WITHIN, registering).await {
         Ok(Ok(())) => {}
         Ok(Err(_)) | Err(_) => tracing::info!("no word before the end: the platform offers no extensions"),

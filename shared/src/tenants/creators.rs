@@ -8,6 +8,7 @@ use crate::clock::Millis;
 use crate::contract::creators::{Creator, Profile};
 use crate::contract::ids::CreatorId;
 use crate::dynamo::{Condition, Dynamo, DynamoError, Key, Page, Query, Write, WriteError};
+use crate::environment::{Environment, StartError};
 
 /// A creator as stored. One partition holds all creators of a tenant, so that a list is a query and sees
 /// what was written a moment ago (an index would lag).
@@ -61,9 +62,12 @@ fn key(tenant: TenantCtx, id: CreatorId) -> Key {
 }
 
 impl Creators {
-    /// In these tables.
-    pub const fn new(dynamo: Dynamo) -> Self {
-        Self { dynamo }
+    /// Connects to the tables of the stage.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self { dynamo: environment.dynamo().await? })
     }
 
     /// Adds one, under this identifier. If it is there already, an earlier attempt of the same request added it.

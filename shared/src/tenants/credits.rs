@@ -16,6 +16,7 @@ use crate::contract::Plan;
 use crate::contract::ids::RequestId;
 use crate::contract::usage;
 use crate::dynamo::{Condition, CurrentItem, Dynamo, DynamoError, Key, Write, WriteError};
+use crate::environment::{Environment, StartError};
 
 /// A reservation outlives its request's deadline by this much.
 const MARGIN: Duration = Duration::from_secs(30);
@@ -69,7 +70,7 @@ struct Account {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Held {
+struct Hold {
     credits: u64,
     until: Millis,
 }
@@ -86,10 +87,10 @@ impl Account {
     }
 
     /// Reservations whose environments are gone.
-    fn expired(&self, now: Millis) -> impl Iterator<Item = (String, Held)> {
+    fn expired(&self, now: Millis) -> impl Iterator<Item = (String, Hold)> {
         let held = |(name, value): (&String, &serde_json::Value)| {
             name.starts_with(RESERVATION).then_some(())?;
-            Some((name.clone(), serde_json::from_value::<Held>(value.clone()).ok()?))
+            Some((name.clone(), serde_json::from_value::<Hold>(value.clone()).ok()?))
         };
         self.others.iter().filter_map(held).filter(move |(_, held)| held.until < now)
     }
@@ -140,9 +141,12 @@ fn account(tenant: TenantCtx, month: &str) -> Key {
 }
 
 impl Credits {
-    /// In these tables.
-    pub const fn new(dynamo: Dynamo) -> Self {
-        Self { dynamo }
+    /// Connects to the tables of the stage.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self { dynamo: environment.dynamo().await? })
     }
 
     /// The account of a month, `2026-11`.
@@ -169,7 +173,7 @@ impl Credits {
         let now = Millis::now();
         let key = account(tenant, &now.month());
         let reservation = Reservation { key, name: format!("{RESERVATION}{request}"), credits, plan };
-        let held = Held { credits, until: now.plus(lease + MARGIN) };
+        let held = Hold { credits, until: now.plus(lease + MARGIN) };
         match self.hold(&reservation, held).await? {
             None => Ok(reservation),
             // What the dead had set aside may be enough.
@@ -184,7 +188,7 @@ impl Credits {
     }
 
     /// Nothing when it is held, or the account that has too little left.
-    async fn hold(&self, reservation: &Reservation, held: Held) -> Result<Option<Account>, DynamoError> {
+    async fn hold(&self, reservation: &Reservation, held: Hold) -> Result<Option<Account>, DynamoError> {
         let limit = reservation.plan.credits();
         let Some(most) = limit.checked_sub(held.credits) else {
             return Ok(Some(self.dynamo.get(&reservation.key).await?.unwrap_or_default()));
@@ -256,9 +260,13 @@ struct Day {
 }
 
 impl DailyStop {
-    /// Stops at `limit_micro_usd`; never without.
-    pub const fn new(dynamo: Dynamo, limit_micro_usd: Option<u64>) -> Self {
-        Self { dynamo, limit_micro_usd }
+    /// Connects to the tables, with the limit of the settings; without one it never stops.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        let limit_micro_usd = environment.settings().await?.ai_daily_stop_micro_usd;
+        Ok(Self { dynamo: environment.dynamo().await?, limit_micro_usd })
     }
 
     fn today(now: Millis) -> Key {
@@ -309,7 +317,7 @@ mod tests {
         });
         let account: Account = serde_json::from_value(stored).unwrap();
         let expired: Vec<_> = account.expired(Millis(2_000)).collect();
-        assert_eq!(expired, [("r:req_1".to_owned(), Held { credits: 2, until: Millis(1_000) })]);
+        assert_eq!(expired, [("r:req_1".to_owned(), Hold { credits: 2, until: Millis(1_000) })]);
         assert_eq!(account.balance(Plan::Free).remaining(), Plan::Free.credits() - 7);
     }
 }

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 
 use super::TenantCtx;
+use crate::environment::{Environment, StartError};
 
 const TAG_BYTES: usize = 16;
 
@@ -23,6 +24,14 @@ impl Cursors {
     /// With the key that seals them.
     pub const fn new(key: hmac::Key) -> Self {
         Self { key }
+    }
+
+    /// With the stage's key for cursors.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self::new(environment.keyring().await?.derived.cursor.clone()))
     }
 
     /// Seals a position in `list`.

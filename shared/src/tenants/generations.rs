@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::TenantCtx;
 use super::records::{self, Action};
 use crate::clock::Millis;
-use crate::contract::generations::{Decision, Generation, GenerationKind, ItemCounts, Review, Verdict};
+use crate::contract::generations::{Decision, Generation, GenerationKind, ItemCounts, Review, ReviewStatus};
 use crate::contract::ids::{CreatorId, GenerationId};
 use crate::dynamo::{Condition, Dynamo, DynamoError, Key, Page, Query, Write, WriteError};
+use crate::environment::{Environment, StartError};
 
 /// Long enough for a quarter's report.
 const KEEP: Duration = Duration::from_secs(90 * 86_400);
@@ -55,7 +56,7 @@ struct Stored {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Decided {
-    status: Verdict,
+    status: ReviewStatus,
     by: String,
     at: Millis,
 }
@@ -76,12 +77,12 @@ pub enum ReviewError {
     #[error("the generation has no item {0}")]
     NoItem(String),
     /// It was decided otherwise before.
-    #[error("item {item} was {} before", match .status { Verdict::Approved => "approved", Verdict::Discarded => "discarded" })]
+    #[error("item {item} was {} before", match .status { ReviewStatus::Approved => "approved", ReviewStatus::Discarded => "discarded" })]
     Decided {
         /// Which.
         item: String,
         /// What was decided.
-        status: Verdict,
+        status: ReviewStatus,
     },
     /// The database did not do it, or somebody decided at the same time.
     #[error(transparent)]
@@ -97,7 +98,7 @@ impl From<DynamoError> for ReviewError {
 impl Stored {
     fn counts(&self) -> ItemCounts {
         let of = |verdict| self.decisions.values().filter(|decided| decided.status == verdict).count();
-        let (approved, discarded) = (of(Verdict::Approved), of(Verdict::Discarded));
+        let (approved, discarded) = (of(ReviewStatus::Approved), of(ReviewStatus::Discarded));
         ItemCounts { draft: self.items.len().saturating_sub(approved + discarded), approved, discarded }
     }
 
@@ -163,9 +164,12 @@ fn pieces_of(tenant: TenantCtx, id: GenerationId) -> String {
 }
 
 impl Generations {
-    /// In these tables.
-    pub const fn new(dynamo: Dynamo) -> Self {
-        Self { dynamo }
+    /// Connects to the tables of the stage.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self { dynamo: environment.dynamo().await? })
     }
 
     /// Keeps what was made. Kept again under the same name, it is replaced.
@@ -256,8 +260,8 @@ impl Generations {
         let now = Millis::now();
         if stored.decide(review, by, now)? {
             let action = match review.status {
-                Verdict::Approved => Action::DraftsApproved,
-                Verdict::Discarded => Action::DraftsDiscarded,
+                ReviewStatus::Approved => Action::DraftsApproved,
+                ReviewStatus::Discarded => Action::DraftsDiscarded,
             };
             let change = Write::update(head(tenant, id))
                 .set("decisions", &stored.decisions)

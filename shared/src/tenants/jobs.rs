@@ -13,9 +13,10 @@ use crate::contract::content_ideas::{BriefRequest, IdeaRequest};
 use crate::contract::generations::GenerationKind;
 use crate::contract::ids::{GenerationId, JobId, RequestId};
 use crate::contract::jobs::JobStatus;
-use crate::contract::keys::Environment;
+use crate::contract::keys::KeyKind;
 use crate::contract::messages::MessageRequest;
 use crate::dynamo::{Condition, Dynamo, DynamoError, Key, Query, Write, WriteError};
+use crate::environment::{Environment, StartError};
 
 /// Of two runs that claim a job at the same moment one has it; the other looks again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -29,6 +30,18 @@ pub enum Task {
     Ideas(IdeaRequest),
     Brief(BriefRequest),
     Messages(MessageRequest),
+}
+
+impl From<IdeaRequest> for Task {
+    fn from(request: IdeaRequest) -> Self {
+        Self::Ideas(request)
+    }
+}
+
+impl From<BriefRequest> for Task {
+    fn from(request: BriefRequest) -> Self {
+        Self::Brief(request)
+    }
 }
 
 impl Task {
@@ -69,7 +82,7 @@ pub struct Job {
     /// The request that asked for it.
     pub request: RequestId,
     /// Test keys get the builtin provider.
-    pub environment: Environment,
+    pub environment: KeyKind,
     /// What is to be done, as JSON.
     task: String,
     /// Runs that were begun; the fence of the one that goes on.
@@ -88,7 +101,7 @@ pub struct Job {
 
 impl Job {
     /// A job that waits for its turn.
-    pub fn new(id: JobId, request: RequestId, environment: Environment, task: &Task) -> Self {
+    pub fn new(id: JobId, request: RequestId, environment: KeyKind, task: &Task) -> Self {
         let at = Millis::now();
         Self {
             id,
@@ -166,9 +179,12 @@ fn parts_of(tenant: TenantCtx, id: JobId) -> String {
 }
 
 impl Jobs {
-    /// In these tables.
-    pub const fn new(dynamo: Dynamo) -> Self {
-        Self { dynamo }
+    /// Connects to the tables of the stage.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self { dynamo: environment.dynamo().await? })
     }
 
     /// Writes a job down. Written down before by an attempt of the same request, it stays as it is.

@@ -18,7 +18,8 @@ use crate::contract::ids::CreatorId;
 use crate::contract::offers::DayOffers;
 use crate::contract::pricing::{ARMS_MAX, ProductType, Segment};
 use crate::dynamo::{Condition, Dynamo, DynamoError, Key, Page, Query, Write, WriteError};
-use crate::pricing::{Arm, Arms, weight};
+use crate::environment::{Environment, StartError};
+use pricing::{Arm, Arms, weight};
 
 /// Twelve half-lives: what is older counts less than a four-thousandth.
 const KEEP: Duration = Duration::from_secs(720 * 86_400);
@@ -161,9 +162,12 @@ fn sort_key(record: &DayOffers) -> String {
 }
 
 impl Offers {
-    /// In these tables.
-    pub const fn new(dynamo: Dynamo) -> Self {
-        Self { dynamo }
+    /// Connects to the tables of the stage.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self { dynamo: environment.dynamo().await? })
     }
 
     /// Stores records; of two with the same name the later line counts. Returns how many are stored.

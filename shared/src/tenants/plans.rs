@@ -1,7 +1,7 @@
 //! The plans of tenants, remembered for a moment.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::TenantCtx;
@@ -9,6 +9,7 @@ use crate::clock::Millis;
 use crate::contract::Plan;
 use crate::contract::ids::TenantId;
 use crate::dynamo::Dynamo;
+use crate::environment::{Environment, StartError};
 
 /// A plan is read again after so long.
 pub const REMEMBERED: Duration = Duration::from_secs(10);
@@ -23,9 +24,13 @@ pub struct Plans {
 }
 
 impl Plans {
-    /// In these tables.
-    pub fn new(dynamo: Dynamo) -> Self {
-        Self { dynamo, known: Mutex::default() }
+    /// The plans of this environment, with one cache for all its endpoints.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn connect(environment: &Environment) -> Result<Arc<Self>, StartError> {
+        let dynamo = environment.dynamo().await?;
+        environment.once(async { Ok(Self { dynamo, known: Mutex::default() }) }).await
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<TenantId, (Millis, Plan)>> {

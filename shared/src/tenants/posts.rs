@@ -10,6 +10,7 @@ use super::lines::Record;
 use crate::contract::ids::CreatorId;
 use crate::contract::posts::Post;
 use crate::dynamo::{Dynamo, DynamoError, Key, Page, Query, Write};
+use crate::environment::{Environment, StartError};
 
 const PREFIX: &str = "POST#";
 
@@ -39,9 +40,12 @@ fn sort_key(post: &Post) -> String {
 }
 
 impl Posts {
-    /// In these tables.
-    pub const fn new(dynamo: Dynamo) -> Self {
-        Self { dynamo }
+    /// Connects to the tables of the stage.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self { dynamo: environment.dynamo().await? })
     }
 
     /// Stores posts; of two with the same name the later line counts. Returns how many are stored.

@@ -8,6 +8,7 @@ use super::TenantCtx;
 use crate::clock::Millis;
 use crate::contract::ids::TenantId;
 use crate::dynamo::{Dynamo, DynamoError, Key, Query, Write, WriteError};
+use crate::environment::{Environment, StartError};
 
 /// The counters of a month are spread over so many partitions of the index, so that no single one is hot.
 const SHARDS: u8 = 8;
@@ -65,9 +66,12 @@ fn shard(month: &str, number: u8) -> String {
 }
 
 impl UsageCounters {
-    /// In these tables.
-    pub const fn new(dynamo: Dynamo) -> Self {
-        Self { dynamo }
+    /// Connects to the tables of the stage.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self { dynamo: environment.dynamo().await? })
     }
 
     /// Counts one call of a route.

@@ -9,10 +9,10 @@ use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
-use shared::ai::{Gateway, OpenAi, StructuredCall, Took};
-use shared::breaker::{AI, Breaker};
+use shared::ai::{Gateway, ModelUsage, OpenAi, StructuredCall};
 use shared::clock::Deadline;
 use shared::contract::Dependency;
+use shared::fleet::breaker::{AI, Breaker};
 use shared::redis::{Redis, Value as Stored};
 use shared::settings::AiSettings;
 use tokio::net::TcpListener;
@@ -107,7 +107,7 @@ async fn overhead(base: &str) -> Result<String, LocalError> {
             serde_json::from_str::<Value>(text)
                 .map_err(|error| shared::ai::AiError::Malformed(error.to_string()))
         };
-        gateway.structured(&call, deadline, &mut Took::default(), take).await.map(drop).map_err(failed)
+        gateway.structured(&call, deadline, &mut ModelUsage::default(), take).await.map(drop).map_err(failed)
     };
     let names = ["the HTTP client alone", "through the gateway"];
     let mut rows =

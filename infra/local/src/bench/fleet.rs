@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use shared::breaker::{AI, Breaker};
 use shared::clock::Deadline;
-use shared::coalesce::{Coalescer, Share, Turn, Worth};
 use shared::contract::Dependency;
-use shared::gate::{Asked, Gate, Verdict};
-use shared::limits::{Algorithm, Limit};
+use shared::fleet::breaker::{AI, Breaker};
+use shared::fleet::coalesce::{Coalescer, ResultLifetime, SharedWork, Turn};
+use shared::fleet::gate::{Gate, GateAnswer, GateQuestion};
+use shared::fleet::limits::{Algorithm, Limit};
 use shared::redis::Redis;
 
 use super::{CALLS_EACH, Row, failed, interleave, median, ms, on_own_thread, percentile};
@@ -53,18 +53,24 @@ async fn gate(wire: &Wire) -> Result<String, LocalError> {
     let get = async || redis.command("GET", &["bench"], soon()).await.map(drop).map_err(failed);
     let whole = async || {
         let what = number.fetch_add(1, Ordering::Relaxed).to_string();
-        let share = Share::new(&["bench", &what], HOUR, HOUR, WORK);
+        let share = SharedWork::new(&["bench", &what], HOUR, HOUR, WORK);
         let breakers = vec![&breaker];
-        let asked = Asked { limits: &limits, cost: 1, share: Some(&share), breakers, ..Asked::default() };
-        match gate.pass(&asked, soon()).await {
-            Verdict::Admitted(_) => Ok(()),
+        let asked = GateQuestion {
+            limits: &limits,
+            cost: Some(1),
+            shared_work: Some(&share),
+            breakers,
+            ..GateQuestion::default()
+        };
+        match gate.ask(&asked, soon()).await {
+            GateAnswer::Admitted(_) => Ok(()),
             other => Err(failed(format!("{other:?}"))),
         }
     };
     let apart = async || {
         let what = number.fetch_add(1, Ordering::Relaxed).to_string();
-        let share = Share::new(&["bench", &what], HOUR, HOUR, WORK);
-        gate.pass(&Asked { limits: &limits, cost: 1, ..Asked::default() }, soon()).await;
+        let share = SharedWork::new(&["bench", &what], HOUR, HOUR, WORK);
+        gate.ask(&GateQuestion { limits: &limits, cost: Some(1), ..GateQuestion::default() }, soon()).await;
         let keys = share.keys();
         redis.command("GET", &[&keys[0]], soon()).await.map_err(failed)?;
         let lock = ["SET", "NX", "PX", "4000"];
@@ -102,8 +108,10 @@ async fn outage(wire: &Wire) -> Result<String, LocalError> {
     let limits = [Limit::new("caller", Algorithm::Gcra, 1_000_000, HOUR, "outage")];
     let pass = async || {
         let begun = Instant::now();
-        let verdict = gate.pass(&Asked { limits: &limits, cost: 1, ..Asked::default() }, soon()).await;
-        (begun.elapsed(), matches!(verdict, Verdict::Unknown(_)))
+        let verdict = gate
+            .ask(&GateQuestion { limits: &limits, cost: Some(1), ..GateQuestion::default() }, soon())
+            .await;
+        (begun.elapsed(), matches!(verdict, GateAnswer::Unknown(_)))
     };
     let mut table =
         String::from("| Redis | first request waits ms | second ms | later us |\n|---|---:|---:|---:|\n");
@@ -137,10 +145,10 @@ async fn sharing(wire: &Wire) -> Result<String, LocalError> {
     let requests = (0..SHARED).map(|i| {
         let ((gate, coalescer), calls, done) = (&fleet[i % ENVIRONMENTS], &calls, &done);
         async move {
-            let share = Share::new(&["bench", "shared"], HOUR, HOUR, WORK);
-            let asked = Asked { share: Some(&share), cost: 1, ..Asked::default() };
-            let turn = match gate.pass(&asked, soon()).await {
-                Verdict::Admitted(passed) => passed.turn,
+            let share = SharedWork::new(&["bench", "shared"], HOUR, HOUR, WORK);
+            let asked = GateQuestion { shared_work: Some(&share), cost: Some(1), ..GateQuestion::default() };
+            let turn = match gate.ask(&asked, soon()).await {
+                GateAnswer::Admitted(passed) => passed.turn,
                 _ => Turn::Alone,
             };
             let compute = async || {
@@ -149,7 +157,7 @@ async fn sharing(wire: &Wire) -> Result<String, LocalError> {
                 if let Ok(mut done) = done.lock() {
                     *done = Some(begun.elapsed());
                 }
-                ("result".to_owned(), Worth::Full)
+                ("result".to_owned(), ResultLifetime::Full)
             };
             coalescer.once(&share, turn, soon(), compute).await;
             begun.elapsed()

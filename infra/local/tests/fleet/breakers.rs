@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use local::wire::Mode as WireMode;
-use shared::breaker::{AI, Breaker, CallError, Config, Failure, Mode, Phase};
 use shared::clock::Deadline;
 use shared::contract::Dependency;
+use shared::fleet::breaker::{AI, Breaker, CallError, Config, Failure, Mode, Phase};
 
 use crate::{Database, soon};
 

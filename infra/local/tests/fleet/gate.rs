@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use local::wire::Mode;
-use shared::breaker::{self, Breaker};
 use shared::clock::Deadline;
-use shared::coalesce::{Share, Turn};
 use shared::contract::Dependency;
-use shared::gate::{Asked, Gate, Passed, Verdict};
-use shared::idempotency::{Answers, Claim, Kept, Record};
-use shared::limits::{Algorithm, Limit};
+use shared::fleet::breaker::{self, Breaker};
+use shared::fleet::coalesce::{SharedWork, Turn};
+use shared::fleet::gate::{Gate, GateAnswer, GatePass, GateQuestion};
+use shared::fleet::idempotency::{Claim, IdempotencyRecord, IdempotencyStore, StoredResponse};
+use shared::fleet::limits::{Algorithm, Limit};
 use shared::redis::{Redis, RedisError};
 
 use crate::{Database, soon};
@@ -21,28 +21,28 @@ fn limit(quota: u32, who: &str) -> Limit {
     Limit::new("caller", Algorithm::Gcra, quota, HOUR, who)
 }
 
-fn share(what: &str) -> Share {
-    Share::new(&["ten_1", what], HOUR, HOUR, Duration::from_secs(1))
+fn share(what: &str) -> SharedWork {
+    SharedWork::new(&["ten_1", what], HOUR, HOUR, Duration::from_secs(1))
 }
 
 fn claim(key: &str, body: &str, token: &str, lease: Duration) -> Claim {
     Claim::new("ten_1|createCreator", key, &[body.as_bytes()], token, Deadline::after(lease))
 }
 
-fn answers(redis: Arc<Redis>) -> Answers {
-    Answers::new(redis, &[1; 32], ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &[2; 32])).unwrap()
+fn answers(redis: Arc<Redis>) -> IdempotencyStore {
+    IdempotencyStore::new(redis, &[1; 32], ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &[2; 32])).unwrap()
 }
 
 /// What a call is billed, and how many trips it makes.
-async fn cost(database: &Database, call: impl Future<Output = Verdict>) -> (u64, u64, Verdict) {
+async fn cost(database: &Database, call: impl Future<Output = GateAnswer>) -> (u64, u64, GateAnswer) {
     let (billed, trips) = (database.upstash.billed().await.unwrap(), database.upstash.requests());
     let verdict = call.await;
     (database.upstash.billed().await.unwrap() - billed, database.upstash.requests() - trips, verdict)
 }
 
-fn passed(verdict: Verdict) -> Passed {
+fn passed(verdict: GateAnswer) -> GatePass {
     match verdict {
-        Verdict::Admitted(passed) => passed,
+        GateAnswer::Admitted(passed) => passed,
         other => panic!("{other:?}"),
     }
 }
@@ -55,25 +55,29 @@ async fn an_admitted_call_is_billed_five_commands_with_limit_sharing_and_breaker
     let breaker = Arc::new(Breaker::new(Dependency::Ai, "eu-west-1", "m", breaker::AI, redis));
     // The first trip of a process tells its metrics and the breaker's name as well, and teaches the script.
     let warm = [limit(9, "warm")];
-    gate.pass(&Asked { limits: &warm, cost: 1, breakers: vec![&breaker], ..Asked::default() }, soon()).await;
+    gate.ask(
+        &GateQuestion { limits: &warm, cost: Some(1), breakers: vec![&breaker], ..GateQuestion::default() },
+        soon(),
+    )
+    .await;
     let (limits, what) = ([limit(1, "a")], share("a"));
-    let asked = || Asked {
+    let asked = || GateQuestion {
         limits: &limits,
-        cost: 1,
-        share: Some(&what),
+        cost: Some(1),
+        shared_work: Some(&what),
         breakers: vec![&breaker],
-        ..Asked::default()
+        ..GateQuestion::default()
     };
-    let (billed, trips, verdict) = cost(&database, gate.pass(&asked(), soon())).await;
+    let (billed, trips, verdict) = cost(&database, gate.ask(&asked(), soon())).await;
     assert_eq!((billed, trips), (5, 1), "EVALSHA, TIME, MGET, SET limit, SET lock");
     assert_eq!(passed(verdict).turn, Turn::Lead);
-    let (billed, trips, verdict) = cost(&database, gate.pass(&asked(), soon())).await;
+    let (billed, trips, verdict) = cost(&database, gate.ask(&asked(), soon())).await;
     assert_eq!((billed, trips), (3, 1), "EVALSHA, TIME, MGET");
-    assert!(matches!(verdict, Verdict::Denied(_)));
+    assert!(matches!(verdict, GateAnswer::Denied(_)));
     let both = [limit(9, "b"), limit(9, "c")];
     let mine = claim("k", "{}", "t", HOUR);
-    let asked = Asked { limits: &both, cost: 1, claim: Some(&mine), ..Asked::default() };
-    let (billed, trips, _) = cost(&database, gate.pass(&asked, soon())).await;
+    let asked = GateQuestion { limits: &both, cost: Some(1), claim: Some(&mine), ..GateQuestion::default() };
+    let (billed, trips, _) = cost(&database, gate.ask(&asked, soon())).await;
     assert_eq!((billed, trips), (6, 1), "with two limits and an idempotency key");
 }
 
@@ -86,9 +90,14 @@ async fn every_key_expires() {
         [Algorithm::Gcra, Algorithm::FixedWindow, Algorithm::SlidingWindow, Algorithm::TokenBucket];
     let limits = algorithms.map(|by| Limit::new("caller", by, 5, HOUR, "x"));
     let (mine, what) = (claim("k", "{}", "t", HOUR), share("x"));
-    let asked =
-        Asked { limits: &limits, cost: 1, claim: Some(&mine), share: Some(&what), ..Asked::default() };
-    passed(gate.pass(&asked, soon()).await);
+    let asked = GateQuestion {
+        limits: &limits,
+        cost: Some(1),
+        claim: Some(&mine),
+        shared_work: Some(&what),
+        ..GateQuestion::default()
+    };
+    passed(gate.ask(&asked, soon()).await);
     let keys = limits.iter().map(|limit| limit.key().to_owned());
     let keys = keys.chain([mine.key().to_owned(), what.keys()[1].clone()]);
     for key in keys {
@@ -105,15 +114,15 @@ async fn exactly_the_quota_is_admitted_over_twenty_environments() {
     let calls = (0..200).map(|i| {
         let (gate, limits) = (&gates[i % gates.len()], &limits);
         async move {
-            let asked = Asked { limits, cost: 1, ..Asked::default() };
-            matches!(gate.pass(&asked, soon()).await, Verdict::Admitted(_))
+            let asked = GateQuestion { limits, cost: Some(1), ..GateQuestion::default() };
+            matches!(gate.ask(&asked, soon()).await, GateAnswer::Admitted(_))
         }
     });
     let admitted = futures_util::future::join_all(calls).await.into_iter().filter(|ok| *ok).count();
     assert_eq!(admitted, 70, "one comes back every 51 s");
-    let looked = Asked { limits: &limits, cost: 0, ..Asked::default() };
-    let standings = passed(gates[0].pass(&looked, soon()).await).standings;
-    assert_eq!((standings[0].remaining, standings[1].remaining), (0, 930), "denied calls took nothing");
+    let looked = GateQuestion { limits: &limits, cost: None, ..GateQuestion::default() };
+    let statuses = passed(gates[0].ask(&looked, soon()).await).limits;
+    assert_eq!((statuses[0].remaining, statuses[1].remaining), (0, 930), "denied calls took nothing");
 }
 
 #[tokio::test]
@@ -121,11 +130,13 @@ async fn a_call_that_weighs_more_is_denied_whole_and_takes_nothing() {
     let database = Database::start().await;
     let gate = Gate::new(database.environment(), HOUR);
     let limits = [limit(5, "a")];
-    let pass =
-        async |cost| match gate.pass(&Asked { limits: &limits, cost, ..Asked::default() }, soon()).await {
-            Verdict::Admitted(passed) => Some(passed.standings[0].remaining),
-            _ => None,
-        };
+    let pass = async |cost| match gate
+        .ask(&GateQuestion { limits: &limits, cost: Some(cost), ..GateQuestion::default() }, soon())
+        .await
+    {
+        GateAnswer::Admitted(passed) => Some(passed.limits[0].remaining),
+        _ => None,
+    };
     assert_eq!(pass(3).await, Some(2));
     assert_eq!(pass(3).await, None);
     assert_eq!(pass(0).await, Some(2), "a look");
@@ -139,28 +150,35 @@ async fn of_fifty_equal_requests_under_one_key_one_runs_and_the_others_get_its_a
     let gates: Vec<_> = (0..20).map(|_| Gate::new(database.environment(), HOUR)).collect();
     let limits = [limit(1000, "a")];
     let ask = async |i: usize| {
-        let asked = Asked { limits: &limits, cost: 1, claim: Some(&claims[i]), ..Asked::default() };
-        passed(gates[i % 20].pass(&asked, soon()).await).record
+        let asked = GateQuestion {
+            limits: &limits,
+            cost: Some(1),
+            claim: Some(&claims[i]),
+            ..GateQuestion::default()
+        };
+        passed(gates[i % 20].ask(&asked, soon()).await).record
     };
     let records = futures_util::future::join_all((0..50).map(&ask)).await;
-    let running: Vec<_> = (0..50).filter(|i| matches!(records[*i], Record::Claimed { .. })).collect();
+    let running: Vec<_> =
+        (0..50).filter(|i| matches!(records[*i], IdempotencyRecord::Claimed { .. })).collect();
     assert_eq!(running.len(), 1, "{records:?}");
-    assert_eq!(records.iter().filter(|record| matches!(record, Record::Running(_))).count(), 49);
+    assert_eq!(records.iter().filter(|record| matches!(record, IdempotencyRecord::Running(_))).count(), 49);
     let answers = answers(database.environment());
-    let kept = Kept { status: 201, media: None, body: "{\"id\":1}".to_owned() };
-    assert!(answers.keep(&claims[running[0]], &kept, soon()).await.unwrap());
+    let kept = StoredResponse { status: 201, media: None, body: "{\"id\":1}".to_owned() };
+    assert!(answers.store(&claims[running[0]], &kept, soon()).await.unwrap());
     for (i, claim) in claims.iter().enumerate() {
-        let Record::Done(sealed) = ask(i).await else { panic!("no answer") };
+        let IdempotencyRecord::Done(sealed) = ask(i).await else { panic!("no answer") };
         assert_eq!(
             answers.open(claim, &sealed),
-            Some(Kept { body: kept.body.clone(), status: 201, media: None })
+            Some(StoredResponse { body: kept.body.clone(), status: 201, media: None })
         );
     }
     let other = claim("k", "{\"other\":1}", "x", HOUR);
-    let asked = Asked { limits: &limits, cost: 1, claim: Some(&other), ..Asked::default() };
-    assert_eq!(passed(gates[0].pass(&asked, soon()).await).record, Record::Mismatch);
-    let looked = Asked { limits: &limits, cost: 0, ..Asked::default() };
-    let left = passed(gates[0].pass(&looked, soon()).await).standings[0].remaining;
+    let asked =
+        GateQuestion { limits: &limits, cost: Some(1), claim: Some(&other), ..GateQuestion::default() };
+    assert_eq!(passed(gates[0].ask(&asked, soon()).await).record, IdempotencyRecord::Mismatch);
+    let looked = GateQuestion { limits: &limits, cost: None, ..GateQuestion::default() };
+    let left = passed(gates[0].ask(&looked, soon()).await).limits[0].remaining;
     assert_eq!(left, 999, "only the one that ran was counted");
 }
 
@@ -171,21 +189,22 @@ async fn a_claim_whose_holder_died_is_taken_over_with_the_same_seed_and_the_dead
     let answers = answers(database.environment());
     let limits = [limit(1000, "a")];
     let ask = async |claim: &Claim| {
-        let asked = Asked { limits: &limits, cost: 1, claim: Some(claim), ..Asked::default() };
-        passed(gate.pass(&asked, soon()).await).record
+        let asked =
+            GateQuestion { limits: &limits, cost: Some(1), claim: Some(claim), ..GateQuestion::default() };
+        passed(gate.ask(&asked, soon()).await).record
     };
     // A lease is at least two seconds longer than the deadline.
     let dead = claim("k", "{}", "dead", Duration::ZERO);
-    let Record::Claimed { first_us } = ask(&dead).await else { panic!("not claimed") };
+    let IdempotencyRecord::Claimed { first_us } = ask(&dead).await else { panic!("not claimed") };
     let next = claim("k", "{}", "next", HOUR);
-    let Record::Running(left) = ask(&next).await else { panic!("still leased") };
+    let IdempotencyRecord::Running(left) = ask(&next).await else { panic!("still leased") };
     tokio::time::sleep(left).await;
-    let Record::Claimed { first_us: again } = ask(&next).await else { panic!("not taken over") };
+    let IdempotencyRecord::Claimed { first_us: again } = ask(&next).await else { panic!("not taken over") };
     assert_eq!(answers.seed(&dead, first_us), answers.seed(&next, again));
-    let kept = |status| Kept { status, media: None, body: String::new() };
-    assert!(!answers.keep(&dead, &kept(500), soon()).await.unwrap(), "the dead one came back late");
-    assert!(answers.keep(&next, &kept(201), soon()).await.unwrap());
-    assert!(matches!(ask(&dead).await, Record::Done(_)));
+    let kept = |status| StoredResponse { status, media: None, body: String::new() };
+    assert!(!answers.store(&dead, &kept(500), soon()).await.unwrap(), "the dead one came back late");
+    assert!(answers.store(&next, &kept(201), soon()).await.unwrap());
+    assert!(matches!(ask(&dead).await, IdempotencyRecord::Done(_)));
 }
 
 #[tokio::test]
@@ -194,13 +213,13 @@ async fn a_claim_that_was_given_back_may_be_tried_again_with_the_same_seed() {
     let gate = Gate::new(database.environment(), HOUR);
     let answers = answers(database.environment());
     let ask = async |claim: &Claim| {
-        let asked = Asked { claim: Some(claim), cost: 1, ..Asked::default() };
-        passed(gate.pass(&asked, soon()).await).record
+        let asked = GateQuestion { claim: Some(claim), cost: Some(1), ..GateQuestion::default() };
+        passed(gate.ask(&asked, soon()).await).record
     };
     let (first, second) = (claim("k", "{}", "1", HOUR), claim("k", "{}", "2", HOUR));
-    let Record::Claimed { first_us } = ask(&first).await else { panic!("not claimed") };
+    let IdempotencyRecord::Claimed { first_us } = ask(&first).await else { panic!("not claimed") };
     assert!(answers.release(&first, soon()).await.unwrap());
-    assert_eq!(ask(&second).await, Record::Claimed { first_us });
+    assert_eq!(ask(&second).await, IdempotencyRecord::Claimed { first_us });
 }
 
 #[tokio::test]
@@ -210,10 +229,10 @@ async fn a_trip_that_is_sent_twice_holds_what_it_held() {
     let (mine, what) = (claim("k", "{}", "t", HOUR), share("a"));
     // What happens when an answer is lost on a dead connection and the client sends again.
     for _ in 0..2 {
-        let asked = Asked { claim: Some(&mine), cost: 1, ..Asked::default() };
-        assert!(matches!(passed(gate.pass(&asked, soon()).await).record, Record::Claimed { .. }));
-        let asked = Asked { share: Some(&what), cost: 1, ..Asked::default() };
-        assert_eq!(passed(gate.pass(&asked, soon()).await).turn, Turn::Lead);
+        let asked = GateQuestion { claim: Some(&mine), cost: Some(1), ..GateQuestion::default() };
+        assert!(matches!(passed(gate.ask(&asked, soon()).await).record, IdempotencyRecord::Claimed { .. }));
+        let asked = GateQuestion { shared_work: Some(&what), cost: Some(1), ..GateQuestion::default() };
+        assert_eq!(passed(gate.ask(&asked, soon()).await).turn, Turn::Lead);
     }
 }
 
@@ -224,21 +243,25 @@ async fn after_two_failures_redis_is_left_alone_and_an_answer_heals_it() {
     let redis = Arc::new(Redis::new(&url, "token", Duration::from_millis(100)).unwrap());
     let gate = Gate::new(Arc::clone(&redis), HOUR);
     let limits = [limit(1000, "a")];
-    let ask = async || gate.pass(&Asked { limits: &limits, cost: 1, ..Asked::default() }, soon()).await;
+    let ask = async || {
+        gate.ask(&GateQuestion { limits: &limits, cost: Some(1), ..GateQuestion::default() }, soon()).await
+    };
     passed(ask().await);
     for mode in [Mode::Cut, Mode::Silent, Mode::Garbage, Mode::Html(502), Mode::Html(429), Mode::Html(401)] {
         database.wire.set(mode);
         for _ in 0..2 {
-            assert!(matches!(ask().await, Verdict::Unknown(error) if !matches!(error, RedisError::Skipped)));
+            assert!(
+                matches!(ask().await, GateAnswer::Unknown(error) if !matches!(error, RedisError::Skipped))
+            );
         }
         let trips = database.upstash.requests();
         for _ in 0..100 {
-            assert!(matches!(ask().await, Verdict::Unknown(RedisError::Skipped)), "{mode:?}");
+            assert!(matches!(ask().await, GateAnswer::Unknown(RedisError::Skipped)), "{mode:?}");
         }
         assert_eq!(database.upstash.requests(), trips);
         database.wire.set(Mode::Open);
         let begun = std::time::Instant::now();
-        while !matches!(ask().await, Verdict::Admitted(_)) {
+        while !matches!(ask().await, GateAnswer::Admitted(_)) {
             assert!(begun.elapsed() < Duration::from_secs(10), "{mode:?} does not heal");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

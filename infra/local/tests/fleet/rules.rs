@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Runs, TestRunner};
-use shared::breaker::{Breaker, Config, Mode, Report, State};
-use shared::gate::{Asked, Gate, Verdict};
-use shared::limits::{Algorithm, Limit, State as Count};
+use shared::fleet::breaker::{Breaker, Config, Mode, Report, State};
+use shared::fleet::gate::{Gate, GateAnswer, GateQuestion};
+use shared::fleet::limits::{Algorithm, Limit, State as Count};
 use shared::redis::{Redis, Value};
 
 use crate::{Database, soon};
@@ -55,7 +55,7 @@ fn the_gate_counts_as_the_rules_say_and_a_denied_call_takes_nothing() {
         let mut now = BEGIN_US;
         for (gap, cost) in calls {
             now += gap;
-            let asked = Asked { limits: &limits, cost, now_us: now, ..Asked::default() };
+            let asked = GateQuestion { limits: &limits, cost: Some(cost), ..GateQuestion::default() };
             let steps: Vec<_> = limits
                 .iter()
                 .zip(&counts)
@@ -68,17 +68,17 @@ fn the_gate_counts_as_the_rules_say_and_a_denied_call_takes_nothing() {
                 .zip(&counts)
                 .map(|((limit, step), count)| {
                     if admits {
-                        limit.standing(&shared::limits::Step { wait_us: 0, ..*step })
+                        limit.status(&shared::fleet::limits::Step { wait_us: 0, ..*step })
                     } else {
                         let looked = limit.rule().step(*count, now, 0);
-                        limit.standing(&shared::limits::Step { wait_us: step.wait_us, ..looked })
+                        limit.status(&shared::fleet::limits::Step { wait_us: step.wait_us, ..looked })
                     }
                 })
                 .collect();
-            match gate.pass(&asked, soon()).await {
-                Verdict::Admitted(passed) => assert_eq!((true, passed.standings), (admits, expected)),
-                Verdict::Denied(standings) => assert_eq!((false, standings), (admits, expected)),
-                Verdict::Unknown(error) => panic!("{error:?}"),
+            match gate.ask_at(&asked, Some(now), soon()).await {
+                GateAnswer::Admitted(passed) => assert_eq!((true, passed.limits), (admits, expected)),
+                GateAnswer::Denied(statuses) => assert_eq!((false, statuses), (admits, expected)),
+                GateAnswer::Unknown(error) => panic!("{error:?}"),
             }
             if admits && cost > 0 {
                 for (count, step) in counts.iter_mut().zip(&steps) {
@@ -134,11 +134,11 @@ fn the_breakers_script_moves_as_its_rule_says() {
                     if granted {
                         permits.push(permit);
                     }
-                    ("ask", Report { permit, ..Report::default() }, granted)
+                    ("ask", Report { permit: Some(permit), ..Report::default() }, granted)
                 }
                 Did::Reports { age, permit, calls, failed, slow } => {
                     let version = model.version.saturating_sub(age);
-                    let permit = permits.iter().rev().nth(permit).copied().unwrap_or(0);
+                    let permit = permits.iter().rev().nth(permit).copied();
                     let report = Report { version, permit, calls, failed, slow, jitter: 100 };
                     model.report(&CONFIG, parsed, now, report);
                     ("report", report, false)

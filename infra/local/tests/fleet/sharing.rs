@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use local::wire::Mode;
 use shared::clock::Deadline;
-use shared::coalesce::{Coalescer, LEASE, Share, Turn, Worth};
-use shared::gate::{Asked, Gate, Verdict};
-use shared::metrics::SharingRole;
+use shared::fleet::coalesce::{Coalescer, LEASE, ResultLifetime, SharedWork, Turn};
+use shared::fleet::gate::{Gate, GateAnswer, GateQuestion};
+use shared::metrics::CoalescingRole;
 
 use crate::{Database, soon};
 
@@ -28,9 +28,13 @@ impl Environment {
         }
     }
 
-    async fn turn(&self, share: &Share) -> Turn {
-        match self.gate.pass(&Asked { share: Some(share), cost: 1, ..Asked::default() }, soon()).await {
-            Verdict::Admitted(passed) => passed.turn,
+    async fn turn(&self, share: &SharedWork) -> Turn {
+        match self
+            .gate
+            .ask(&GateQuestion { shared_work: Some(share), cost: Some(1), ..GateQuestion::default() }, soon())
+            .await
+        {
+            GateAnswer::Admitted(passed) => passed.turn,
             other => panic!("{other:?}"),
         }
     }
@@ -38,16 +42,16 @@ impl Environment {
     /// A request that computes `result` where it has to.
     async fn request(
         &self,
-        share: &Share,
-        compute: impl AsyncFnOnce() -> (String, Worth),
-    ) -> (String, SharingRole) {
+        share: &SharedWork,
+        compute: impl AsyncFnOnce() -> (String, ResultLifetime),
+    ) -> (String, CoalescingRole) {
         let turn = self.turn(share).await;
         self.coalescer.once(share, turn, soon(), compute).await
     }
 }
 
-fn share(fresh: Duration, stale: Duration) -> Share {
-    Share::new(&["ten_1", "x"], fresh, stale, Duration::from_millis(100))
+fn share(fresh: Duration, stale: Duration) -> SharedWork {
+    SharedWork::new(&["ten_1", "x"], fresh, stale, Duration::from_millis(100))
 }
 
 #[tokio::test]
@@ -61,7 +65,7 @@ async fn two_hundred_equal_requests_over_twenty_environments_make_one_call() {
             let compute = async || {
                 made.fetch_add(1, Ordering::SeqCst);
                 tokio::time::sleep(Duration::from_millis(300)).await;
-                ("result".to_owned(), Worth::Full)
+                ("result".to_owned(), ResultLifetime::Full)
             };
             environment.request(&share(HOUR, HOUR), compute).await
         }
@@ -69,7 +73,7 @@ async fn two_hundred_equal_requests_over_twenty_environments_make_one_call() {
     let answers = futures_util::future::join_all(requests).await;
     assert_eq!(made.load(Ordering::SeqCst), 1);
     assert!(answers.iter().all(|(result, _)| result == "result"));
-    assert_eq!(answers.iter().filter(|(_, role)| *role == SharingRole::Leader).count(), 1);
+    assert_eq!(answers.iter().filter(|(_, role)| *role == CoalescingRole::Leader).count(), 1);
 }
 
 #[tokio::test]
@@ -86,22 +90,24 @@ async fn when_a_leader_dies_exactly_one_follower_takes_over() {
             let compute = async || {
                 made.fetch_add(1, Ordering::SeqCst);
                 tokio::time::sleep(Duration::from_millis(200)).await;
-                ("second".to_owned(), Worth::Full)
+                ("second".to_owned(), ResultLifetime::Full)
             };
             environment.request(&share(HOUR, HOUR), compute).await
         }
     });
     let answers = futures_util::future::join_all(requests).await;
     assert_eq!(made.load(Ordering::SeqCst), 1);
-    assert_eq!(answers.iter().filter(|(_, role)| *role == SharingRole::Successor).count(), 1);
+    assert_eq!(answers.iter().filter(|(_, role)| *role == CoalescingRole::Successor).count(), 1);
     assert!(answers.iter().all(|(result, _)| result == "second"));
     assert!(begun.elapsed() >= LEASE, "not before its lease was over");
     // The dead one comes back and wants to publish.
-    let late =
-        dead.coalescer.once(&what, Turn::Lead, soon(), async || ("stale".to_owned(), Worth::Full)).await;
+    let late = dead
+        .coalescer
+        .once(&what, Turn::Lead, soon(), async || ("stale".to_owned(), ResultLifetime::Full))
+        .await;
     assert_eq!(late.0, "stale", "its own caller is answered");
     let (kept, role) = fleet[0].request(&share(HOUR, HOUR), async || unreachable!("it is there")).await;
-    assert_eq!((kept.as_str(), role), ("second", SharingRole::Cached), "nobody else is");
+    assert_eq!((kept.as_str(), role), ("second", CoalescingRole::Cached), "nobody else is");
 }
 
 #[tokio::test]
@@ -110,7 +116,7 @@ async fn a_leader_that_works_for_longer_than_its_lease_keeps_the_lead() {
     let (one, other) = (Environment::of(&database), Environment::of(&database));
     let slow = async || {
         tokio::time::sleep(LEASE + LEASE / 2).await;
-        ("slow".to_owned(), Worth::Full)
+        ("slow".to_owned(), ResultLifetime::Full)
     };
     let (what, same) = (share(HOUR, HOUR), share(HOUR, HOUR));
     let follower = async {
@@ -118,7 +124,7 @@ async fn a_leader_that_works_for_longer_than_its_lease_keeps_the_lead() {
         other.request(&same, async || unreachable!("there is a leader")).await
     };
     let (led, followed) = tokio::join!(one.request(&what, slow), follower);
-    assert_eq!((led.1, followed.1), (SharingRole::Leader, SharingRole::Follower));
+    assert_eq!((led.1, followed.1), (CoalescingRole::Leader, CoalescingRole::Follower));
 }
 
 #[tokio::test]
@@ -128,16 +134,16 @@ async fn a_leader_that_gives_up_lets_another_compute_at_once() {
     let (what, same) = (share(HOUR, HOUR), share(HOUR, HOUR));
     let gives_up = async || {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        ("mine alone".to_owned(), Worth::Nothing)
+        ("mine alone".to_owned(), ResultLifetime::Nothing)
     };
     let follower = async {
         tokio::time::sleep(Duration::from_millis(50)).await;
         let begun = std::time::Instant::now();
-        let answer = other.request(&same, async || ("again".to_owned(), Worth::Full)).await;
+        let answer = other.request(&same, async || ("again".to_owned(), ResultLifetime::Full)).await;
         (answer, begun.elapsed())
     };
     let (_, ((result, role), waited)) = tokio::join!(one.request(&what, gives_up), follower);
-    assert_eq!((result.as_str(), role), ("again", SharingRole::Successor));
+    assert_eq!((result.as_str(), role), ("again", CoalescingRole::Successor));
     assert!(waited < LEASE);
 }
 
@@ -146,19 +152,24 @@ async fn a_stale_result_serves_all_but_the_one_that_makes_a_new_one() {
     let database = Database::start().await;
     let fleet: Vec<_> = (0..6).map(|_| Environment::of(&database)).collect();
     let brief = || share(Duration::from_millis(50), HOUR);
-    fleet[0].request(&brief(), async || ("old".to_owned(), Worth::Full)).await;
+    fleet[0].request(&brief(), async || ("old".to_owned(), ResultLifetime::Full)).await;
     tokio::time::sleep(Duration::from_millis(80)).await;
     let renew = async || {
         tokio::time::sleep(Duration::from_millis(400)).await;
-        ("new".to_owned(), Worth::Full)
+        ("new".to_owned(), ResultLifetime::Full)
     };
     let answers = futures_util::future::join_all(
         fleet.iter().map(|environment| async move { environment.request(&brief(), renew).await }),
     )
     .await;
-    let count =
-        |result: &str, of: SharingRole| answers.iter().filter(|(r, role)| r == result && *role == of).count();
-    assert_eq!((count("new", SharingRole::Leader), count("old", SharingRole::Stale)), (1, 5), "{answers:?}");
+    let count = |result: &str, of: CoalescingRole| {
+        answers.iter().filter(|(r, role)| r == result && *role == of).count()
+    };
+    assert_eq!(
+        (count("new", CoalescingRole::Leader), count("old", CoalescingRole::Stale)),
+        (1, 5),
+        "{answers:?}"
+    );
 }
 
 #[tokio::test]
@@ -166,12 +177,12 @@ async fn what_went_wrong_is_shared_only_briefly() {
     let database = Database::start().await;
     let one = Environment::of(&database);
     let what = || share(HOUR, HOUR);
-    one.request(&what(), async || ("worse".to_owned(), Worth::Brief)).await;
+    one.request(&what(), async || ("worse".to_owned(), ResultLifetime::Brief)).await;
     let (_, role) = one.request(&what(), async || unreachable!("it is there")).await;
-    assert_eq!(role, SharingRole::Cached);
+    assert_eq!(role, CoalescingRole::Cached);
     tokio::time::sleep(Duration::from_millis(2_100)).await;
-    let (result, role) = one.request(&what(), async || ("better".to_owned(), Worth::Full)).await;
-    assert_eq!((result.as_str(), role), ("better", SharingRole::Leader));
+    let (result, role) = one.request(&what(), async || ("better".to_owned(), ResultLifetime::Full)).await;
+    assert_eq!((result.as_str(), role), ("better", CoalescingRole::Leader));
 }
 
 #[tokio::test]
@@ -180,9 +191,9 @@ async fn a_result_that_is_too_large_is_computed_by_each() {
     let one = Environment::of(&database);
     let large = || "x".repeat(70_000);
     let what = || share(HOUR, HOUR);
-    one.request(&what(), async || (large(), Worth::Full)).await;
-    let (result, role) = one.request(&what(), async || (large(), Worth::Full)).await;
-    assert_eq!((result.len(), role), (70_000, SharingRole::Alone));
+    one.request(&what(), async || (large(), ResultLifetime::Full)).await;
+    let (result, role) = one.request(&what(), async || (large(), ResultLifetime::Full)).await;
+    assert_eq!((result.len(), role), (70_000, CoalescingRole::Alone));
 }
 
 #[tokio::test]
@@ -193,12 +204,12 @@ async fn followers_compute_alone_when_redis_goes_away_or_their_deadline_comes() 
     let turn = follower.turn(&share(HOUR, HOUR)).await;
     assert!(matches!(turn, Turn::Follow(_)), "{turn:?}");
     let short = Deadline::after(Duration::from_millis(1_800));
-    let compute = async || ("own".to_owned(), Worth::Full);
+    let compute = async || ("own".to_owned(), ResultLifetime::Full);
     let (_, role) = follower.coalescer.once(&share(HOUR, HOUR), turn, short, compute).await;
-    assert_eq!(role, SharingRole::Alone);
+    assert_eq!(role, CoalescingRole::Alone);
     assert!(!short.left().is_zero(), "in time");
     let turn = follower.turn(&share(HOUR, HOUR)).await;
     database.wire.set(Mode::Cut);
     let (_, role) = follower.coalescer.once(&share(HOUR, HOUR), turn, soon(), compute).await;
-    assert_eq!(role, SharingRole::Alone);
+    assert_eq!(role, CoalescingRole::Alone);
 }

@@ -1,9 +1,9 @@
 //! Metrics of environments that come and go.
 
-use shared::breaker::Breakers;
-use shared::gate::METRICS_KEY;
+use shared::fleet::breaker::Breakers;
+use shared::fleet::gate::METRICS_KEY;
+use shared::fleet::scrape::Fleet;
 use shared::metrics::Totals;
-use shared::scrape::Fleet;
 
 use crate::{Database, soon};
 

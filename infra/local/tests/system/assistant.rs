@@ -106,7 +106,7 @@ async fn a_tool_is_called_for_the_model_and_what_it_made_is_kept() {
         world(vec![calls("content-ideas", brief), Behaviour::Ideas(2), says("Two ideas are ready.")]).await;
     let id = world.post("/api/creators", creator("Ana")).await.ok(201)["id"].clone();
     let mut wish = ask("Ideas for autumn, please");
-    wish["profileId"] = id;
+    wish["creatorId"] = id;
     wish["tools"] = json!(["content-ideas", "usage"]);
     let answer = world.post(PATH, wish.clone()).await.ok(200);
     assert_eq!(answer["data"]["message"]["content"], "Two ideas are ready.");
@@ -148,7 +148,7 @@ async fn without_a_model_the_tools_are_told_plainly_and_nothing_pretends_to_conv
     let world = World::start().await;
     let id = world.post("/api/creators", creator("Ana")).await.ok(201)["id"].clone();
     let mut wish = ask("What should I post?");
-    wish["profileId"] = id;
+    wish["creatorId"] = id;
     wish["tools"] = json!(["content-ideas", "usage"]);
     let answer = world.post(PATH, wish.clone()).await.ok(200);
     let text = answer["data"]["message"]["content"].as_str().unwrap();
@@ -258,8 +258,8 @@ async fn wrong_requests_are_told_what_is_wrong_on_both_addresses() {
         (json!({"messages": []}), "/messages"),
         (json!({"messages": [{"role": "assistant", "content": "Hi"}]}), "/messages"),
         (json!({"messages": [{"role": "system", "content": "Hi"}]}), "/messages/0/role"),
-        (with("profileId", foreign), "/profileId"),
-        (with("tools", json!(["content-ideas"])), "/profileId"),
+        (with("creatorId", foreign), "/creatorId"),
+        (with("tools", json!(["content-ideas"])), "/creatorId"),
         (with("tools", json!(["shell"])), "/tools/0"),
         (with("maxOutputTokens", json!(1_000_000)), "/maxOutputTokens"),
         (with("model", json!("gpt-9")), "/model"),
@@ -268,9 +268,7 @@ async fn wrong_requests_are_told_what_is_wrong_on_both_addresses() {
         let two =
             Answer::of(stream(&world, &world.demo.key, &body).await).await.problem(400, "invalid_request");
         assert_eq!(one["fields"], two["fields"]);
-        if pointer != "/model" {
-            assert_eq!(one["fields"][0]["pointer"], pointer, "{one}");
-        }
+        assert_eq!(one["fields"][0]["pointer"], pointer, "{one}");
     }
     let talker = world.key(&["assistant:write"], "live").await;
     let wish = with("tools", json!(["usage"]));

@@ -58,7 +58,7 @@ async fn wrong_unknown_and_missing_members_are_told_with_their_pointer() {
         (with("/profile/goals", json!([])), "/profile/goals", "at least 1"),
         (deep, "/profile/platforms/1", "myspace"),
         (unknown, "/options/cuont", "unknown field `cuont`"),
-        (json!({"options": {}}), "", "missing field `profile`"),
+        (json!({"options": {}}), "/creatorId", "or a `profile`"),
         (json!([1]), "", "expected"),
         (json!(null), "", "expected"),
     ] {

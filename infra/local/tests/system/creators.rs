@@ -48,8 +48,8 @@ async fn what_belongs_to_another_tenant_is_not_there() {
     foreign(Method::GET, &path, Value::Null).await.problem(404, "not_found");
     foreign(Method::PUT, &path, creator("Eve")).await.problem(404, "not_found");
     foreign(Method::DELETE, &path, Value::Null).await.problem(404, "not_found");
-    let problem = foreign(Method::POST, "/api/content-ideas/generate", json!({"profile": {"id": id}})).await;
-    assert_eq!(problem.problem(400, "invalid_request")["fields"][0]["pointer"], "/profile/id");
+    let problem = foreign(Method::POST, "/api/content-ideas/generate", json!({"creatorId": id})).await;
+    assert_eq!(problem.problem(400, "invalid_request")["fields"][0]["pointer"], "/creatorId");
     assert_eq!(foreign(Method::GET, "/api/creators", Value::Null).await.ok(200)["data"], json!([]));
     assert_eq!(world.get(&path).await.ok(200), made, "nothing has changed");
     let keys = world.get("/api/keys").await.ok(200);
@@ -95,16 +95,34 @@ async fn a_cursor_of_another_tenant_or_list_is_refused() {
 async fn a_stored_creator_gives_its_profile_to_the_ideas() {
     let world = World::start().await;
     let made = world.post("/api/creators", creator("Ana")).await.ok(201);
-    let wish = json!({"profile": {"id": made["id"]}, "options": {"count": 4, "seed": 7}});
+    let wish = json!({"creatorId": made["id"], "options": {"count": 4, "seed": 7}});
     let batch = world.post("/api/content-ideas/generate", wish.clone()).await.ok(200);
     assert_eq!(batch["data"]["ideas"].as_array().unwrap().len(), 4);
     assert!(batch["data"]["ideas"][0]["hashtags"].as_array().unwrap().len() <= 1, "threads takes one");
     let again = world.post("/api/content-ideas/generate", wish).await.ok(200);
     assert_eq!(batch["data"]["ideas"][3]["title"], again["data"]["ideas"][3]["title"], "the same seed");
-    let both = json!({"profile": {"id": made["id"], "niche": "x"}});
+    let both = json!({"creatorId": made["id"], "profile": {"niche": "x"}});
     world.post("/api/content-ideas/generate", both).await.problem(400, "invalid_request");
     let mut more = ideas();
     more["profile"] = json!({});
     let problem = world.post("/api/content-ideas/generate", more).await.problem(400, "invalid_request");
     assert_eq!(problem["fields"][0]["pointer"], "/profile/niche");
+}
+
+#[tokio::test]
+async fn the_names_of_a_creator_until_version_0_1_are_still_understood() {
+    let world = World::start().await;
+    let id = world.post("/api/creators", creator("Ana")).await.ok(201)["id"].clone();
+    let ideas = |body: Value| async { world.post("/api/content-ideas/generate", body).await.ok(200) };
+    let seed = json!({"count": 2, "seed": 7});
+    let new = ideas(json!({"creatorId": id, "options": seed})).await;
+    let old = ideas(json!({"profile": {"id": id}, "options": seed})).await;
+    assert_eq!(old["data"]["ideas"][0]["title"], new["data"]["ideas"][0]["title"]);
+    let tool = "/api/ai-assistant/tools/content-ideas";
+    world.post(tool, json!({"profileId": id})).await.ok(200);
+    let turn =
+        json!({"profileId": id, "messages": [{"role": "user", "content": "?"}], "tools": ["content-ideas"]});
+    world.post("/api/ai-assistant/generate", turn).await.ok(200);
+    let both = world.post(tool, json!({"profileId": id, "creatorId": id})).await;
+    both.problem(400, "invalid_request");
 }

@@ -36,7 +36,7 @@ async fn generations_are_listed_newest_first_in_pages_and_by_creator() {
     let id = stored["id"].as_str().unwrap();
     let mut made = Vec::new();
     for n in 0..5 {
-        let wish = if n % 2 == 0 { json!({"profile": {"id": id}}) } else { ideas() };
+        let wish = if n % 2 == 0 { json!({"creatorId": id}) } else { ideas() };
         let answer = world.post("/api/content-ideas/generate", wish).await.ok(200);
         made.insert(0, answer["meta"]["generationId"].clone());
     }

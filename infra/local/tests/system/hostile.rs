@@ -138,7 +138,7 @@ async fn history_of_odd_posts_and_right_to_left_text_is_only_data() {
         request.header("authorization", format!("Bearer {}", world.demo.key)).body(lines.join("\n"));
     let imported = crate::support::Answer::of(request.send().await.unwrap()).await.ok(200);
     assert_eq!(imported["imported"], lines.len(), "{imported}");
-    let wish = json!({"profile": {"id": creator["id"]}, "options": {"count": 5}});
+    let wish = json!({"creatorId": creator["id"], "options": {"count": 5}});
     let answer = world.post("/api/content-ideas/generate", wish).await.ok(200);
     assert_eq!(answer["data"]["ideas"].as_array().unwrap().len(), 5);
     assert!(!all_texts(&answer["data"]["ideas"]).contains(LINK));

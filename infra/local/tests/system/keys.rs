@@ -66,7 +66,7 @@ async fn a_key_with_a_wrong_checksum_is_refused_without_reading_anything() {
 #[tokio::test]
 async fn a_well_formed_key_that_nobody_made_is_refused() {
     let world = World::start().await;
-    let stranger = shared::auth::api_key::ApiKey::mint(shared::contract::keys::Environment::Live).unwrap();
+    let stranger = shared::auth::api_key::ApiKey::mint(shared::contract::keys::KeyKind::Live).unwrap();
     world
         .call(Method::GET, "/api/users/me", stranger.expose(), Value::Null)
         .await

@@ -294,7 +294,7 @@ async fn imports_that_cannot_be_read_are_refused_with_their_reason() {
 async fn the_assistant_appraises_what_is_offered_most() {
     let world = World::start().await;
     let (path, id) = made(&world, "en").await;
-    let talk = json!({"profileId": id, "messages": [{"role": "user", "content": "Which price?"}], "tools": ["pricing-optimizer"]});
+    let talk = json!({"creatorId": id, "messages": [{"role": "user", "content": "Which price?"}], "tools": ["pricing-optimizer"]});
     let nothing = world.post("/api/ai-assistant/generate", talk.clone()).await.ok(200);
     assert_eq!(nothing["data"]["toolCalls"][0]["status"], "failed", "{nothing}");
     let today = day(0);
@@ -313,7 +313,7 @@ async fn the_assistant_appraises_what_is_offered_most() {
     let kept = world.get(&format!("/api/generations/{}", used["resultRef"].as_str().unwrap())).await.ok(200);
     assert_eq!(kept["kind"], "pricing");
     let key = world.key(&["assistant:write"], "live").await;
-    let talk = json!({"profileId": id, "messages": [{"role": "user", "content": "?"}], "tools": ["pricing-optimizer"]});
+    let talk = json!({"creatorId": id, "messages": [{"role": "user", "content": "?"}], "tools": ["pricing-optimizer"]});
     world.call(Method::POST, "/api/ai-assistant/generate", &key, talk).await.problem(403, "forbidden");
 }
 

@@ -1,9 +1,10 @@
 //! What the assistant tells where no model can answer: what its tools say, without a conversation around it.
 
-use super::{Assistant, Telling};
-use crate::content::ideas::Asker;
-use crate::contract::assistant::{TalkRequest, Tool, ToolStatus, ToolUse};
-use crate::contract::content_ideas::IdeaBatch;
+use super::{Assistant, Conversation};
+use crate::content::GenerationContext;
+use crate::content::language::Language;
+use crate::contract::assistant::{AssistantRequest, Tool, ToolStatus, ToolUse};
+use crate::contract::content_ideas::{Idea, IdeaBatch};
 use crate::contract::creators::Creator;
 use crate::tenants::credits::Balance;
 
@@ -30,7 +31,7 @@ const ENGLISH: Words = Words {
     no_ideas: "There are no ideas now; try again shortly.",
     prices: "Price advice:",
     no_prices: "There is no price advice: no offers are stored for this creator, or they cannot be read now.",
-    nothing: "Without a model the tools `content-ideas` and `pricing-optimizer` (with a `profileId`) and `usage` still work: name them in `tools`.",
+    nothing: "Without a model the tools `content-ideas` and `pricing-optimizer` (with a `creatorId`) and `usage` still work: name them in `tools`.",
     credits: |balance| format!("Credits this month: {} of {} used.", balance.used, balance.limit),
     no_credits: "The account cannot be read now; try again shortly.",
 };
@@ -41,7 +42,7 @@ const FRENCH: Words = Words {
     no_ideas: "Pas d'idées pour l'instant ; réessayez dans un moment.",
     prices: "Conseil de prix :",
     no_prices: "Pas de conseil de prix : aucune offre n'est enregistrée pour ce profil, ou elles ne peuvent pas être lues.",
-    nothing: "Sans modèle, les outils `content-ideas` et `pricing-optimizer` (avec un `profileId`) et `usage` fonctionnent toujours : nommez-les dans `tools`.",
+    nothing: "Sans modèle, les outils `content-ideas` et `pricing-optimizer` (avec un `creatorId`) et `usage` fonctionnent toujours : nommez-les dans `tools`.",
     credits: |balance| format!("Crédits du mois : {} utilisés sur {}.", balance.used, balance.limit),
     no_credits: "Le compte ne peut pas être lu pour l'instant ; réessayez dans un moment.",
 };
@@ -50,52 +51,50 @@ impl Assistant {
     /// Every tool that the caller names is used once, in the order given.
     pub(super) async fn tell_plainly(
         &self,
-        asker: Asker,
+        context: GenerationContext,
         creator: Option<&Creator>,
-        request: &TalkRequest,
-        telling: &mut Telling<'_>,
+        request: &AssistantRequest,
+        conversation: &mut Conversation<'_>,
     ) {
-        let is_french =
-            creator.is_some_and(|creator| creator.profile.language.to_lowercase().starts_with("fr"));
-        let words = if is_french { &FRENCH } else { &ENGLISH };
-        telling.say(words.no_model.to_owned());
+        let language =
+            creator.map_or(Language::English, |creator| Language::or_english(&creator.profile.language));
+        let words = language.pick(&ENGLISH, &FRENCH);
+        conversation.say(words.no_model.to_owned());
         if request.tools.is_empty() {
-            telling.say(format!("\n\n{}", words.nothing));
+            conversation.say(format!("\n\n{}", words.nothing));
         }
         for tool in request.tools.iter().copied() {
-            telling.tool(ToolUse { tool, status: ToolStatus::Running, result_ref: None });
+            conversation.tool(ToolUse { tool, status: ToolStatus::Running, result_ref: None });
             let (said, result_ref) = match tool {
                 Tool::ContentIdeas => {
-                    let ideas = self.tools.ideas(asker, request.profile_id, None, IDEAS).await.ok();
+                    let ideas = self.tools.ideas(context, request.creator_id, None, IDEAS).await.ok();
                     let kept = ideas.as_ref().and_then(|batch| batch.meta.generation_id);
                     (ideas.map(|batch| list(words.ideas, &batch)), kept)
                 }
                 Tool::PricingOptimizer => {
-                    let advised = self.tools.advice(asker, request.profile_id, None, None).await.ok();
+                    let advised = self.tools.advice(context, request.creator_id, None, None).await.ok();
                     let kept = advised.as_ref().and_then(|(_, answer)| answer.meta.generation_id);
                     let told = advised.map(|(_, answer)| answer.data.explanation);
                     (told.map(|advice| format!("{} {advice}", words.prices)), kept)
                 }
                 Tool::Usage => {
-                    (self.tools.balance(asker).await.map(|balance| (words.credits)(&balance)), None)
+                    (self.tools.balance(context).await.map(|balance| (words.credits)(&balance)), None)
                 }
             };
             let status = if said.is_some() { ToolStatus::Ok } else { ToolStatus::Failed };
-            telling.tool(ToolUse { tool, status, result_ref });
+            conversation.tool(ToolUse { tool, status, result_ref });
             let failed = match tool {
                 Tool::ContentIdeas => words.no_ideas,
                 Tool::PricingOptimizer => words.no_prices,
                 Tool::Usage => words.no_credits,
             };
-            telling.say(format!("\n\n{}", said.unwrap_or_else(|| failed.to_owned())));
+            conversation.say(format!("\n\n{}", said.unwrap_or_else(|| failed.to_owned())));
         }
     }
 }
 
 fn list(title: &str, batch: &IdeaBatch) -> String {
-    let line = |(n, idea): (usize, &crate::contract::content_ideas::Idea)| {
-        format!("\n{}. {} ({})", n + 1, idea.title, idea.hook)
-    };
+    let line = |(n, idea): (usize, &Idea)| format!("\n{}. {} ({})", n + 1, idea.title, idea.hook);
     let lines: String = batch.data.ideas.iter().enumerate().map(line).collect();
     format!("{title}{lines}")
 }

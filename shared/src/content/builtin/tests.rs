@@ -4,11 +4,11 @@ use super::english::ENGLISH;
 use super::french::FRENCH;
 use super::niches::KNOWN_BY;
 use super::*;
-use crate::contract::content_ideas::ProfileRef;
+use crate::contract::content_ideas::{Format, Profile};
 use serde_json::json;
 
 fn subject(json: &str) -> Subject {
-    Subject::in_place(&serde_json::from_str::<ProfileRef>(json).unwrap(), &IdeaOptions::default()).unwrap()
+    Subject::of_profile(&serde_json::from_str::<Profile>(json).unwrap(), &IdeaOptions::default()).unwrap()
 }
 
 fn options(json: &str) -> IdeaOptions {
@@ -191,7 +191,7 @@ fn what_is_to_be_avoided_does_not_appear() {
     for idea in ideas {
         let text = format!("{} {} {}", idea.title, idea.hook, idea.outline.join(" ")).to_lowercase();
         assert!(!text.contains("pan") && !text.contains("week"), "{text}");
-        assert_eq!(idea.format, crate::contract::content_ideas::Format::Carousel);
+        assert_eq!(idea.format, Format::Carousel);
     }
 }
 

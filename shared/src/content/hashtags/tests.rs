@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use super::super::past::tags_of;
+use super::super::tags::tags_of;
 use super::*;
 use crate::contract::posts::Post;
 use crate::random::SplitMix64;
@@ -14,7 +14,7 @@ fn post(text: &str, likes: u64) -> Post {
 }
 
 fn fitting(posts: &[Post], text: &str) -> Vec<Suggestion> {
-    Hashtags::new(&Past::new(posts)).fitting(text, 5)
+    Hashtags::new(&PostHistory::new(posts)).fitting(text, 5)
 }
 
 /// The corpus is the same everywhere.
@@ -79,9 +79,9 @@ fn hit_ratio(posts: &[Post], choose: impl Fn(&str) -> Vec<String>) -> (f64, f64)
 fn tags_of_the_last_fifth_are_found_more_often_than_by_taking_the_most_used() {
     for seed in [1, 2, 3] {
         let posts = corpus(600, seed);
-        let past = Past::new(&posts[..posts.len() * 4 / 5]);
-        let known = Hashtags::new(&past);
-        let mut by_use: Vec<_> = past.tags.iter().collect();
+        let history = PostHistory::new(&posts[..posts.len() * 4 / 5]);
+        let known = Hashtags::new(&history);
+        let mut by_use: Vec<_> = history.tags.iter().collect();
         by_use.sort_by_key(|tag| std::cmp::Reverse(tag.uses));
         let popular: Vec<String> = by_use.iter().take(5).map(|tag| tag.written.clone()).collect();
         let ours = hit_ratio(&posts, |text| known.fitting(text, 5).into_iter().map(|s| s.tag).collect());
@@ -137,9 +137,9 @@ fn a_history_of_none_one_or_odd_posts_suggests_nothing() {
 
 #[test]
 fn a_history_of_fifty_thousand_posts_is_read_whole() {
-    let past = Past::new(&corpus(50_000, 9));
-    assert_eq!(past.posts.len(), 50_000);
-    let fitting = Hashtags::new(&past).fitting("subject3word1 subject3word2 anyword7", 5);
+    let history = PostHistory::new(&corpus(50_000, 9));
+    assert_eq!(history.posts.len(), 50_000);
+    let fitting = Hashtags::new(&history).fitting("subject3word1 subject3word2 anyword7", 5);
     assert_eq!(fitting.len(), 5);
     assert!(fitting[0].tag.starts_with("#subject3tag") && fitting[0].uses > 100, "{fitting:?}");
 }

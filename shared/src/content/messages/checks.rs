@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use unicode_normalization::UnicodeNormalization as _;
 
+use super::super::links::may_be_contact;
 use super::render::{CLOSE, OPEN};
 
 /// The tokens of a text, in their order.
@@ -32,19 +33,6 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
-fn is_link(word: &str) -> bool {
-    let word = word.to_lowercase();
-    let has_domain = word.split_once('.').is_some_and(|(name, rest)| {
-        let ending = rest.split(['/', '?', '.']).next().unwrap_or_default();
-        !name.is_empty() && ending.len() >= 2 && ending.chars().all(char::is_alphabetic)
-    });
-    word.contains("://")
-        || word.starts_with("www.")
-        || word.starts_with('@')
-        || word.contains('@')
-        || has_domain
-}
-
 fn has_digit(word: &str) -> bool {
     word.chars().any(char::is_numeric)
 }
@@ -68,7 +56,7 @@ pub(super) fn new_facts(text: &str, source: &str) -> Vec<String> {
         let mut begins_sentence = true;
         for piece in line.split_whitespace() {
             let bare = piece.trim_matches(|c: char| c.is_ascii_punctuation() && c != '@');
-            if is_link(bare) {
+            if may_be_contact(bare) {
                 if !source.contains(bare) {
                     found.insert(bare.to_owned());
                 }

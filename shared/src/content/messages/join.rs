@@ -1,16 +1,16 @@
-use crate::contract::messages::{MessageBatch, MessageData};
-use crate::contract::meta::{Generation, Meta};
+//! One answer out of the parts of a job.
 
-impl MessageBatch {
-    /// Parts of one job as one answer; nothing of nothing.
-    pub fn join(parts: Vec<Self>) -> Option<Self> {
-        parts.into_iter().reduce(|mut whole, part| {
-            let MessageData { messages } = part.data;
-            whole.data.messages.extend(messages);
-            add(&mut whole.meta, part.meta);
-            whole
-        })
-    }
+use crate::contract::messages::{MessageBatch, MessageData};
+use crate::contract::meta::{GenerationMethod, Meta};
+
+/// Joins the parts of one job into one answer; there is none where there are no parts.
+pub fn join(parts: Vec<MessageBatch>) -> Option<MessageBatch> {
+    parts.into_iter().reduce(|mut whole, part| {
+        let MessageData { messages } = part.data;
+        whole.data.messages.extend(messages);
+        add(&mut whole.meta, part.meta);
+        whole
+    })
 }
 
 /// What was used adds up; who wrote it is the model, where one wrote any part.
@@ -18,7 +18,7 @@ fn add(whole: &mut Meta, part: Meta) {
     if part.ai_generated && !whole.ai_generated {
         (whole.provider, whole.model, whole.prompt_version) =
             (part.provider, part.model, part.prompt_version);
-        (whole.ai_generated, whole.generation) = (true, Generation::Llm);
+        (whole.ai_generated, whole.generation) = (true, GenerationMethod::Llm);
     }
     whole.degraded |= part.degraded;
     whole.degraded_reason = whole.degraded_reason.or(part.degraded_reason);

@@ -1,30 +1,7 @@
 //! The advice in words. Every number in them stands in the answer.
 
+use super::super::language::Language;
 use crate::contract::pricing::{Action, Estimate, PriceRequest, Recommendation};
-
-/// A language that advice is told in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Language {
-    English,
-    French,
-}
-
-impl Language {
-    /// French for French, English for everything else.
-    pub(super) fn of(tag: &str) -> Self {
-        if tag.to_lowercase().starts_with("fr") { Self::French } else { Self::English }
-    }
-
-    const fn pick<T>(self, english: T, french: T) -> T
-    where
-        T: Copy,
-    {
-        match self {
-            Self::English => english,
-            Self::French => french,
-        }
-    }
-}
 
 /// What is told.
 pub(super) struct Facts<'a> {

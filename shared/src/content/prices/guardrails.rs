@@ -1,6 +1,8 @@
 //! What held the advice back, in words.
 
-use super::explain::{Facts, Language};
+use super::super::language::Language;
+use super::answer::code;
+use super::explain::Facts;
 use crate::contract::pricing::{Guardrail, GuardrailCode as Code};
 
 /// What the sentences speak of.
@@ -17,7 +19,7 @@ struct Terms {
 
 impl Facts<'_> {
     /// What held the advice back, and why.
-    pub(super) fn guardrails(&self, codes: &[Code]) -> Vec<Guardrail> {
+    pub(super) fn guardrails(&self, applied: &[pricing::Guardrail]) -> Vec<Guardrail> {
         let limits = &self.request.constraints;
         let terms = Terms {
             current: self.current(),
@@ -33,7 +35,8 @@ impl Facts<'_> {
             Language::English => english,
             Language::French => french,
         };
-        codes.iter().map(|code| Guardrail { code: *code, detail: words(*code, &terms) }).collect()
+        let codes = applied.iter().map(|guardrail| code(*guardrail));
+        codes.map(|code| Guardrail { code, detail: words(code, &terms) }).collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Amounts and numbers as people of a language write them.
 
-use super::explain::Language;
+use super::super::language::Language;
 use crate::contract::currency::Currency;
 
 /// A narrow space that does not break: between groups of digits, and before a unit, in French.

@@ -1,0 +1,240 @@
+//! Sign-up, sign-in, and what keeps a user signed in.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use super::bounded::Text;
+use super::ids::{TenantId, UserId};
+use super::route::AUTH_BODY_BYTES_MAX;
+use super::{
+    Access, Algorithm, Budget, Coalescing, Contract, MINUTE, Media, Method, NoCaller, Nothing, OnOutage,
+    Reads, Role, Route,
+};
+
+const fn public(function: &'static str, path: &'static str, operation: &'static str) -> Route {
+    Route {
+        function,
+        method: Method::Post,
+        path,
+        operation,
+        summary: "",
+        access: Access::Public,
+        budget: Budget::PerIp {
+            calls: 30,
+            per: MINUTE,
+            by: Algorithm::SlidingWindow,
+            on_outage: OnOutage::Refuse,
+        },
+        deadline_ms: 8_000,
+        body_bytes_max: AUTH_BODY_BYTES_MAX,
+        reads: Reads::Json,
+        success: 200,
+        media: Media::Json,
+        metered: false,
+        idempotent: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
+    }
+}
+
+/// Nobody guesses a sealed token, so an outage of Redis need not end everybody's session.
+const WITHOUT_GUESSING: Budget =
+    Budget::PerIp { calls: 30, per: MINUTE, by: Algorithm::Gcra, on_outage: OnOutage::LocalLimit };
+
+/// A secret text that must not be logged.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The secret itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+impl JsonSchema for Secret {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": "password"})
+    }
+}
+
+/// `POST /api/auth/signup`
+pub struct SignUp;
+
+impl Contract for SignUp {
+    const ROUTE: Route = Route {
+        summary: "Open an account. A known address is answered exactly as a new one.",
+        success: 202,
+        ..public("auth-signup", "/api/auth/signup", "signUp")
+    };
+    type Caller = NoCaller;
+    type Path = Nothing;
+    type Query = Nothing;
+    type Body = SignUpRequest;
+    type Reply = SignUpReply;
+}
+
+/// A new account.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SignUpRequest {
+    /// The address to sign in with.
+    pub email: Text<3, 254>,
+    /// 15 to 128 characters, hard to guess. No rules about capitals or digits.
+    pub password: Secret,
+    /// The name of the person.
+    pub name: Text<1, 80>,
+    /// The name of the studio or agency; the person's name where nothing is said.
+    pub tenant_name: Option<Text<1, 80>>,
+}
+
+/// The answer to every acceptable sign-up.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SignUpReply {
+    /// What happens next.
+    pub status: SignUpStatus,
+}
+
+/// What happens after a sign-up.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum SignUpStatus {
+    /// A mail with a link is on its way, or the account is usable at once where the stage says so.
+    VerificationSent,
+}
+
+/// `POST /api/auth/signin`
+pub struct SignIn;
+
+impl Contract for SignIn {
+    const ROUTE: Route = Route {
+        summary: "Exchange address and password for an access token and a refresh token.",
+        ..public("auth-signin", "/api/auth/signin", "signIn")
+    };
+    type Caller = NoCaller;
+    type Path = Nothing;
+    type Query = Nothing;
+    type Body = SignInRequest;
+    type Reply = SignedIn;
+}
+
+/// Credentials.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SignInRequest {
+    /// The address of the account.
+    pub email: Text<3, 254>,
+    /// Its password.
+    pub password: Secret,
+}
+
+/// The tokens of a session, and who it belongs to.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SignedIn {
+    /// The tokens.
+    #[serde(flatten)]
+    pub tokens: Tokens,
+    /// The user.
+    pub user: SignedInUser,
+    /// The tenants the user belongs to. With several, name one in the header `huntaze-tenant`.
+    pub tenants: Vec<Membership>,
+}
+
+/// What a session is made of.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Tokens {
+    /// For `Authorization: Bearer`.
+    pub access_token: String,
+    /// Always `Bearer`.
+    pub token_type: &'static str,
+    /// How long the access token is good for, in seconds.
+    pub expires_in: u64,
+    /// For `POST /api/auth/refresh`; each one works once. Absent for browsers, which hold it as a cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
+}
+
+/// The user of a session.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SignedInUser {
+    /// The user.
+    pub id: UserId,
+    /// The address.
+    pub email: String,
+    /// The name.
+    pub name: String,
+}
+
+/// A tenant the user belongs to.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Membership {
+    /// The tenant.
+    pub id: TenantId,
+    /// Its name.
+    pub name: String,
+    /// What the user is in it.
+    pub role: Role,
+}
+
+/// `POST /api/auth/refresh`
+pub struct Refresh;
+
+impl Contract for Refresh {
+    const ROUTE: Route = Route {
+        summary: "Exchange a refresh token, from the body or the cookie, for new tokens.",
+        budget: WITHOUT_GUESSING,
+        ..public("auth-refresh", "/api/auth/refresh", "refreshSession")
+    };
+    type Caller = NoCaller;
+    type Path = Nothing;
+    type Query = Nothing;
+    type Body = RefreshRequest;
+    type Reply = Tokens;
+}
+
+/// `POST /api/auth/signout`
+pub struct SignOut;
+
+impl Contract for SignOut {
+    const ROUTE: Route = Route {
+        summary: "End the session of a refresh token, from the body or the cookie.",
+        budget: WITHOUT_GUESSING,
+        success: 204,
+        media: Media::None,
+        ..public("auth-signout", "/api/auth/signout", "signOut")
+    };
+    type Caller = NoCaller;
+    type Path = Nothing;
+    type Query = Nothing;
+    type Body = RefreshRequest;
+    type Reply = Nothing;
+}
+
+/// The refresh token; absent where the cookie carries it.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct RefreshRequest {
+    /// As received from sign-in or the last refresh.
+    pub refresh_token: Option<Secret>,
+}

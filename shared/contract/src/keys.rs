@@ -1,0 +1,228 @@
+//! API keys: made, listed, changed, rotated, revoked.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::bounded::{List, Text, Timestamp, Whole};
+use super::ids::KeyId;
+use super::page::{Page, PageQuery};
+use super::route::BODY_BYTES_MAX;
+use super::{
+    Access, Algorithm, Budget, Coalescing, Contract, MINUTE, Media, Method, Nothing, OnOutage, Reads, Route,
+    Scope, SomeCaller,
+};
+
+const fn route(function: &'static str, method: Method, path: &'static str, operation: &'static str) -> Route {
+    Route {
+        function,
+        method,
+        path,
+        operation,
+        summary: "",
+        access: Access::Scoped(Scope::KeysAdmin),
+        budget: Budget::PerCaller {
+            calls: 60,
+            per: MINUTE,
+            by: Algorithm::Gcra,
+            on_outage: OnOutage::LocalLimit,
+        },
+        deadline_ms: 5_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        reads: Reads::Json,
+        success: 200,
+        media: Media::Json,
+        metered: false,
+        idempotent: matches!(method, Method::Post),
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
+    }
+}
+
+/// The path of one key.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct KeyPath {
+    /// The key.
+    pub id: KeyId,
+}
+
+/// `GET /api/keys`
+pub struct ListKeys;
+
+impl Contract for ListKeys {
+    const ROUTE: Route = Route {
+        summary: "The tenant's keys, oldest first. The keys themselves are never shown again.",
+        ..route("keys", Method::Get, "/api/keys", "listKeys")
+    };
+    type Caller = SomeCaller;
+    type Path = Nothing;
+    type Query = PageQuery;
+    type Body = Nothing;
+    type Reply = Page<Key>;
+}
+
+/// `POST /api/keys`
+pub struct CreateKey;
+
+impl Contract for CreateKey {
+    const ROUTE: Route = Route {
+        summary: "Make a key. Its scopes must be among the caller's own. `key` is shown this once.",
+        success: 201,
+        ..route("keys", Method::Post, "/api/keys", "createKey")
+    };
+    type Caller = SomeCaller;
+    type Path = Nothing;
+    type Query = Nothing;
+    type Body = NewKey;
+    type Reply = CreatedKey;
+}
+
+/// `GET /api/keys/{id}`
+pub struct GetKey;
+
+impl Contract for GetKey {
+    const ROUTE: Route =
+        Route { summary: "One key.", ..route("keys-id", Method::Get, "/api/keys/{id}", "getKey") };
+    type Caller = SomeCaller;
+    type Path = KeyPath;
+    type Query = Nothing;
+    type Body = Nothing;
+    type Reply = Key;
+}
+
+/// `PATCH /api/keys/{id}`
+pub struct UpdateKey;
+
+impl Contract for UpdateKey {
+    const ROUTE: Route =
+        Route { summary: "Rename a key.", ..route("keys-id", Method::Patch, "/api/keys/{id}", "updateKey") };
+    type Caller = SomeCaller;
+    type Path = KeyPath;
+    type Query = Nothing;
+    type Body = KeyChanges;
+    type Reply = Key;
+}
+
+/// `DELETE /api/keys/{id}`
+pub struct RevokeKey;
+
+impl Contract for RevokeKey {
+    const ROUTE: Route = Route {
+        summary: "Revoke a key. It is refused everywhere within ten seconds.",
+        success: 204,
+        media: Media::None,
+        ..route("keys-id", Method::Delete, "/api/keys/{id}", "revokeKey")
+    };
+    type Caller = SomeCaller;
+    type Path = KeyPath;
+    type Query = Nothing;
+    type Body = Nothing;
+    type Reply = Nothing;
+}
+
+/// `POST /api/keys/{id}/rotate`
+pub struct RotateKey;
+
+impl Contract for RotateKey {
+    const ROUTE: Route = Route {
+        summary: "Make a successor with the same name and scopes; the old key works until the grace ends.",
+        success: 201,
+        ..route("keys-rotate", Method::Post, "/api/keys/{id}/rotate", "rotateKey")
+    };
+    type Caller = SomeCaller;
+    type Path = KeyPath;
+    type Query = Nothing;
+    type Body = Rotation;
+    type Reply = CreatedKey;
+}
+
+/// What a key works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum KeyKind {
+    /// The real thing.
+    Live,
+    /// A free sandbox: AI answers come from the builtin provider.
+    Test,
+}
+
+/// A key to be made.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewKey {
+    /// What it is for.
+    pub name: Text<1, 80>,
+    /// What it may do.
+    pub scopes: List<Scope, 1, 16>,
+    /// Live where nothing is said.
+    #[serde(default = "live")]
+    pub environment: KeyKind,
+    /// When it stops working, RFC 3339; never where nothing is said.
+    pub expires_at: Option<Timestamp>,
+}
+
+fn live() -> KeyKind {
+    KeyKind::Live
+}
+
+/// What may be changed about a key.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeyChanges {
+    /// What it is for.
+    pub name: Text<1, 80>,
+}
+
+/// How a key is replaced.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rotation {
+    /// How long the old key keeps working, in seconds: at most seven days, an hour where nothing is said.
+    #[serde(default = "one_hour")]
+    pub grace_seconds: Whole<0, 604_800>,
+}
+
+impl Default for Rotation {
+    fn default() -> Self {
+        Self { grace_seconds: one_hour() }
+    }
+}
+
+fn one_hour() -> Whole<0, 604_800> {
+    Whole::clamped(3600)
+}
+
+/// A key, without the key itself.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Key {
+    /// The key's identifier.
+    pub id: KeyId,
+    /// What it is for.
+    pub name: String,
+    /// How it begins.
+    pub start: String,
+    /// How it ends.
+    pub last4: String,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// What it works on.
+    pub environment: KeyKind,
+    /// When it was made.
+    pub created_at: String,
+    /// When it stops working; null for never.
+    pub expires_at: Option<String>,
+    /// When it was last used, to the minute; null for never.
+    pub last_used_at: Option<String>,
+}
+
+/// A key that was just made.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CreatedKey {
+    /// The key itself, for `Authorization: Bearer`. Not stored, so not shown again.
+    pub key: String,
+    /// Everything else about it.
+    #[serde(flatten)]
+    pub listed: Key,
+}

@@ -1,0 +1,43 @@
+//! `GET /api/metrics`: what the fleet counts, for Prometheus.
+
+use super::openapi::Document;
+use super::route::BODY_BYTES_MAX;
+use super::{
+    Access, Algorithm, Budget, Coalescing, Contract, MINUTE, Media, Method, NoCaller, Nothing, OnOutage,
+    Reads, Route,
+};
+
+/// `GET /api/metrics`
+pub struct Scrape;
+
+impl Contract for Scrape {
+    const ROUTE: Route = Route {
+        function: "metrics",
+        method: Method::Get,
+        path: "/api/metrics",
+        operation: "getMetrics",
+        summary: "What the fleet counts, as Prometheus text. For whoever has the stage's scrape token.",
+        access: Access::Scraper,
+        budget: Budget::PerIp {
+            calls: 120,
+            per: MINUTE,
+            by: Algorithm::Gcra,
+            on_outage: OnOutage::LocalLimit,
+        },
+        deadline_ms: 8_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        reads: Reads::Json,
+        success: 200,
+        media: Media::Metrics,
+        metered: false,
+        idempotent: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
+    };
+    type Caller = NoCaller;
+    type Path = Nothing;
+    type Query = Nothing;
+    type Body = Nothing;
+    type Reply = Document;
+}

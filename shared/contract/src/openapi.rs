@@ -1,0 +1,278 @@
+//! The OpenAPI 3.1 document, generated from the contracts, and the two routes that show it.
+
+use std::any::TypeId;
+
+use schemars::generate::{SchemaGenerator, SchemaSettings};
+use schemars::{JsonSchema, Schema};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::assistant::AssistantEvent;
+use super::jobs::Accepted;
+use super::problem::{MEDIA_TYPE, ProblemBody};
+use super::route::BODY_BYTES_MAX;
+use super::{
+    Access, Algorithm, Budget, Coalescing, Contract, MINUTE, Media, Method, NoCaller, Nothing, OnOutage,
+    Reads, Route, STREAMS,
+};
+
+/// A text that is answered as it is.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Document(pub &'static str);
+
+const DOCUMENT: Route = Route {
+    function: "openapi",
+    method: Method::Get,
+    path: "/api/openapi.json",
+    operation: "getOpenApi",
+    summary: "This API as an OpenAPI 3.1 document.",
+    access: Access::Public,
+    budget: Budget::PerIp {
+        calls: 60,
+        per: MINUTE,
+        by: Algorithm::FixedWindow,
+        on_outage: OnOutage::LocalLimit,
+    },
+    deadline_ms: 2_000,
+    body_bytes_max: BODY_BYTES_MAX,
+    reads: Reads::Json,
+    success: 200,
+    media: Media::Json,
+    metered: false,
+    idempotent: false,
+    sharing: Coalescing::Off,
+    depends_on: &[],
+    may_queue: false,
+};
+
+/// `GET /api/openapi.json`
+pub struct GetDocument;
+
+impl Contract for GetDocument {
+    const ROUTE: Route = DOCUMENT;
+    type Caller = NoCaller;
+    type Path = Nothing;
+    type Query = Nothing;
+    type Body = Nothing;
+    type Reply = Document;
+}
+
+/// `GET /api/docs`
+pub struct GetDocs;
+
+impl Contract for GetDocs {
+    const ROUTE: Route = Route {
+        path: "/api/docs",
+        operation: "getDocs",
+        summary: "This API as a page to read and try.",
+        media: Media::Html,
+        ..DOCUMENT
+    };
+    type Caller = NoCaller;
+    type Path = Nothing;
+    type Query = Nothing;
+    type Body = Nothing;
+    type Reply = Document;
+}
+
+/// A contract without its types: what lists, tests and the document need.
+pub struct Operation {
+    /// Path, method and policy.
+    pub route: Route,
+    takes_body: bool,
+    path: fn(&mut SchemaGenerator) -> Schema,
+    query: fn(&mut SchemaGenerator) -> Schema,
+    body: fn(&mut SchemaGenerator) -> Schema,
+    reply: fn(&mut SchemaGenerator) -> Schema,
+}
+
+impl Operation {
+    /// The operation of a contract.
+    pub fn of<C: Contract>() -> Self
+    where
+        C::Body: 'static,
+    {
+        Self {
+            route: C::ROUTE,
+            takes_body: TypeId::of::<C::Body>() != TypeId::of::<Nothing>(),
+            path: SchemaGenerator::root_schema_for_properties::<C::Path>,
+            query: SchemaGenerator::root_schema_for_properties::<C::Query>,
+            body: SchemaGenerator::subschema_for::<C::Body>,
+            reply: SchemaGenerator::subschema_for::<C::Reply>,
+        }
+    }
+}
+
+/// The whole schema of a type, not a reference to it: parameters are spread over the operation.
+trait Properties {
+    fn root_schema_for_properties<T: JsonSchema>(&mut self) -> Schema;
+}
+
+impl Properties for SchemaGenerator {
+    fn root_schema_for_properties<T: JsonSchema>(&mut self) -> Schema {
+        T::json_schema(self)
+    }
+}
+
+/// The document for these operations.
+pub fn document(operations: &[Operation]) -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.definitions_path = "/components/schemas".into();
+        settings.meta_schema = None;
+    });
+    let mut received = settings.clone().for_deserialize().into_generator();
+    let mut answered = settings.for_serialize().into_generator();
+    let problem = answered.subschema_for::<ProblemBody>();
+    let mut paths = Map::new();
+    for operation in operations {
+        let entry = paths.entry(operation.route.path).or_insert_with(|| json!({}));
+        let method = operation.route.method.as_str().to_lowercase();
+        entry[method] = describe(operation, &mut received, &mut answered);
+    }
+    let mut schemas = received.take_definitions(true);
+    schemas.append(&mut answered.take_definitions(true));
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Huntaze API",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "AI content services for creators and the agencies that manage them.",
+            "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "responses": {"Problem": {
+                "description": "What was wrong, where, and what to do (RFC 9457).",
+                "content": {MEDIA_TYPE: {"schema": problem}},
+            }},
+            "securitySchemes": {
+                "session": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+                    "description": "`accessToken` of sign-in or refresh."},
+                "key": {"type": "http", "scheme": "bearer", "bearerFormat": "hz_live_... or hz_test_...",
+                    "description": "An API key."},
+                "scraper": {"type": "http", "scheme": "bearer", "description": "The stage's scrape token."},
+            },
+        },
+    })
+}
+
+fn describe(operation: &Operation, received: &mut SchemaGenerator, answered: &mut SchemaGenerator) -> Value {
+    let route = &operation.route;
+    let content = match route.media {
+        Media::Json => Some(("application/json", json!((operation.reply)(answered)))),
+        Media::Html => Some(("text/html", json!({"type": "string"}))),
+        Media::Metrics => Some(("text/plain", json!({"type": "string"}))),
+        Media::Events => Some(("text/event-stream", json!({"type": "string"}))),
+        Media::None => None,
+    };
+    let mut success = json!({"description": if route.success == 204 { "Done." } else { "The answer." }});
+    if let Some((media, schema)) = content {
+        success["content"] = json!({media: {"schema": schema}});
+    }
+    let mut parameters = parameters("path", (operation.path)(received));
+    parameters.append(&mut self::parameters("query", (operation.query)(received)));
+    let mut described = json!({
+        "operationId": route.operation,
+        "summary": route.summary,
+        "tags": [route.path.split('/').nth(2).unwrap_or_default()],
+        "responses": {
+            route.success.to_string(): success,
+            "default": {"$ref": "#/components/responses/Problem"},
+        },
+        "security": security(route.access),
+        "x-deadline-ms": route.deadline_ms,
+    });
+    let is_same = |stream: &&&Route| stream.path == route.path && stream.method == route.method;
+    if let Some(stream) = STREAMS.iter().find(is_same) {
+        // What an event of each name carries.
+        let events = json!({"schema": answered.subschema_for::<AssistantEvent>()});
+        described["responses"][stream.success.to_string()]["content"]["text/event-stream"] = events;
+    }
+    if route.may_queue {
+        described["responses"]["202"] = json!({
+            "description": "The work is written down; `Location` says where to ask for it.",
+            "content": {"application/json": {"schema": answered.subschema_for::<Accepted>()}},
+        });
+        parameters.push(json!({
+            "name": "Prefer", "in": "header", "required": false, "schema": {"type": "string"},
+            "description": "`respond-async` for a job instead of waiting (RFC 7240).",
+        }));
+    }
+    if route.idempotent {
+        parameters.push(json!({
+            "name": "Idempotency-Key", "in": "header", "required": false,
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+            "description": "One effect and one answer for a day, however often the request is sent.",
+        }));
+    }
+    if !parameters.is_empty() {
+        described["parameters"] = Value::Array(parameters);
+    }
+    if operation.takes_body {
+        let schema = (operation.body)(received);
+        let content = match route.reads {
+            Reads::Json => json!({"application/json": {"schema": schema}}),
+            Reads::Lines => json!({
+                "application/x-ndjson": {"schema": {"type": "string"}}, "text/csv": {"schema": {"type": "string"}},
+            }),
+        };
+        described["requestBody"] = json!({"required": true, "content": content});
+    }
+    if let Access::Scoped(scope) = route.access {
+        described["x-scope"] = json!(scope);
+    }
+    described
+}
+
+fn security(access: Access) -> Value {
+    match access {
+        Access::Public => json!([]),
+        Access::Session => json!([{"session": []}]),
+        Access::Caller | Access::Scoped(_) => json!([{"session": []}, {"key": []}]),
+        Access::Scraper => json!([{"scraper": []}]),
+    }
+}
+
+fn parameters(place: &str, schema: Schema) -> Vec<Value> {
+    let schema = schema.to_value();
+    let required = |name: &str| {
+        place == "path" || schema["required"].as_array().is_some_and(|names| names.iter().any(|n| n == name))
+    };
+    let Some(properties) = schema["properties"].as_object() else { return Vec::new() };
+    let parameter = |(name, schema): (&String, &Value)| {
+        json!({
+            "name": name, "in": place, "required": required(name), "schema": schema,
+            "description": schema["description"],
+        })
+    };
+    properties.iter().map(parameter).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_has_its_own_name_and_place() {
+        let mut names = std::collections::BTreeSet::new();
+        let mut places = std::collections::BTreeSet::new();
+        for operation in super::super::operations() {
+            let route = operation.route;
+            assert!(names.insert(route.operation), "{} stands twice", route.operation);
+            assert!(places.insert((route.path, route.method.as_str())), "{} stands twice", route.path);
+            assert!(!route.summary.is_empty(), "{} has no summary", route.operation);
+        }
+    }
+
+    #[test]
+    fn unknown_members_are_refused_by_the_document_too() {
+        let document = document(&super::super::operations());
+        for body in ["SignUpRequest", "SignInRequest", "NewKey", "Profile", "IdeaRequest", "IdeaOptions"] {
+            let schema = &document["components"]["schemas"][body];
+            assert_eq!(schema["additionalProperties"], false, "{body}");
+        }
+    }
+}

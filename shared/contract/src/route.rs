@@ -1,0 +1,350 @@
+//! What is fixed about a route before anyone calls it.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One minute, the window of most budgets.
+pub const MINUTE: Duration = Duration::from_secs(60);
+
+/// Body limits by kind of route, in bytes.
+pub const AUTH_BODY_BYTES_MAX: usize = 8 * 1024;
+/// The limit wherever nothing else is said.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// What bulk imports read.
+pub const IMPORT_BYTES_MAX: usize = 1024 * 1024;
+
+/// The budget that all calls of one tenant share, whatever the route.
+pub const TENANT_CALLS: u32 = 600;
+
+/// An HTTP method that routes use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub enum Method {
+    Get,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+impl Method {
+    /// In capitals, as on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// What a key or a session may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Scope {
+    /// Talk to the assistant.
+    #[serde(rename = "assistant:write")]
+    AssistantWrite,
+    /// Generate content.
+    #[serde(rename = "content:write")]
+    ContentWrite,
+    /// Read creators.
+    #[serde(rename = "creators:read")]
+    CreatorsRead,
+    /// Create, change and delete creators.
+    #[serde(rename = "creators:write")]
+    CreatorsWrite,
+    /// Read what was generated.
+    #[serde(rename = "generations:read")]
+    GenerationsRead,
+    /// Create, change and revoke API keys.
+    #[serde(rename = "keys:admin")]
+    KeysAdmin,
+    /// Write messages to fans.
+    #[serde(rename = "messages:write")]
+    MessagesWrite,
+    /// Ask for price advice.
+    #[serde(rename = "pricing:write")]
+    PricingWrite,
+    /// Read usage and limits.
+    #[serde(rename = "usage:read")]
+    UsageRead,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 9] = [
+        Self::AssistantWrite,
+        Self::ContentWrite,
+        Self::CreatorsRead,
+        Self::CreatorsWrite,
+        Self::GenerationsRead,
+        Self::KeysAdmin,
+        Self::MessagesWrite,
+        Self::PricingWrite,
+        Self::UsageRead,
+    ];
+
+    /// As written in requests and answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AssistantWrite => "assistant:write",
+            Self::ContentWrite => "content:write",
+            Self::CreatorsRead => "creators:read",
+            Self::CreatorsWrite => "creators:write",
+            Self::GenerationsRead => "generations:read",
+            Self::KeysAdmin => "keys:admin",
+            Self::MessagesWrite => "messages:write",
+            Self::PricingWrite => "pricing:write",
+            Self::UsageRead => "usage:read",
+        }
+    }
+}
+
+/// What a user is in a tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Role {
+    /// May do everything, also give the tenant away.
+    Owner,
+    /// May do everything else.
+    Admin,
+    /// Works with creators and content.
+    Member,
+    /// Looks.
+    Viewer,
+}
+
+impl Role {
+    /// The scopes of a session with this role.
+    pub const fn scopes(self) -> &'static [Scope] {
+        match self {
+            Self::Owner | Self::Admin => &Scope::ALL,
+            Self::Member => &[
+                Scope::AssistantWrite,
+                Scope::ContentWrite,
+                Scope::CreatorsRead,
+                Scope::CreatorsWrite,
+                Scope::GenerationsRead,
+                Scope::MessagesWrite,
+                Scope::UsageRead,
+            ],
+            Self::Viewer => &[Scope::CreatorsRead, Scope::GenerationsRead, Scope::UsageRead],
+        }
+    }
+}
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anyone.
+    Public,
+    /// A signed-in user; no API key.
+    Session,
+    /// A session or a key, whatever its scopes.
+    Caller,
+    /// A session or a key with this scope.
+    Scoped(Scope),
+    /// Whoever has the stage's scrape token.
+    Scraper,
+}
+
+impl Access {
+    /// Whether whoever passes is a caller: a user or a key of a tenant.
+    pub const fn has_caller(self) -> bool {
+        match self {
+            Self::Public | Self::Scraper => false,
+            Self::Session | Self::Caller | Self::Scoped(_) => true,
+        }
+    }
+}
+
+/// What happens to a request when the limits cannot be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnOutage {
+    /// A tenth of the limit, counted by each execution environment alone.
+    LocalLimit,
+    /// 503: where guessing is worse than waiting.
+    Refuse,
+}
+
+/// How calls are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// Calls come back one by one, evenly (ITU-T I.371).
+    Gcra,
+    /// All calls come back at the end of a window of the server's clock.
+    FixedWindow,
+    /// The last window fades while the next one fills.
+    SlidingWindow,
+    /// As GCRA, told as tokens that fill a bucket.
+    TokenBucket,
+}
+
+/// How often a route may be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Budget {
+    /// Not counted; the route costs less than counting it.
+    Unlimited,
+    /// By the address of the client.
+    PerIp {
+        /// Calls per window, also the burst.
+        calls: u32,
+        /// The window.
+        per: Duration,
+        /// How they are counted.
+        by: Algorithm,
+        /// When Redis is away.
+        on_outage: OnOutage,
+    },
+    /// By the key or user; [`TENANT_CALLS`] a minute applies as well.
+    PerCaller {
+        /// Calls per window, also the burst; a plan multiplies it.
+        calls: u32,
+        /// The window.
+        per: Duration,
+        /// How they are counted.
+        by: Algorithm,
+        /// When Redis is away.
+        on_outage: OnOutage,
+    },
+}
+
+/// What a tenant has paid for. Multiplies the budgets of its callers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Plan {
+    /// Nothing yet.
+    #[default]
+    Free,
+    /// A creator's.
+    Pro,
+    /// An agency's.
+    Agency,
+}
+
+impl Plan {
+    /// How many times the calls that contracts name.
+    pub const fn times(self) -> u32 {
+        match self {
+            Self::Free => 1,
+            Self::Pro => 5,
+            Self::Agency => 20,
+        }
+    }
+
+    /// The credits of a month. One credit is one call of a model.
+    pub const fn credits(self) -> u64 {
+        match self {
+            Self::Free => 200,
+            Self::Pro => 5_000,
+            Self::Agency => 50_000,
+        }
+    }
+}
+
+/// What the answers of a route depend on and may have to do without. Each has a breaker for the whole fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dependency {
+    /// The model that writes.
+    Ai,
+    /// The model that is asked where the first cannot answer.
+    AiFallback,
+}
+
+names!(Dependency);
+
+impl Dependency {
+    /// Every dependency.
+    pub const ALL: [Self; 2] = [Self::Ai, Self::AiFallback];
+
+    /// As in metrics, logs and the names of breakers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ai => "ai",
+            Self::AiFallback => "ai_fallback",
+        }
+    }
+}
+
+/// How equal requests of a tenant share one computation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coalescing {
+    /// Every request computes for itself.
+    Off,
+    /// One request leads and the others take its answer.
+    On {
+        /// The answer serves equal requests for so long after it was made.
+        fresh: Duration,
+        /// And for so long after that, while another request makes a new one.
+        stale: Duration,
+        /// What the first leader is expected to take.
+        expected: Duration,
+    },
+}
+
+/// The form of the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// `application/json`
+    Json,
+    /// Records, one a line: `application/x-ndjson` or `text/csv`
+    Lines,
+}
+
+/// The form of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Media {
+    /// `application/json`
+    Json,
+    /// `text/html`
+    Html,
+    /// Prometheus text, version 0.0.4
+    Metrics,
+    /// `text/event-stream`
+    Events,
+    /// 204
+    None,
+}
+
+/// A route and its policy. No member has a default, so none can be forgotten.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    /// The folder, package, binary and Lambda function that answers.
+    pub function: &'static str,
+    /// The HTTP method.
+    pub method: Method,
+    /// The path template as in `template.yaml`.
+    pub path: &'static str,
+    /// The OpenAPI `operationId`.
+    pub operation: &'static str,
+    /// One line for the documentation.
+    pub summary: &'static str,
+    /// Who may call.
+    pub access: Access,
+    /// How often.
+    pub budget: Budget,
+    /// The time from the arrival of the event to the answer, in milliseconds.
+    pub deadline_ms: u64,
+    /// The longest body read.
+    pub body_bytes_max: usize,
+    /// The form of the body.
+    pub reads: Reads,
+    /// The status of a success.
+    pub success: u16,
+    /// The form of a success.
+    pub media: Media,
+    /// Whether calls count in `GET /api/usage`.
+    pub metered: bool,
+    /// Whether `Idempotency-Key` is obeyed: on every POST that creates or spends.
+    pub idempotent: bool,
+    /// Whether equal requests share one computation.
+    pub sharing: Coalescing,
+    /// What the answer depends on.
+    pub depends_on: &'static [Dependency],
+    /// Whether long work is answered with 202 and a job, and any work is where `Prefer: respond-async` asks for it.
+    pub may_queue: bool,
+}

@@ -1,0 +1,224 @@
+//! The guarded ladder: a price moves in steps, and only to where it was offered before.
+//!
+//! History alone never moves a price. What the curve says leads to a test beside the price; what the test sold, together
+//! with the curve, leads to a switch. A step back to a price that is well known takes less: a switch that was luck is
+//! undone before it costs much. The numbers here are those that lose least and still climb on the simulated demand of
+//! `scripts/bench.sh pricing`.
+
+use super::action::Action;
+use super::arms::Arms;
+use super::band::Band;
+use super::posterior::Posterior;
+use super::shape::Margin;
+use super::tails::normal_below;
+
+/// How far one step goes at most.
+pub const STEP_MAX: f64 = 0.25;
+/// The share of offers that test a neighbour that may as well be better as worse.
+pub const SHARE: f64 = 0.3;
+/// The same where it is hardly better: so that a change of demand is noticed. In between the share grows evenly.
+pub const SHARE_UNLIKELY: f64 = 0.06;
+/// Hardly better.
+pub const UNLIKELY: f64 = 0.1;
+/// As well better as worse.
+const EVEN: f64 = 0.5;
+/// A price with so many offers is well known.
+const KNOWN: f64 = 130.0;
+/// Prices that differ by less, in parts, sell alike.
+const APART: f64 = 0.05;
+/// Nobody waits for more offers than these.
+const NEEDED_MAX: u32 = 1_000_000;
+
+/// What a switch takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Evidence {
+    /// So likely must the neighbour be better, by the curve and all that was sold.
+    pub(super) likely: f64,
+    /// And by what was sold at both prices alone.
+    own: f64,
+    /// And so many offers must it have had.
+    offers: f64,
+}
+
+pub(super) const FORWARD: Evidence = Evidence { likely: 0.85, own: 0.88, offers: 80.0 };
+const BACK: Evidence = Evidence { likely: 0.5, own: 0.6, offers: KNOWN };
+
+impl Evidence {
+    fn is_there(self, likely: f64, own: f64, offers: f64) -> bool {
+        likely >= self.likely && own >= self.own && offers >= self.offers
+    }
+}
+
+/// The limits of a ladder.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rails {
+    /// No price below, in cents.
+    pub min: f64,
+    /// No price above, in cents.
+    pub max: f64,
+    /// The longest step, as a part of the price; at most [`STEP_MAX`].
+    pub step: f64,
+}
+
+/// A step of the ladder.
+#[derive(Debug, Clone, Copy)]
+pub struct Advice {
+    /// What to do.
+    pub action: Action,
+    /// The neighbour it is about.
+    pub price: f64,
+    /// The share of offers that test it.
+    pub share: f64,
+    /// How likely it is better.
+    pub better: f64,
+    /// By how much an offer's expected margin changes, in parts; nothing where there is none at the current price.
+    pub change: Option<Band>,
+    /// Offers that the neighbour has had.
+    pub offered: f64,
+    /// So many more of them decide, if they sell as expected; nothing where they would not.
+    pub needed: Option<u32>,
+}
+
+impl Rails {
+    /// The prices one step below and above, in whole cents; less than a step where a rail is nearer, but not so little that
+    /// no test could tell the difference.
+    pub fn neighbours(&self, price: f64) -> Vec<f64> {
+        let step = 1.0 + self.step.min(STEP_MAX);
+        let whole = [(price / step).ceil().max(self.min), (price * step).floor().min(self.max)];
+        let is_apart = |other: &f64| (other / price).ln().abs() >= (step.ln() / 4.0).min(APART);
+        let is_allowed = |other: &f64| (self.min..=self.max).contains(other) && *other != price;
+        whole.into_iter().filter(|other| is_allowed(other) && is_apart(other)).collect()
+    }
+}
+
+/// What was offered and sold at one price.
+fn at(arms: &Arms, price: f64) -> (f64, f64) {
+    let arm = arms.as_slice().iter().find(|arm| (arm.price - price).abs() < 0.5);
+    arm.map_or((0.0, 0.0), |arm| (arm.offered, arm.sold))
+}
+
+/// How likely an offer brings more at `to` than at `from` by what was sold there alone: the Normal approximation of the two
+/// shares, each with half a sale more on both sides.
+fn by_own_sales(before: (f64, f64), after: (f64, f64), each: [f64; 2]) -> f64 {
+    let worth = |(offered, sold): (f64, f64), each: f64| {
+        let share = (sold + 0.5) / (offered + 1.0);
+        (share * each, share * (1.0 - share) / (offered + 1.0) * each * each)
+    };
+    let ((before, doubt), (after, other)) = (worth(before, each[0]), worth(after, each[1]));
+    normal_below((after - before) / (doubt + other).sqrt())
+}
+
+/// What to do next from `price`, for a posterior whose grid holds it and its neighbours; nothing where it has none.
+pub fn advise(
+    posterior: &Posterior,
+    arms: &Arms,
+    price: f64,
+    rails: Rails,
+    margin: Margin,
+) -> Option<Advice> {
+    let told = |neighbour: f64| {
+        let (change, better) = posterior.change(price, neighbour, margin)?;
+        Some((neighbour, change, better))
+    };
+    let likeliest =
+        rails.neighbours(price).into_iter().filter_map(told).max_by(|a, b| a.2.total_cmp(&b.2))?;
+    let (neighbour, change, better) = likeliest;
+    let (here, there) = (at(arms, price), at(arms, neighbour));
+    let each = [margin.of(price), margin.of(neighbour)];
+    let own = by_own_sales(here, there, each);
+    let promise = ((better - UNLIKELY) / (EVEN - UNLIKELY)).clamp(0.0, 1.0);
+    let share = SHARE_UNLIKELY + (SHARE - SHARE_UNLIKELY) * promise;
+    let (action, share) = if [FORWARD, BACK].iter().any(|takes| takes.is_there(better, own, there.0)) {
+        (Action::Switch, 1.0)
+    } else if better <= UNLIKELY {
+        (Action::Keep, share)
+    } else {
+        (Action::Test, share)
+    };
+    let expected = [price, neighbour].map(|price| posterior.probability(price).map_or(0.0, |p| p.mean));
+    let needed =
+        if action == Action::Switch { Some(0) } else { needed([here, there], expected, each, share) };
+    Some(Advice { action, price: neighbour, share, better, change, offered: there.0, needed })
+}
+
+/// How many more offers of the neighbour decide for it, if both prices sell as expected and it gets its share of them.
+fn needed(seen: [(f64, f64); 2], expected: [f64; 2], each: [f64; 2], share: f64) -> Option<u32> {
+    let decides = |takes: Evidence, more: u32| {
+        let (there, here) = (f64::from(more), f64::from(more) * (1.0 - share) / share);
+        let sold = |(offered, sold): (f64, f64), more: f64, p: f64| (offered + more, sold + more * p);
+        let after = sold(seen[1], there, expected[1]);
+        after.0 >= takes.offers && by_own_sales(sold(seen[0], here, expected[0]), after, each) >= takes.own
+    };
+    let least = |takes: Evidence| {
+        if !decides(takes, NEEDED_MAX) {
+            return None;
+        }
+        let (mut no, mut yes) = (0, NEEDED_MAX);
+        while yes - no > 1 {
+            let middle = no.midpoint(yes);
+            if decides(takes, middle) { yes = middle } else { no = middle }
+        }
+        Some(yes)
+    };
+    // A step back is taken on less, where much is known.
+    [FORWARD, BACK].into_iter().filter_map(least).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::arms::Arm;
+    use super::super::beliefs::Beliefs;
+    use super::super::grid::Grid;
+    use super::*;
+
+    const REVENUE: Margin = Margin { fee: 0.0, unit_cost: 0.0 };
+    const RAILS: Rails = Rails { min: 500.0, max: 3000.0, step: 0.25 };
+
+    fn advice(offers: &[(f64, f64, f64)], price: f64) -> Advice {
+        let arm =
+            |(price, offered, sold): &(f64, f64, f64)| Arm { price: *price, offered: *offered, sold: *sold };
+        let arms = Arms::new(&offers.iter().map(arm).collect::<Vec<_>>()).unwrap();
+        let mut asked = RAILS.neighbours(price);
+        asked.push(price);
+        let grid = Grid::around(&arms, &asked);
+        let posterior = Posterior::new(&arms, &Beliefs::weak(), grid, 1, 400).unwrap();
+        advise(&posterior, &arms, price, RAILS, REVENUE).unwrap()
+    }
+
+    #[test]
+    fn a_history_that_points_upwards_leads_to_a_test_and_not_to_a_switch() {
+        let history = [(900.0, 600.0, 380.0), (1500.0, 300.0, 150.0), (1900.0, 200.0, 85.0)];
+        let advice = advice(&history, 900.0);
+        assert_eq!((advice.action, advice.price), (Action::Test, 1125.0), "{advice:?}");
+        assert!(advice.better > FORWARD.likely && advice.offered < 1.0, "{advice:?}");
+    }
+
+    #[test]
+    fn a_test_that_sold_leads_to_a_switch_and_one_that_did_not_to_staying() {
+        let sold = advice(&[(900.0, 600.0, 380.0), (1125.0, 200.0, 118.0)], 900.0);
+        assert_eq!((sold.action, sold.price), (Action::Switch, 1125.0), "{sold:?}");
+        let failed = advice(&[(720.0, 200.0, 130.0), (900.0, 600.0, 380.0), (1125.0, 200.0, 50.0)], 900.0);
+        assert_ne!(failed.action, Action::Switch, "{failed:?}");
+    }
+
+    #[test]
+    fn rails_hold_every_step() {
+        let prices = |price: f64, rails: Rails| rails.neighbours(price);
+        assert_eq!(prices(900.0, RAILS), [720.0, 1125.0]);
+        assert_eq!(prices(500.0, RAILS), [625.0]);
+        assert_eq!(prices(900.0, Rails { step: 0.1, ..RAILS }), [819.0, 990.0]);
+        assert_eq!(
+            prices(900.0, Rails { step: 9.0, ..RAILS }),
+            [720.0, 1125.0],
+            "a wish beyond the longest step"
+        );
+        assert_eq!(prices(900.0, Rails { min: 800.0, max: 1000.0, step: 0.25 }), [800.0, 1000.0]);
+        assert!(prices(900.0, Rails { min: 900.0, max: 901.0, step: 0.25 }).is_empty());
+        assert_eq!(
+            prices(900.0, Rails { step: 0.01, ..RAILS }),
+            [892.0, 909.0],
+            "as small as the caller wishes"
+        );
+        assert!(prices(3.0, Rails { min: 1.0, ..RAILS }).is_empty(), "no whole cent is within a quarter");
+    }
+}

@@ -1,0 +1,41 @@
+//! Price advice from what was offered and sold. Mathematics, and no I/O: time and randomness are arguments.
+//!
+//! Demand is P(buy | price). Three shapes of it are fitted (`shape`, `fit`), their posterior is integrated (`marginal`),
+//! they are weighed by their marginal likelihood, and where none of them fits what was seen, the curve may depart from its
+//! shape (`departure`). Everything that is said about the best price is said of draws from that posterior, so an interval
+//! is as wide as the doubt. `Question::answer` makes advice of it; `docs/pricing.md` has the model and its limits.
+
+mod action;
+mod advice;
+mod arms;
+mod band;
+mod beliefs;
+mod decay;
+mod departure;
+mod explore;
+mod fit;
+mod grid;
+pub mod ladder;
+mod lambert;
+mod marginal;
+mod normal;
+mod posterior;
+mod prior;
+pub mod random;
+mod shape;
+mod symmetric;
+mod tails;
+mod target;
+
+#[cfg(test)]
+mod tests;
+
+pub use action::{Action, Guardrail, Policy};
+pub use advice::{Answer, Point, Question};
+pub use arms::{Arm, ArmError, Arms};
+pub use band::Band;
+pub use beliefs::{Beliefs, Departures};
+pub use decay::weight;
+pub use grid::Grid;
+pub use posterior::Posterior;
+pub use shape::{Margin, Shape};

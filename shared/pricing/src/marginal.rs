@@ -1,0 +1,187 @@
+//! The posterior beyond one Normal distribution. With few prices `a` and `t` follow a bent ridge, along which the Normal
+//! around its top leaves the data. So `t` is integrated over a grid, and only `a`, whose distribution at a given `t` is
+//! nearly Normal, by Laplace's approximation (Tierney and Kadane, 1986; nested as by Rue, Martino and Chopin, 2009).
+
+use super::normal::Draws;
+use super::target::Target;
+
+/// Nodes in a standard deviation of `t`.
+const DENSITY: f64 = 3.0;
+/// Where the density is e^-10 of its highest, it is over.
+const OVER: f64 = 10.0;
+/// At most so many nodes on each side.
+const NODES_MAX: usize = 40;
+const STEPS_MAX: u32 = 12;
+
+/// The distribution of `a` at one `t`.
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    t: f64,
+    /// The most likely `a`, and how far it may be off.
+    a: f64,
+    deviation: f64,
+    /// The logarithm of the density of `t`; later, how much of it lies below.
+    weight: f64,
+}
+
+/// The distribution of both parameters.
+#[derive(Debug, Clone)]
+pub(super) struct Marginal {
+    nodes: Vec<Node>,
+    /// The logarithm of the probability of what was seen, but for a term that all shapes share.
+    pub(super) log_evidence: f64,
+}
+
+impl Marginal {
+    /// Around the most likely parameters; nothing where the numbers are too extreme for it.
+    pub(super) fn around(target: &Target<'_>, mean: [f64; 2], deviation: f64) -> Option<Self> {
+        let width = deviation / DENSITY;
+        let first = node(target, mean[1], mean[0])?;
+        let mut nodes = vec![first];
+        for side in [-1.0, 1.0] {
+            let mut last = first;
+            for n in 1..=NODES_MAX {
+                let next = node(target, mean[1] + side * width * n as f64, last.a)?;
+                nodes.push(next);
+                if next.weight < first.weight - OVER {
+                    break;
+                }
+                last = next;
+            }
+        }
+        nodes.sort_by(|one, other| one.t.total_cmp(&other.t));
+        let top = nodes.iter().map(|node| node.weight).fold(f64::MIN, f64::max);
+        let mut below = 0.0;
+        // The trapezoidal rule, which for smooth densities that end flat is as good as any.
+        let mut before = (nodes[0].weight - top).exp();
+        for node in &mut nodes {
+            let density = (node.weight - top).exp();
+            below += width * f64::midpoint(before, density);
+            (node.weight, before) = (below, density);
+        }
+        let constant = 0.5 * (target.prior.precision.determinant().ln() - (2.0 * std::f64::consts::PI).ln());
+        Some(Self { nodes, log_evidence: top + below.ln() + constant })
+    }
+
+    /// Draws `a` and `t`; `place` says which part of the distribution of `t`, from 0 to 1.
+    pub(super) fn draw(&self, place: f64, draws: &mut Draws) -> [f64; 2] {
+        let last = self.nodes.len() - 1;
+        let below = place * self.nodes[last].weight;
+        let next = self.nodes.partition_point(|node| node.weight < below).clamp(1, last.max(1)).min(last);
+        let (one, other) = (self.nodes[next.saturating_sub(1)], self.nodes[next]);
+        let share = ((below - one.weight) / (other.weight - one.weight)).clamp(0.0, 1.0);
+        let share = if share.is_finite() { share } else { 0.5 };
+        let between = |from: f64, to: f64| from + (to - from) * share;
+        let a = between(one.a, other.a) + between(one.deviation, other.deviation) * draws.normal();
+        [a, between(one.t, other.t)]
+    }
+}
+
+/// The distribution of `a` at this `t`, by Newton's method from `a` (Fisher's information; the likelihood is concave in it).
+fn node(target: &Target<'_>, t: f64, mut a: f64) -> Option<Node> {
+    let mut information = 1.0;
+    for _ in 0..STEPS_MAX {
+        let (gradient, matrix) = target.slopes([a, t]);
+        information = matrix.aa;
+        let step = (gradient[0] / information).clamp(-1.0, 1.0);
+        a += step;
+        if step * step * information < 1e-4 {
+            break;
+        }
+    }
+    let weight = target.objective([a, t]) - 0.5 * information.ln();
+    (weight.is_finite() && a.is_finite()).then(|| Node {
+        t,
+        a,
+        deviation: information.sqrt().recip(),
+        weight,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::arms::{Arm, Arms};
+    use super::super::beliefs::Beliefs;
+    use super::super::fit::fit;
+    use super::super::shape::Shape;
+    use super::*;
+
+    /// Of the probability of a sale at a price: its quantiles by integrating over a fine grid of both parameters, and the
+    /// logarithm of the evidence.
+    fn integrated(target: &Target<'_>, centre: [f64; 2], price: f64) -> ([f64; 3], f64) {
+        let (steps, reach) = (500_i32, [6.0, 5.0]);
+        let mut found = Vec::new();
+        let top = target.objective(centre);
+        for row in -steps..=steps {
+            for column in -steps..=steps {
+                let at = [
+                    centre[0] + reach[0] * f64::from(row) / f64::from(steps),
+                    centre[1] + reach[1] * f64::from(column) / f64::from(steps),
+                ];
+                let weight = (target.objective(at) - top).exp();
+                if weight > 1e-9 {
+                    let p = target.shape.probability(at[0] - at[1].exp() * price / target.scale).0;
+                    found.push((p, weight));
+                }
+            }
+        }
+        found.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let all: f64 = found.iter().map(|(_, weight)| weight).sum();
+        let quantile = |share: f64| {
+            let mut below = 0.0;
+            found
+                .iter()
+                .find(|(_, weight)| {
+                    below += weight;
+                    below >= share * all
+                })
+                .unwrap()
+                .0
+        };
+        let cell = reach[0] * reach[1] / f64::from(steps * steps);
+        let constant = 0.5 * target.prior.precision.determinant().ln() - (2.0 * std::f64::consts::PI).ln();
+        ([quantile(0.05), quantile(0.5), quantile(0.95)], top + (all * cell).ln() + constant)
+    }
+
+    #[test]
+    fn draws_and_evidence_are_those_of_the_posterior_itself() {
+        let arm = |price, offered, sold| Arm { price, offered, sold };
+        for offers in [
+            &[arm(900.0, 180.0, 84.0), arm(1200.0, 90.0, 33.0)][..],
+            &[arm(900.0, 500.0, 305.0), arm(1125.0, 150.0, 92.0)],
+            &[arm(900.0, 18.0, 10.0), arm(1200.0, 9.0, 5.0), arm(1900.0, 3.0, 0.0)],
+        ] {
+            let arms = Arms::new(offers).unwrap();
+            for shape in Shape::ALL {
+                let prior = &Beliefs::weak().priors[shape as usize];
+                let scale = arms.scale();
+                let fit = fit(shape, &arms, scale, prior).unwrap();
+                let target = Target { shape, arms: &arms, scale, prior };
+                for price in [700.0, 900.0, 1400.0] {
+                    let (expected, evidence) = integrated(&target, fit.mean, price);
+                    let mut draws = Draws::new(1);
+                    let count = 20_000;
+                    let p = |n: u32| {
+                        let [a, t] = fit.marginal.draw((f64::from(n) + 0.5) / f64::from(count), &mut draws);
+                        shape.probability(a - t.exp() * price / scale).0
+                    };
+                    let mut p: Vec<f64> = (0..count).map(p).collect();
+                    p.sort_by(f64::total_cmp);
+                    let found = [0.05, 0.5, 0.95].map(|share| p[(share * f64::from(count)) as usize]);
+                    for (found, expected) in found.iter().zip(expected) {
+                        assert!(
+                            (found - expected).abs() < if arms.offered() > 100.0 { 0.01 } else { 0.07 },
+                            "{shape:?} {price} {found:?} {expected:?} {offers:?}"
+                        );
+                    }
+                    assert!(
+                        (fit.marginal.log_evidence - evidence).abs()
+                            < if arms.offered() > 100.0 { 0.01 } else { 0.4 },
+                        "{shape:?} {} {evidence}",
+                        fit.marginal.log_evidence
+                    );
+                }
+            }
+        }
+    }
+}

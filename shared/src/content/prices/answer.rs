@@ -1,0 +1,139 @@
+//! The core's answer in the types of the contract, its numbers rounded to what they are worth.
+
+use std::time::Instant;
+
+use super::VERSION;
+use crate::ai::ModelBill;
+use crate::content::provenance::Provenance;
+use crate::contract::ids::RequestId;
+use crate::contract::meta::{GenerationMethod, Meta};
+use crate::contract::pricing::{
+    self as wire, Change, CurvePoint, DemandModel, Estimate, Fit, GuardrailCode, PriceShare, Recommendation,
+    Shapes,
+};
+use pricing::{Action, Answer, Arms, Band, Guardrail, Margin, Point, Policy, Shape};
+
+const fn action(action: Action) -> wire::Action {
+    match action {
+        Action::Keep => wire::Action::Keep,
+        Action::Test => wire::Action::Test,
+        Action::Switch => wire::Action::Switch,
+    }
+}
+
+pub(super) const fn policy(policy: wire::Policy) -> Policy {
+    match policy {
+        wire::Policy::Ladder => Policy::Ladder,
+        wire::Policy::Thompson => Policy::Thompson,
+    }
+}
+
+pub(super) const fn code(guardrail: Guardrail) -> GuardrailCode {
+    match guardrail {
+        Guardrail::OnePrice => GuardrailCode::OnePrice,
+        Guardrail::FewOffers => GuardrailCode::FewOffers,
+        Guardrail::UnseenPrice => GuardrailCode::UnseenPrice,
+        Guardrail::Untested => GuardrailCode::Untested,
+        Guardrail::StepLimited => GuardrailCode::StepLimited,
+        Guardrail::MinPrice => GuardrailCode::MinPrice,
+        Guardrail::MaxPrice => GuardrailCode::MaxPrice,
+        Guardrail::NoStep => GuardrailCode::NoStep,
+        Guardrail::BeyondHistory => GuardrailCode::BeyondHistory,
+        Guardrail::ShapeDoubtful => GuardrailCode::ShapeDoubtful,
+        Guardrail::AtLoss => GuardrailCode::AtLoss,
+    }
+}
+
+/// The name of a demand model; without a shape, all shapes are averaged.
+const fn model(shape: Option<Shape>, fits: bool) -> DemandModel {
+    match (shape, fits) {
+        (Some(Shape::Logit), true) => DemandModel::Logit,
+        (Some(Shape::Linear), true) => DemandModel::Linear,
+        (Some(Shape::Exponential), true) => DemandModel::Exponential,
+        (None, true) => DemandModel::Averaged,
+        (Some(Shape::Logit), false) => DemandModel::LogitWithEffects,
+        (Some(Shape::Linear), false) => DemandModel::LinearWithEffects,
+        (Some(Shape::Exponential), false) => DemandModel::ExponentialWithEffects,
+        (None, false) => DemandModel::AveragedWithEffects,
+    }
+}
+
+fn rounded(number: f64, decimals: i32) -> f64 {
+    let unit = 10_f64.powi(decimals);
+    // `+ 0.0` turns -0.0 into 0.0, which JSON would print with its sign.
+    (number * unit).round() / unit + 0.0
+}
+
+fn percent(part: f64) -> f64 {
+    rounded(part * 100.0, 1)
+}
+
+fn cents(price: f64) -> u64 {
+    price.round().max(0.0) as u64
+}
+
+pub(super) fn recommendation(answer: &Answer) -> Recommendation {
+    let share =
+        |(price, share): &(f64, f64)| PriceShare { price_cents: cents(*price), share_pct: percent(*share) };
+    let change = |change: Band| Change {
+        mean: percent(change.mean),
+        p05: percent(change.p05),
+        p95: percent(change.p95),
+    };
+    Recommendation {
+        action: action(answer.action),
+        price_cents: cents(answer.price),
+        test_share_pct: percent(answer.share),
+        offers_needed: answer.needed.map(u64::from),
+        probability_better: answer.better.map(|better| rounded(better, 3)),
+        expected_change_pct: answer.change.map(change),
+        allocation: answer.allocation.iter().map(share).collect(),
+    }
+}
+
+pub(super) fn estimate(answer: &Answer, arms: &Arms, pooled: usize) -> Estimate {
+    let [logit, linear, exponential] = answer.weights.map(|weight| rounded(weight, 3));
+    let elasticity = answer.elasticity;
+    Estimate {
+        optimal_cents: answer.best.map(|best| cents(best.p50)),
+        interval90: answer.best.map(|best| [cents(best.p05), cents(best.p95)]),
+        elasticity_at_current: elasticity.map(|elasticity| rounded(elasticity.p50, 2)),
+        elasticity_interval90: elasticity.map(|band| [rounded(band.p05, 2), rounded(band.p95, 2)]),
+        model: model(answer.shape, answer.fits),
+        shapes: Shapes { logit, linear, exponential },
+        n: arms.offered().round() as u64,
+        prices: arms.as_slice().len(),
+        fit: Fit { p_value: answer.p_value.map(|p| rounded(p, 4)), ok: answer.fits },
+        pooled,
+    }
+}
+
+pub(super) fn point(point: &Point, profit: Margin) -> CurvePoint {
+    let (buys, elasticity) = (point.buys, point.elasticity);
+    let (revenue, kept) = (buys.times(point.price), buys.times(profit.of(point.price)));
+    let (part, money) = (|number| rounded(number, 4), |number| rounded(number, 2));
+    CurvePoint {
+        price_cents: cents(point.price),
+        buy_probability: part(buys.p50),
+        p05: part(buys.p05),
+        p95: part(buys.p95),
+        revenue_cents: money(revenue.p50),
+        revenue_p05_cents: money(revenue.p05),
+        revenue_p95_cents: money(revenue.p95),
+        profit_cents: money(kept.p50),
+        profit_p05_cents: money(kept.p05),
+        profit_p95_cents: money(kept.p95),
+        elasticity: money(elasticity.p50),
+        elasticity_p05: money(elasticity.p05),
+        elasticity_p95: money(elasticity.p95),
+        extrapolated: point.extrapolated,
+    }
+}
+
+/// Computed, free, and never degraded: no model would know better.
+pub(super) fn meta(request: RequestId, started: Instant) -> Meta {
+    let (prompt_version, builtin_version) = (VERSION, VERSION);
+    let provenance =
+        Provenance { model: None, prompt_version, builtin_version, degraded: None, bill: ModelBill::free() };
+    Meta { generation: GenerationMethod::Statistics, ..provenance.meta(request, started) }
+}

@@ -1,0 +1,51 @@
+//! How an answer came about, as its `meta` says.
+
+use std::time::Instant;
+
+use crate::ai::ModelBill;
+use crate::contract::ids::RequestId;
+use crate::contract::meta::{DegradedReason, GenerationMethod, Meta, Usage};
+
+/// Who made an answer, and what that took.
+pub(super) struct Provenance {
+    /// The model that wrote the answer, if one did.
+    pub(super) model: Option<String>,
+    /// The version of the prompt that the model was asked with.
+    pub(super) prompt_version: &'static str,
+    /// The version of our own code that made the answer otherwise.
+    pub(super) builtin_version: &'static str,
+    /// Why no model wrote it, where one was wanted.
+    pub(super) degraded: Option<DegradedReason>,
+    /// What asking models came to.
+    pub(super) bill: ModelBill,
+}
+
+impl Provenance {
+    /// The `meta` of an answer that was begun at `started`.
+    pub(super) fn meta(self, request_id: RequestId, started: Instant) -> Meta {
+        let by_model = self.model.is_some();
+        let ModelBill { usage, credits } = self.bill;
+        Meta {
+            request_id,
+            generation_id: None,
+            provider: if by_model { "openai" } else { "builtin" }.to_owned(),
+            model: self.model.unwrap_or_else(|| self.builtin_version.to_owned()),
+            prompt_version: if by_model { self.prompt_version } else { self.builtin_version }.to_owned(),
+            generation: if by_model { GenerationMethod::Llm } else { GenerationMethod::Template },
+            ai_generated: by_model,
+            degraded: self.degraded.is_some(),
+            degraded_reason: self.degraded,
+            cached: false,
+            coalesced: false,
+            attempts: usage.attempts,
+            usage: Usage {
+                input_tokens: usage.tokens.input_tokens,
+                output_tokens: usage.tokens.output_tokens,
+                cost_micro_usd: usage.cost_micro_usd,
+            },
+            credits,
+            latency_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            warnings: usage.warnings,
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What the execution environments of a stage share through Redis: limits, breakers, idempotency keys, shared work and
+//! counts. Every script that runs in Redis stands in this folder.
+
+pub mod breaker;
+pub mod coalesce;
+pub mod gate;
+pub mod idempotency;
+pub mod limits;
+pub mod scrape;
+pub mod throttle;

@@ -1,0 +1,41 @@
+//! The breakers that an environment has.
+
+use std::sync::Arc;
+
+use super::Breaker;
+use crate::contract::Dependency;
+use crate::environment::{Environment, StartError};
+use crate::settings::AiSettings;
+
+/// The breakers of an environment.
+#[derive(Default, Clone)]
+pub struct Breakers {
+    all: Vec<Arc<Breaker>>,
+}
+
+impl Breakers {
+    /// A breaker for each model that the settings name, one of each in this environment.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        let make = async {
+            let (region, redis) = (environment.region().await, environment.redis().await?);
+            let breaker = |(dependency, ai): (Dependency, &AiSettings)| {
+                Arc::new(Breaker::new(dependency, region, &ai.model, super::AI, Arc::clone(&redis)))
+            };
+            Ok(Self { all: environment.settings().await?.models().map(breaker).collect() })
+        };
+        Ok(environment.once(make).await?.as_ref().clone())
+    }
+
+    /// Those that a route depends on.
+    pub fn of<'a>(&'a self, depends_on: &'a [Dependency]) -> impl Iterator<Item = &'a Arc<Breaker>> {
+        self.all.iter().filter(move |breaker| depends_on.contains(&breaker.dependency()))
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Breaker>> {
+        self.all.iter()
+    }
+}

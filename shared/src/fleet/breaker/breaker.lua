@@ -1,0 +1,97 @@
+-- The breaker of one dependency, for the whole fleet: asks for a permit, or reports how calls went.
+-- KEYS  state, mode (normal where it is missing)
+-- ARGV  1 now in microseconds, 0 for the server's clock   2 `ask` or `report`
+--       3 bucket in us   4 buckets   5 calls before it judges   6 failures in %   7 slow calls in %
+--       8 first open time in us   9 longest   10 permits   11 successes that close it   12 ramp in us
+--       13 life of the state in ms   14 permit's name   15 lease in us
+--       16 version the calls saw   17 calls   18 failed   19 slow   20 jitter in thousandths
+-- Answers now, 1 where a permit was given, state, mode.
+-- The state is `version phase since until openings passed|permit deadline ...|bucket calls failed slow ...`;
+-- phases: 0 closed, 1 open, 2 half-open, 3 ramp. Billed: EVALSHA, TIME, MGET and a SET where it changed.
+local now = tonumber(ARGV[1])
+if now == 0 then
+  local time = call('TIME')
+  now = time[1] * 1000000 + time[2]
+end
+local stored = call('MGET', KEYS[1], KEYS[2])
+local mode = stored[2] or ''
+local function arg(i) return tonumber(ARGV[i]) end
+local CLOSED, OPEN, HALF_OPEN, RAMP = 0, 1, 2, 3
+
+local parts = {}
+for part in string.gmatch((stored[1] or '0 0 0 0 0 0||') .. '|', '([^|]*)|') do
+  local numbers = {}
+  for number in string.gmatch(part, '%d+') do numbers[#numbers + 1] = tonumber(number) end
+  parts[#parts + 1] = numbers
+end
+local head, leases, buckets = parts[1], parts[2], parts[3]
+local changed = false
+
+local function enter(phase, till)
+  head[1], head[2], head[3], head[4], head[6] = head[1] + 1, phase, now, till, 0
+  leases, buckets, changed = {}, {}, true
+end
+local function open()
+  local time = math.min(arg(8) * 2 ^ math.min(head[5], 20), arg(9))
+  head[5] = head[5] + 1
+  enter(OPEN, now + math.floor(time * (1000 + arg(20)) / 1000))
+end
+-- Takes what has ended out of a flat list of groups.
+local function keep(list, size, wanted)
+  local kept = {}
+  for i = 1, #list, size do
+    if wanted(list[i], list[i + 1]) then
+      for j = i, i + size - 1 do kept[#kept + 1] = list[j] end
+    end
+  end
+  return kept
+end
+
+if head[2] == RAMP and now >= head[4] then head[2], head[5], changed = CLOSED, 0, true end
+local granted = 0
+if mode == '' or mode == 'metrics_only' then
+  if ARGV[2] == 'ask' then
+    if head[2] == OPEN and now >= head[4] then enter(HALF_OPEN, 0) end
+    if head[2] == HALF_OPEN then
+      leases = keep(leases, 2, function(_, deadline) return deadline > now end)
+      if #leases / 2 < arg(10) then
+        leases[#leases + 1], leases[#leases + 2] = arg(14), now + arg(15)
+        granted, changed = 1, true
+      end
+    end
+  elseif head[2] == HALF_OPEN then
+    local held = #leases
+    leases = keep(leases, 2, function(permit, deadline) return permit ~= arg(14) or deadline <= now end)
+    if #leases < held then
+      changed = true
+      if arg(18) + arg(19) > 0 then open()
+      else
+        head[6] = head[6] + 1
+        if head[6] >= arg(11) then enter(RAMP, now + arg(12)) end
+      end
+    end
+  elseif head[2] ~= OPEN and arg(16) == head[1] then
+    local index = math.floor(now / arg(3))
+    buckets = keep(buckets, 4, function(bucket) return bucket > index - arg(4) end)
+    if buckets[#buckets - 3] ~= index then
+      for _, number in ipairs({ index, 0, 0, 0 }) do buckets[#buckets + 1] = number end
+    end
+    local calls, failed, slow = 0, 0, 0
+    for i = 1, 3 do buckets[#buckets - 3 + i] = buckets[#buckets - 3 + i] + arg(16 + i) end
+    for i = 1, #buckets, 4 do
+      calls, failed, slow = calls + buckets[i + 1], failed + buckets[i + 2], slow + buckets[i + 3]
+    end
+    changed = true
+    local unwell = failed * 100 >= arg(6) * calls or slow * 100 >= arg(7) * calls
+    if calls >= arg(5) and unwell and mode == '' then open() end
+  end
+end
+
+local function text(list)
+  local written = {}
+  for i, number in ipairs(list) do written[i] = string.format('%.0f', number) end
+  return table.concat(written, ' ')
+end
+local state = text(head) .. '|' .. text(leases) .. '|' .. text(buckets)
+if changed then call('SET', KEYS[1], state, 'PX', ARGV[13]) end
+return billed({ now, granted, state, mode })

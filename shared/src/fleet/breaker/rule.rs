@@ -1,0 +1,352 @@
+//! The rule of a breaker, without clock or storage: the same as `breaker.lua`, which the fleet runs, and
+//! what an environment follows alone while the fleet cannot be asked. Times are microseconds.
+
+use std::fmt::Write as _;
+
+pub use super::config::{Config, Mode};
+/// Where a breaker stands.
+pub use crate::contract::health::Phase;
+
+/// What is stored of a breaker.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct State {
+    /// Grows with every transition; what was begun under another version counts for nothing.
+    pub version: u64,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Since when.
+    pub since_us: u64,
+    /// When open or ramp ends.
+    pub until_us: u64,
+    /// How often in a row it opened.
+    pub openings: u64,
+    /// Successes in half-open.
+    pub passed: u64,
+    /// Permits that are out, each with its deadline.
+    pub leases: Vec<[u64; 2]>,
+    /// Bucket number, calls, failed, slow.
+    pub buckets: Vec<[u64; 4]>,
+}
+
+/// How calls went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The version that the calls saw.
+    pub version: u64,
+    /// The permit that the call had, if it had one.
+    pub permit: Option<u64>,
+    /// Calls that are told of for the first time.
+    pub calls: u64,
+    /// Calls that failed.
+    pub failed: u64,
+    /// Calls that are slow.
+    pub slow: u64,
+    /// Lengthens the open time, in thousandths, so that breakers do not move in step.
+    pub jitter: u64,
+}
+
+/// What a caller may do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// Call.
+    Pass,
+    /// Call so many times in a thousand.
+    Fraction(u64),
+    /// Ask for a permit.
+    Permit,
+    /// Do not call for so long.
+    Refuse(u64),
+}
+
+impl State {
+    /// Reads what is stored. What cannot be read is a new breaker.
+    pub fn parse(text: &str) -> Self {
+        let mut parts = text
+            .split('|')
+            .map(|part| -> Vec<u64> { part.split(' ').filter_map(|number| number.parse().ok()).collect() });
+        let (Some(head), Some(leases), Some(buckets)) = (parts.next(), parts.next(), parts.next()) else {
+            return Self::default();
+        };
+        let [version, phase, since_us, until_us, openings, passed] = head[..] else { return Self::default() };
+        let phase = usize::try_from(phase).ok().and_then(|phase| Phase::ALL.get(phase).copied());
+        Self {
+            version,
+            phase: phase.unwrap_or_default(),
+            since_us,
+            until_us,
+            openings,
+            passed,
+            leases: leases.chunks_exact(2).map(|c| [c[0], c[1]]).collect(),
+            buckets: buckets.chunks_exact(4).map(|c| [c[0], c[1], c[2], c[3]]).collect(),
+        }
+    }
+
+    /// As stored.
+    pub fn text(&self) -> String {
+        let Self { version, since_us, until_us, openings, passed, .. } = self;
+        let mut text =
+            format!("{version} {} {since_us} {until_us} {openings} {passed}|", self.phase as usize);
+        let list = |text: &mut String, numbers: &mut dyn Iterator<Item = u64>| {
+            for (i, number) in numbers.enumerate() {
+                let _ = write!(text, "{}{number}", if i == 0 { "" } else { " " });
+            }
+        };
+        list(&mut text, &mut self.leases.iter().flatten().copied());
+        text.push('|');
+        list(&mut text, &mut self.buckets.iter().flatten().copied());
+        text
+    }
+
+    /// What a caller may do at `now`.
+    pub fn view(&self, mode: Mode, now: u64) -> View {
+        match (mode, self.phase) {
+            (Mode::ForcedOpen, _) => View::Refuse(1_000_000),
+            (Mode::ForcedClosed | Mode::MetricsOnly, _) | (_, Phase::Closed) => View::Pass,
+            (_, Phase::Open) if now < self.until_us => View::Refuse(self.until_us - now),
+            (_, Phase::Open | Phase::HalfOpen) => View::Permit,
+            (_, Phase::Ramp) if now >= self.until_us => View::Pass,
+            (_, Phase::Ramp) => {
+                let length = (self.until_us - self.since_us).max(1);
+                View::Fraction(100 + 900 * now.saturating_sub(self.since_us) / length)
+            }
+        }
+    }
+
+    /// Whether the next call would be a trial.
+    pub fn is_due(&self, now: u64) -> bool {
+        self.phase == Phase::HalfOpen || (self.phase == Phase::Open && now >= self.until_us)
+    }
+
+    /// The window's calls, failed and slow.
+    pub fn window(&self) -> [u64; 3] {
+        let sum = |i: usize| self.buckets.iter().map(|bucket| bucket[i]).sum();
+        [sum(1), sum(2), sum(3)]
+    }
+
+    /// Asks for a permit for a call that ends within `lease_us`.
+    pub fn ask(&mut self, config: &Config, mode: Mode, now: u64, permit: u64, lease_us: u64) -> bool {
+        self.settle(now);
+        if !matches!(mode, Mode::Normal | Mode::MetricsOnly) {
+            return false;
+        }
+        if self.phase == Phase::Open && now >= self.until_us {
+            self.enter(Phase::HalfOpen, now, 0);
+        }
+        if self.phase != Phase::HalfOpen {
+            return false;
+        }
+        self.leases.retain(|[_, deadline]| *deadline > now);
+        let granted = (self.leases.len() as u64) < config.permits;
+        if granted {
+            self.leases.push([permit, now + lease_us]);
+        }
+        granted
+    }
+
+    /// Tells how calls went.
+    pub fn report(&mut self, config: &Config, mode: Mode, now: u64, report: Report) {
+        self.settle(now);
+        match (mode, self.phase) {
+            (Mode::ForcedOpen | Mode::ForcedClosed, _) | (_, Phase::Open) => {}
+            (_, Phase::HalfOpen) => {
+                let held = self.leases.len();
+                self.leases.retain(|[permit, deadline]| Some(*permit) != report.permit || *deadline <= now);
+                if self.leases.len() == held {
+                    return;
+                }
+                if report.failed + report.slow > 0 {
+                    self.open(config, now, report.jitter);
+                } else {
+                    self.passed += 1;
+                    if self.passed >= config.passes {
+                        self.enter(Phase::Ramp, now, now + config.ramp_us);
+                    }
+                }
+            }
+            (_, Phase::Closed | Phase::Ramp) if report.version != self.version => {}
+            (_, Phase::Closed | Phase::Ramp) => {
+                let index = now / config.bucket_us;
+                self.buckets.retain(|bucket| bucket[0] + config.buckets > index);
+                if self.buckets.last().is_none_or(|bucket| bucket[0] != index) {
+                    self.buckets.push([index, 0, 0, 0]);
+                }
+                if let Some([_, calls, failed, slow]) = self.buckets.last_mut() {
+                    *calls += report.calls;
+                    *failed += report.failed;
+                    *slow += report.slow;
+                }
+                let [calls, failed, slow] = self.window();
+                let unwell =
+                    failed * 100 >= config.failure_pct * calls || slow * 100 >= config.slow_pct * calls;
+                if calls >= config.calls_min && unwell && mode == Mode::Normal {
+                    self.open(config, now, report.jitter);
+                }
+            }
+        }
+    }
+
+    /// A ramp that has ended is closed.
+    fn settle(&mut self, now: u64) {
+        if self.phase == Phase::Ramp && now >= self.until_us {
+            self.phase = Phase::Closed;
+            self.openings = 0;
+        }
+    }
+
+    fn open(&mut self, config: &Config, now: u64, jitter: u64) {
+        let time = config.open_us.saturating_mul(1 << self.openings.min(20)).min(config.open_max_us);
+        self.openings += 1;
+        self.enter(Phase::Open, now, now + time * (1000 + jitter) / 1000);
+    }
+
+    fn enter(&mut self, phase: Phase, now: u64, until_us: u64) {
+        self.version += 1;
+        (self.phase, self.since_us, self.until_us, self.passed) = (phase, now, until_us, 0);
+        self.leases.clear();
+        self.buckets.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000;
+    const CONFIG: Config = Config {
+        bucket_us: SECOND,
+        buckets: 10,
+        calls_min: 4,
+        failure_pct: 50,
+        slow_pct: 80,
+        slow_us: SECOND,
+        open_us: 5 * SECOND,
+        open_max_us: 60 * SECOND,
+        permits: 2,
+        passes: 2,
+        ramp_us: 10 * SECOND,
+    };
+
+    fn calls(state: &State, calls: u64, failed: u64, slow: u64) -> Report {
+        Report { version: state.version, calls, failed, slow, ..Report::default() }
+    }
+
+    fn opened(now: u64) -> State {
+        let mut state = State::default();
+        state.report(&CONFIG, Mode::Normal, now, calls(&State::default(), 4, 4, 0));
+        assert_eq!(state.phase, Phase::Open);
+        state
+    }
+
+    #[test]
+    fn it_opens_at_the_failure_rate_and_not_before_enough_calls() {
+        let mut state = State::default();
+        let fresh = State::default();
+        state.report(&CONFIG, Mode::Normal, 0, calls(&fresh, 3, 3, 0));
+        assert_eq!(state.phase, Phase::Closed, "three calls are too few to judge");
+        state.report(&CONFIG, Mode::Normal, 0, calls(&fresh, 5, 0, 0));
+        assert_eq!(state.phase, Phase::Closed, "3 of 8");
+        state.report(&CONFIG, Mode::Normal, 0, calls(&fresh, 2, 2, 0));
+        assert_eq!(state.phase, Phase::Open, "5 of 10");
+    }
+
+    #[test]
+    fn slow_calls_open_it_and_old_ones_are_forgotten() {
+        let mut state = State::default();
+        let fresh = State::default();
+        state.report(&CONFIG, Mode::Normal, 0, calls(&fresh, 3, 0, 3));
+        state.report(&CONFIG, Mode::Normal, 11 * SECOND, calls(&fresh, 1, 0, 1));
+        assert_eq!(state.phase, Phase::Closed, "the window has moved on");
+        state.report(&CONFIG, Mode::Normal, 11 * SECOND, calls(&fresh, 4, 0, 3));
+        assert_eq!(state.phase, Phase::Open);
+    }
+
+    #[test]
+    fn open_times_double_and_a_closed_ramp_begins_anew() {
+        let mut state = opened(0);
+        assert_eq!(state.view(Mode::Normal, SECOND), View::Refuse(4 * SECOND));
+        let mut now = 0;
+        for expected in [10, 20, 40, 60, 60] {
+            now = state.until_us;
+            assert!(state.ask(&CONFIG, Mode::Normal, now, 7, SECOND));
+            state.report(
+                &CONFIG,
+                Mode::Normal,
+                now,
+                Report { permit: Some(7), failed: 1, ..Report::default() },
+            );
+            assert_eq!(state.until_us - now, expected * SECOND);
+        }
+        now = state.until_us.max(now);
+        for permit in [1, 2] {
+            assert!(state.ask(&CONFIG, Mode::Normal, now, permit, SECOND));
+            state.report(
+                &CONFIG,
+                Mode::Normal,
+                now,
+                Report { permit: Some(permit), calls: 1, ..Report::default() },
+            );
+        }
+        assert_eq!((state.phase, state.view(Mode::Normal, now)), (Phase::Ramp, View::Fraction(100)));
+        assert_eq!(state.view(Mode::Normal, now + 5 * SECOND), View::Fraction(550));
+        assert_eq!(state.view(Mode::Normal, now + 10 * SECOND), View::Pass);
+        state.report(&CONFIG, Mode::Normal, now + 10 * SECOND, calls(&state.clone(), 1, 0, 0));
+        assert_eq!((state.phase, state.openings), (Phase::Closed, 0));
+    }
+
+    #[test]
+    fn a_permit_that_never_comes_back_is_lent_again_after_its_deadline() {
+        let mut state = opened(0);
+        let due = state.until_us;
+        assert!(state.ask(&CONFIG, Mode::Normal, due, 1, 3 * SECOND));
+        assert!(state.ask(&CONFIG, Mode::Normal, due, 2, 3 * SECOND));
+        assert!(!state.ask(&CONFIG, Mode::Normal, due + SECOND, 3, 3 * SECOND));
+        assert!(state.ask(&CONFIG, Mode::Normal, due + 3 * SECOND, 3, 3 * SECOND));
+        let before = state.clone();
+        state.report(
+            &CONFIG,
+            Mode::Normal,
+            due + 3 * SECOND,
+            Report { permit: Some(1), failed: 1, ..Report::default() },
+        );
+        assert_eq!(state, before, "whoever is late has lost the right to judge");
+    }
+
+    #[test]
+    fn what_began_before_a_transition_counts_for_nothing() {
+        let mut state = opened(0);
+        let before = state.clone();
+        state.report(&CONFIG, Mode::Normal, SECOND, Report { calls: 9, ..Report::default() });
+        assert_eq!(state, before);
+        state.ask(&CONFIG, Mode::Normal, state.until_us, 1, SECOND);
+        let half_open = state.clone();
+        state.report(
+            &CONFIG,
+            Mode::Normal,
+            half_open.since_us,
+            Report { calls: 1, failed: 1, ..Report::default() },
+        );
+        assert_eq!(state, half_open, "a straggler neither opens nor closes it");
+    }
+
+    #[test]
+    fn an_operator_overrules_the_rule() {
+        let state = opened(0);
+        assert_eq!(state.view(Mode::ForcedClosed, 1), View::Pass);
+        assert_eq!(state.view(Mode::MetricsOnly, 1), View::Pass);
+        assert!(matches!(State::default().view(Mode::ForcedOpen, 1), View::Refuse(_)));
+        let mut counted = State::default();
+        counted.report(&CONFIG, Mode::MetricsOnly, 0, calls(&State::default(), 9, 9, 0));
+        assert_eq!((counted.phase, counted.window()), (Phase::Closed, [9, 9, 0]));
+    }
+
+    #[test]
+    fn what_is_stored_is_read_back() {
+        let mut state = opened(12);
+        state.ask(&CONFIG, Mode::Normal, state.until_us, 5, 9);
+        assert_eq!(State::parse(&state.text()), state);
+        let mut counted = State::default();
+        counted.report(&CONFIG, Mode::Normal, 5 * SECOND, calls(&State::default(), 3, 1, 1));
+        assert_eq!(State::parse(&counted.text()), counted);
+        assert_eq!(State::parse("nonsense"), State::default());
+    }
+}

@@ -1,0 +1,96 @@
+-- One call at the gate: every limit, the idempotency record, the shared work, the breakers it depends on.
+-- All or nothing: what is denied, replayed or still running changes no limit.
+-- KEYS  limits, idempotency record (0 or 1), shared result and its lock (0 or 2), breakers
+-- ARGV  1 now in microseconds, 0 for the server's clock   2 limits   3 records   4 shared   5 cost
+--       6 hash of the request   7 token   8 lease of the record in us   9 life of the record in ms
+--       10 lease of the lock in ms   11 expected duration in us; then for each limit: algorithm, span, calls
+-- Answers admitted, now, {wait, remaining, reset} of each limit, {what, ...} of the record,
+--         {what, ...} of the shared work, {state} of each breaker.
+-- Billed: EVALSHA, TIME, MGET, then of an admitted call a SET for each limit, record and lock it takes.
+local limits, records, shared = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local cost, token = tonumber(ARGV[5]), ARGV[7]
+local now = tonumber(ARGV[1])
+if now == 0 then
+  local time = call('TIME')
+  now = time[1] * 1000000 + time[2]
+end
+local stored = #KEYS > 0 and call('MGET', unpack(KEYS)) or {}
+local RULES = { gcra, fixed_window, sliding_window, token_bucket }
+local function whole(number) return string.format('%.0f', number) end
+
+local function numbers(text)
+  local found = {}
+  for number in string.gmatch(text or '', '%d+') do found[#found + 1] = tonumber(number) end
+  return found
+end
+
+local breakers = {}
+for i = limits + records + 2 * shared + 1, #KEYS do breakers[#breakers + 1] = stored[i] or '' end
+
+-- Limits: first whether all admit, then where they stand.
+local steps, admitted = {}, 1
+local function step(i, weight)
+  local at = 11 + 3 * (i - 1)
+  local rule = RULES[tonumber(ARGV[at + 1])]
+  return rule(numbers(stored[i]), now, weight, tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]))
+end
+for i = 1, limits do
+  steps[i] = step(i, cost)
+  if steps[i].wait > 0 and cost > 0 then admitted = 0 end
+end
+local function standings(looked)
+  local all = {}
+  for i = 1, limits do
+    local shown = looked and step(i, 0) or steps[i]
+    all[i] = { looked and steps[i].wait or 0, math.max(shown.remaining, 0), shown.reset }
+  end
+  return all
+end
+if admitted == 0 then return billed({ 0, now, standings(true), { 'none' }, { 'none' }, breakers }) end
+
+-- The record: claimed by nobody, by a request that still runs, by one that died, or done.
+local record = { 'none' }
+local claim
+if records == 1 then
+  local text = stored[limits + 1] or ''
+  local what, hash, holder, deadline, first = string.match(text, '^(%u) (%S+) (%S+) (%d+) (%d+)')
+  if what and hash ~= ARGV[6] then
+    record = { 'mismatch' }
+  elseif what == 'D' then
+    record = { 'done', string.match(text, '^%u %S+ %S+ %d+ %d+ (.*)$') }
+  elseif what and holder ~= token and tonumber(deadline) > now then
+    record = { 'running', tonumber(deadline) - now }
+  else
+    first = tonumber(first or now)
+    claim = 'P ' .. ARGV[6] .. ' ' .. token .. ' ' .. whole(now + ARGV[8]) .. ' ' .. whole(first)
+    record = { 'claimed', first }
+  end
+  if not claim then return billed({ 1, now, standings(true), record, { 'none' }, breakers }) end
+  call('SET', KEYS[limits + 1], claim, 'PX', ARGV[9])
+end
+
+-- Shared work: a result that is fresh, or stale while another request renews it, or a lock to wait for.
+local work = { 'none' }
+if shared == 1 then
+  local result, lock = stored[limits + records + 1], stored[limits + records + 2]
+  local fresh = result and tonumber(string.match(result, '^(%d+)'))
+  if fresh == 0 then result, fresh = nil, nil end -- left by a leader that gave up
+  local holder, eta = string.match(lock or '', '^(%S+) (%d+)')
+  if fresh and fresh > now then
+    work = { 'fresh', result }
+  elseif holder and holder ~= token then
+    work = fresh and { 'stale', result } or { 'follow', math.max(tonumber(eta) - now, 0) }
+  else
+    call('SET', KEYS[limits + records + 2], token .. ' ' .. whole(now + ARGV[11]), 'PX', ARGV[10])
+    work = { 'lead' }
+  end
+end
+
+for i = 1, limits do
+  if cost > 0 then
+    local kept = {}
+    for at, number in ipairs(steps[i].state) do kept[at] = whole(number) end
+    call('SET', KEYS[i], table.concat(kept, ' '), 'PX', math.max(math.ceil(steps[i].reset / 1000), 1))
+  end
+end
+return billed({ 1, now, standings(false), record, work, breakers })

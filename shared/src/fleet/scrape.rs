@@ -1,0 +1,150 @@
+//! What the whole fleet counted: the sum of all environments' snapshots, and the state of things right now.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use crate::clock::{Deadline, Millis};
+use crate::environment::{Environment, StartError};
+use crate::fleet::breaker::{Breakers, Mode, Phase};
+use crate::fleet::gate::METRICS_KEY;
+use crate::metrics::{self, Gauge, Totals};
+use crate::redis::{Redis, RedisError, Script, Value};
+
+static FOLD: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("scrape/fold.lua")]));
+
+/// The field of environments that are no more.
+const RETIRED: &str = "retired";
+/// An environment that wrote nothing for so long is no more.
+const SILENT: Duration = Duration::from_secs(3600);
+/// So many are folded at a time; the next scrape goes on.
+const FOLDED_MAX: usize = 100;
+/// Nobody scrapes a stage for a month that anyone cares for.
+const LIFE_MS: u64 = 30 * 86_400_000;
+
+/// The fleet, as a scrape sees it.
+pub struct Fleet {
+    redis: Arc<Redis>,
+    breakers: Breakers,
+}
+
+/// The fields of the hash.
+#[derive(Default)]
+struct Fields {
+    retired: String,
+    silent: Vec<(String, String)>,
+    totals: Totals,
+    environments: usize,
+}
+
+impl Fields {
+    fn read(values: &[Value], now: Millis) -> Self {
+        let mut fields = Self::default();
+        for pair in values.chunks_exact(2) {
+            let (Some(name), Some(text)) = (pair[0].text(), pair[1].text()) else { continue };
+            let (at, totals) = Totals::parse(text);
+            fields.totals.merge(&totals);
+            if name == RETIRED {
+                text.clone_into(&mut fields.retired);
+                continue;
+            }
+            fields.environments += 1;
+            if now.since(at) >= SILENT && fields.silent.len() < FOLDED_MAX {
+                fields.silent.push((name.to_owned(), text.to_owned()));
+            }
+        }
+        fields
+    }
+}
+
+impl Fleet {
+    /// The fleet of this environment's stage.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self::new(environment.redis().await?, Breakers::connect(environment).await?))
+    }
+
+    /// Of this database.
+    pub const fn new(redis: Arc<Redis>, breakers: Breakers) -> Self {
+        Self { redis, breakers }
+    }
+
+    /// The text of a scrape. What silent environments counted is folded on the way.
+    ///
+    /// # Errors
+    /// [`RedisError`]: a scrape without data is no scrape.
+    pub async fn text(&self, deadline: Deadline) -> Result<String, RedisError> {
+        let stored = self.redis.command("HGETALL", &[METRICS_KEY], deadline).await?;
+        for breaker in self.breakers.iter() {
+            breaker.refresh(deadline).await?;
+        }
+        let fields = Fields::read(stored.list(), metrics::server_now());
+        if !fields.silent.is_empty()
+            && let Err(error) = self.fold(&fields, deadline).await
+        {
+            // The next scrape will do it; what is told now is right either way.
+            tracing::warn!(error = %crate::telemetry::chain(&error), "silent environments were not folded");
+        }
+        let gauges = [self.breaker_states(), build(), environments(fields.environments)];
+        Ok(metrics::render(&fields.totals, &gauges))
+    }
+
+    async fn fold(&self, fields: &Fields, deadline: Deadline) -> Result<(), RedisError> {
+        let (_, mut retired) = Totals::parse(&fields.retired);
+        for (_, text) in &fields.silent {
+            retired.merge(&Totals::parse(text).1);
+        }
+        let mut args = vec![fields.retired.clone(), retired.text(metrics::server_now()), LIFE_MS.to_string()];
+        args.extend(fields.silent.iter().flat_map(|(name, text)| [name.clone(), text.clone()]));
+        self.redis.run(&FOLD, &[METRICS_KEY.to_owned()], &args, deadline).await?;
+        Ok(())
+    }
+
+    fn breaker_states(&self) -> Gauge {
+        let mut values = Vec::new();
+        for breaker in self.breakers.iter() {
+            let (state, mode, now) = breaker.look();
+            let is_over = state.phase == Phase::Ramp && now >= state.until_us;
+            let phase = if is_over { Phase::Closed } else { state.phase };
+            let name = breaker.dependency().as_str();
+            for each in Phase::ALL {
+                let labels = vec![("breaker", name.to_owned()), ("state", each.as_str().to_owned())];
+                values.push((labels, f64::from(u8::from(each == phase))));
+            }
+            let labels = vec![("breaker", name.to_owned()), ("state", "forced".to_owned())];
+            values.push((labels, f64::from(u8::from(mode != Mode::Normal))));
+        }
+        Gauge { name: "breaker_state", help: "1 where a breaker stands; `forced` by an operator.", values }
+    }
+}
+
+fn build() -> Gauge {
+    let labels = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
+    Gauge { name: "build_info", help: "The version that answers scrapes.", values: vec![(labels, 1.0)] }
+}
+
+fn environments(count: usize) -> Gauge {
+    let help = "Environments that wrote their counts within the last hour.";
+    Gauge { name: "environments", help, values: vec![(Vec::new(), count as f64)] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_silent_environments_are_folded_and_all_are_counted() {
+        let text = |text: &str| Value::Text(text.as_bytes().to_vec());
+        let values = [
+            (RETIRED, "1\nrequests,getMe,2xx 5"),
+            ("old", "100\nrequests,getMe,2xx 3"),
+            ("new", "3600\nrequests,getMe,2xx 2"),
+        ];
+        let values: Vec<Value> = values.iter().flat_map(|(name, value)| [text(name), text(value)]).collect();
+        let fields = Fields::read(&values, Millis(3_700_000));
+        assert_eq!(fields.totals.get("requests,getMe,2xx"), Some(&[10][..]));
+        assert_eq!((fields.environments, fields.silent.len()), (2, 1));
+        assert_eq!(fields.silent[0].0, "old");
+    }
+}
