@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # usage: scripts/audit.sh
 #
-# Checks licences, banned crates and known vulnerabilities of every dependency. Without the internet it takes the advisories
-# from a snapshot beside the checkout; where there is neither, it says that vulnerabilities were not looked for.
+# Checks licences, banned crates and known vulnerabilities of every dependency. Advisories come from a snapshot beside the
+# checkout, or else from the internet; where there is neither, it says that vulnerabilities were not looked for.
 #
 #   -h, --help   print this and do nothing
 set -euo pipefail
