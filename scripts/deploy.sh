@@ -1,10 +1,24 @@
 #!/usr/bin/env bash
-# Deploys a stage: scripts/deploy.sh STAGE UPSTASH_URL [PARAMETER=VALUE ...]. Build first: scripts/build.sh.
+# usage: scripts/deploy.sh STAGE UPSTASH_URL [PARAMETER=VALUE ...]
+#
+# Deploys what scripts/build.sh built as the stack huntaze-STAGE. Needs AWS credentials.
+#
+#   STAGE             part of every name: small letters and digits, such as dev or prod (required)
+#   UPSTASH_URL       the REST URL of the Redis database (required)
+#   PARAMETER=VALUE   another parameter of template.yaml, such as SignUp=open (default: as the template says)
+#   -h, --help        print this and do nothing
 set -euo pipefail
 source "$(dirname "$0")/tools.sh"
 cd "$root"
-[ $# -ge 2 ] || { sed -n 2p "$0"; exit 2; }
+[[ ${1:-} =~ ^[a-z][a-z0-9]{1,15}$ ]] || refuse "${1:+unknown argument $1: }STAGE is small letters and digits"
+[[ ${2:-} =~ ^https?://.+ ]] || refuse "${2:+unknown argument $2: }UPSTASH_URL begins with https://"
 stage=$1 url=$2; shift 2
+# A parameter that the template does not have would be left out without a word.
+for each in "$@"; do
+  name=$([[ $each = *=* ]] && echo "${each%%=*}" || true)
+  awk -v name="$name" '/^[A-Z]/ { inside = /^Parameters:/ } inside && $1 == name ":" { found = 1 } END { exit !found }' \
+    template.yaml || refuse "unknown argument $each: template.yaml has no such parameter"
+done
 need_python sam aws-sam-cli==1.170.0 cfn-lint==1.58.0
 for folder in functions/*/; do
   binary="target/lambda/$(basename "$folder")/bootstrap"

@@ -1,24 +1,36 @@
 #!/usr/bin/env bash
-# The whole API on this machine, with a key and requests ready to paste. Ctrl-C stops everything.
+# usage: scripts/dev.sh [--port N] [--data DIR] [--fresh] [--ai-base-url URL --ai-model NAME]
+#
+# Serves the whole API on this machine, with a key and requests ready to paste; Ctrl-C stops everything it started. Installs
+# redis-server if it is missing, and builds first: minutes the first time, seconds later.
+#
+#   --port N            the API's port on 127.0.0.1; the stream's is ten higher (default: 9000)
+#   --data DIR          where data, logs and the stage's secret are kept (default: .local)
+#   --fresh             forget what is in DIR first (default: go on with it)
+#   --ai-base-url URL   an OpenAI-compatible API that writes; its key in HUNTAZE_LOCAL_AI_KEY (default: the builtin grammar)
+#   --ai-model NAME     the model's name there (default: none; needed with --ai-base-url)
+#   -h, --help          print this and do nothing
+#
+# Fire a schedule by hand: curl -X POST http://127.0.0.1:9000/_local/schedules/usage-rollup (or breaker-probe).
+# See the breakers: scripts/breaker.sh show. A redis-server that is killed comes back after five seconds.
 set -euo pipefail
 source "$(dirname "$0")/tools.sh"
-case " $* " in *" --help "* | *" -h "*)
-  cat <<'TXT'
-scripts/dev.sh [--port N] [--data DIR] [--fresh] [--ai-base-url URL --ai-model NAME]
-
-Installs redis-server if it is missing, builds everything, and serves the API on http://127.0.0.1:9000.
-
-  --port N           another port
-  --data DIR         where data, logs and the stage's secret are kept (.local)
-  --fresh            forget what is in --data first
-  --ai-base-url URL  an OpenAI-compatible API that writes the ideas; its key in HUNTAZE_LOCAL_AI_KEY
-  --ai-model NAME    the model's name there
-
-A schedule is fired by hand: curl -X POST http://127.0.0.1:9000/_local/schedules/usage-rollup (or breaker-probe).
-Breakers: scripts/breaker.sh show. A redis-server that is killed comes back after five seconds.
-TXT
-  exit 0 ;;
-esac
+# The program checks its options, too; but a newcomer would wait minutes for it to be built and say so.
+check() {
+  local ai=
+  while [ $# -gt 0 ]; do
+    case $1 in --ai-base-url*) ai+=u ;; --ai-model*) ai+=m ;; esac
+    case $1 in
+      --port=*[!0-9]*) refuse "--port needs a number" ;;
+      --fresh | --port=?* | --data=?* | --ai-base-url=?* | --ai-model=?*) shift ;;
+      --port) case ${2:-} in "" | *[!0-9]*) refuse "$1 needs a number" ;; esac; shift 2 ;;
+      --data | --ai-base-url | --ai-model) case ${2:-} in "" | -*) refuse "$1 needs a value" ;; esac; shift 2 ;;
+      *) refuse "unknown argument $1" ;;
+    esac
+  done
+  case $ai in "" | um | mu) ;; *) refuse "--ai-base-url and --ai-model need each other" ;; esac
+}
+check "$@"
 need_rust
 need_redis
 cd "$root"

@@ -1,9 +1,14 @@
 #!/usr/bin/env bash
-# Writes what is generated anew: docs/openapi.json, the dashboard and the picture of docs/pricing.md. Tests compare them.
+# usage: scripts/docs.sh
+#
+# Writes the generated documents anew: docs/openapi.json, infra/monitoring/dashboard.json and docs/pricing-curve.svg. Tests
+# compare each with what the code says.
+#
+#   -h, --help   print this and do nothing
 set -euo pipefail
 source "$(dirname "$0")/tools.sh"
+no_more "$@"
 cd "$root"
-case ${1:-} in --help | -h) sed -n 2p "$0"; exit 0 ;; esac
 need_rust
 
 # write FILE COMMAND...: replaces the file only by what a command that succeeded printed.

@@ -1,7 +1,13 @@
 #!/usr/bin/env bash
-# What scripts/lambda.sh promises: watch routes by the contract, invoke takes both kinds of event.
+# usage: scripts/lambda-test.sh
+#
+# Checks what scripts/lambda.sh promises: watch routes by the contract, invoke takes both kinds of event. It installs nothing:
+# call it as scripts/lambda.sh test.
+#
+#   -h, --help   print this and do nothing
 set -euo pipefail
 source "$(dirname "$0")/tools.sh"
+no_more "$@"
 cd "$root"
 folder=$(mktemp -d)
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')

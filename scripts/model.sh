@@ -1,8 +1,14 @@
 #!/usr/bin/env bash
-# The gateway's tests against a real small model (SmolLM2-135M, Apache-2.0) on one thread. About 100 MB are fetched once.
+# usage: scripts/model.sh
+#
+# Runs the gateway's tests against a real small model (SmolLM2-135M, Apache-2.0) on one thread. About 100 MB are fetched
+# once.
+#
+#   -h, --help   print this and do nothing
 set -euo pipefail
 source "$(dirname "$0")/tools.sh"
 source "$(dirname "$0")/node.sh"
+no_more "$@"
 cd "$root"
 need_rust
 need_redis

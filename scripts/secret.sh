@@ -1,13 +1,21 @@
 #!/usr/bin/env bash
-# Fills the secret of a stage: scripts/secret.sh STAGE. Asks for the tokens, makes the keys.
+# usage: scripts/secret.sh STAGE
+#
+# Fills the secret of a stage that has none yet: asks for the tokens and makes the keys. Needs AWS credentials.
+#
+#   STAGE        the stage that was deployed, such as prod (required)
+#   -h, --help   print this and do nothing
 set -euo pipefail
 source "$(dirname "$0")/tools.sh"
-[ $# = 1 ] || { sed -n 2p "$0"; exit 2; }
+[[ ${1:-} =~ ^[a-z][a-z0-9]{1,15}$ ]] || refuse "${1:+unknown argument $1: }STAGE is small letters and digits"
+no_more "${@:2}"
 command -v aws >/dev/null || fail "the AWS command line is missing"
 id="huntaze/$1/app"
-if aws secretsmanager get-secret-value --secret-id "$id" >/dev/null 2>&1; then
+# Only this answer means that there is no value. After any other, one may be there, and a new root key locks every account out.
+if why=$(aws secretsmanager get-secret-value --secret-id "$id" 2>&1 >/dev/null); then
   fail "$id has a value already; a new root key would lock every account out"
 fi
+[[ $why = *"(ResourceNotFoundException)"* ]] || fail "whether $id has a value is unknown, so nothing was written: $why"
 random() { head -c 32 /dev/urandom | base64; }
 read -rsp "Upstash REST token: " upstash; echo
 read -rsp "API key of the model's provider (empty for none): " ai; echo
@@ -21,8 +29,7 @@ secret = {
     "upstashToken": os.environ["UPSTASH"],
     "scrapeToken": os.environ["SCRAPE"].replace("/", "x").replace("+", "x").strip("="),
 }
-if os.environ["AI"]:
-    secret["aiKey"] = os.environ["AI"]
+if os.environ["AI"]: secret["aiKey"] = os.environ["AI"]
 print(json.dumps(secret))
 PY
 aws secretsmanager put-secret-value --secret-id "$id" --secret-string "file://$file" >/dev/null

@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
-# Everything that has to hold: format, lints, tests, template, API document, dependencies, cargo-lambda.
-# scripts/test.sh --model runs the tests against a real small model instead.
+# usage: scripts/test.sh [--model]
+#
+# Checks everything that has to hold: format, lints, template, API document, scripts, dependencies, alert rules, cargo-lambda
+# and tests. Installs what is missing for that.
+#
+#   --model      run the gateway's tests against a real small model instead, about 100 MB (default: everything else)
+#   -h, --help   print this and do nothing
 set -euo pipefail
 source "$(dirname "$0")/tools.sh"
 source "$(dirname "$0")/node.sh"
 cd "$root"
-case "${1:-}" in
-  "") ;;
-  --model) exec bash scripts/model.sh ;;
-  *) fail "unknown argument $1: usage: scripts/test.sh [--model]" ;;
+case ${1:-} in
+  --model) no_more "${@:2}"; exec bash scripts/model.sh ;;
+  *) no_more "$@" ;;
 esac
 need_rust
 need_redis

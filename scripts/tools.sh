@@ -1,20 +1,21 @@
-# Sourced by the other scripts. Installs what is missing into .tools/ of this checkout, and says what it does.
+# Sourced by the other scripts: answers --help for them, and installs what is missing into .tools/ of this checkout.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 tools="$root/.tools"
 export PATH="$tools/bin:$PATH" SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION="${AWS_DEFAULT_REGION:-eu-west-1}"
-
 say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }
 fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
-need_rust() {
-  command -v cargo >/dev/null || fail "Rust is missing: install rustup from https://rustup.rs, then try again"
-}
+# A script's help is its header, and is printed here, before the script has done anything.
+header() { awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "$root/scripts/${0##*/}"; }
+for each in "$@"; do case $each in --help | -h) header; exit 0 ;; esac; done
+# refuse WHY: what a wrong argument gets.
+refuse() { printf 'error: %s\n' "$*" >&2; header | sed '/^$/,$d' >&2; exit 2; }
+no_more() { [ $# = 0 ] || refuse "unknown argument $1"; }
+a_function() { [ -f "$root/functions/$1/Cargo.toml" ] || refuse "${1:+unknown argument $1: }FUNCTION is a folder of functions/"; }
 
+need_rust() { command -v cargo >/dev/null || fail "Rust is missing: install rustup from https://rustup.rs, then try again"; }
 # as_root COMMAND: apt needs root; a developer has sudo, a container is root already.
-as_root() {
-  if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else return 1; fi
-}
-
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else return 1; fi; }
 # need_program COMMAND PACKAGE [SERVICE]: a program of the system, installed if it is missing; its service is not wanted.
 need_program() {
   command -v "$1" >/dev/null && return
