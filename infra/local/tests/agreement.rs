@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use local::template::{Template, repository};
+use local::template::{Function, Template, repository};
 use shared::contract::consumer::CONSUMERS;
 use shared::contract::schedule::SCHEDULES;
 use shared::contract::{self, operations};
@@ -57,8 +57,11 @@ fn contract_and_template_agree_on_schedules() {
     let contracted: BTreeMap<_, _> =
         SCHEDULES.iter().map(|s| (s.function.to_owned(), vec![s.expression.to_owned()])).collect();
     let functions = template().functions.into_values();
-    let deployed: BTreeMap<_, _> =
-        functions.filter(|f| !f.schedules.is_empty()).map(|f| (f.name, f.schedules)).collect();
+    let expressions = |f: Function| f.schedules.into_iter().map(|s| s.expression).collect::<Vec<_>>();
+    let deployed: BTreeMap<_, _> = functions
+        .filter(|f| !f.schedules.is_empty())
+        .map(|f| (f.name.clone(), expressions(f)))
+        .collect();
     assert_eq!(contracted, deployed);
 }
 
