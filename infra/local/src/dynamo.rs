@@ -108,10 +108,18 @@ impl Dynamo {
     /// # Errors
     /// When the engine refuses.
     pub fn items(&self, table: &str) -> Result<Vec<Value>, LocalError> {
-        let request = serde_json::from_value(json!({"TableName": table})).map_err(failed)?;
-        let found = self.door.database.scan(request).map_err(failed)?;
-        let found = serde_json::to_value(found).map_err(failed)?;
-        Ok(found["Items"].as_array().cloned().unwrap_or_default())
+        let (mut items, mut request) = (Vec::new(), json!({"TableName": table}));
+        // A page holds a megabyte.
+        loop {
+            let scan = serde_json::from_value(request.clone()).map_err(failed)?;
+            let page = self.door.database.scan(scan).map_err(failed)?;
+            let mut page = serde_json::to_value(page).map_err(failed)?;
+            items.extend(page["Items"].as_array().cloned().unwrap_or_default());
+            match page["LastEvaluatedKey"].take() {
+                Value::Null => return Ok(items),
+                last => request["ExclusiveStartKey"] = last,
+            }
+        }
     }
 }
 
