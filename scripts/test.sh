@@ -33,5 +33,7 @@ step "scripts";    for script in scripts/*.sh .ci/run; do bash -n "$script"; don
 step "licences, bans and advisories"; bash scripts/audit.sh
 step "alerts";     promtool check rules infra/monitoring/alerts.yaml; promtool test rules infra/monitoring/alerts-test.yaml
 step "cargo lambda"; bash scripts/lambda.sh test
-step "tests";      cargo test --workspace --locked --no-fail-fast
+uses="$root/target/uses"; rm -rf "$uses"
+step "tests";      HUNTAZE_LOCAL_USES="$uses" cargo test --workspace --locked --no-fail-fast
+step "permissions"; cargo run --quiet --locked -p local -- permissions --used "$uses"
 say "all passed in $((SECONDS / 60)) min $((SECONDS % 60)) s"

@@ -2,7 +2,7 @@
 //!
 //! In front of the engine stands a door that knows which function calls, by the access key that its
 //! environment was given. It refuses what the function's policy does not allow, as IAM would on a deployed
-//! stage, and it can throttle.
+//! stage, records what is used of it, and can throttle.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::LocalError;
-use crate::permissions::{self, Permissions};
+use crate::permissions::{Caller, Permissions, needs};
 use crate::template::Template;
 
 /// The engine is in this process.
@@ -37,7 +37,7 @@ pub struct Dynamo {
 struct Door {
     engine: String,
     http: reqwest::Client,
-    permissions: Permissions,
+    permissions: Arc<Permissions>,
     throttling: AtomicBool,
     requests: AtomicU64,
     database: Database,
@@ -52,7 +52,11 @@ impl Dynamo {
     ///
     /// # Errors
     /// [`LocalError`] when the engine or a table cannot be had.
-    pub async fn start(template: &Template, file: Option<&Path>) -> Result<Self, LocalError> {
+    pub async fn start(
+        template: &Template,
+        permissions: Arc<Permissions>,
+        file: Option<&Path>,
+    ) -> Result<Self, LocalError> {
         let database = match file {
             Some(file) => Database::new(&file.to_string_lossy()),
             None => Database::memory(),
@@ -68,7 +72,7 @@ impl Dynamo {
         let shared = Arc::new(Door {
             engine: format!("http://{behind}/"),
             http: shared::outbound::client("http://", CONNECT_WITHIN).map_err(failed)?,
-            permissions: Permissions::of(template),
+            permissions,
             throttling: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             database: database.clone(),
@@ -108,10 +112,18 @@ impl Dynamo {
     /// # Errors
     /// When the engine refuses.
     pub fn items(&self, table: &str) -> Result<Vec<Value>, LocalError> {
-        let request = serde_json::from_value(json!({"TableName": table})).map_err(failed)?;
-        let found = self.door.database.scan(request).map_err(failed)?;
-        let found = serde_json::to_value(found).map_err(failed)?;
-        Ok(found["Items"].as_array().cloned().unwrap_or_default())
+        let (mut items, mut request) = (Vec::new(), json!({"TableName": table}));
+        // A page holds a megabyte.
+        loop {
+            let scan = serde_json::from_value(request.clone()).map_err(failed)?;
+            let page = self.door.database.scan(scan).map_err(failed)?;
+            let mut page = serde_json::to_value(page).map_err(failed)?;
+            items.extend(page["Items"].as_array().cloned().unwrap_or_default());
+            match page["LastEvaluatedKey"].take() {
+                Value::Null => return Ok(items),
+                last => request["ExclusiveStartKey"] = last,
+            }
+        }
     }
 }
 
@@ -158,10 +170,10 @@ async fn pass(State(door): State<Arc<Door>>, headers: HeaderMap, body: Bytes) ->
             "The level of configured throughput was exceeded.",
         );
     }
-    let caller = permissions::caller_of(text("authorization"));
+    let caller = Caller::of(&headers);
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
-    if let Err(denied) = door.permissions.check(caller, operation, &request) {
-        tracing::warn!(function = caller, denied, "a policy of template.yaml does not allow this");
+    if let Err(denied) = door.permissions.check(caller, &needs(operation, &request)) {
+        tracing::warn!(function = caller.name, denied, "a policy of template.yaml does not allow this");
         return refuse("AccessDeniedException", &denied);
     }
     let mut forward = door.http.post(&door.engine).body(body.clone());

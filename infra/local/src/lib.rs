@@ -51,6 +51,9 @@ pub enum LocalError {
         /// Why, and what to do.
         why: String,
     },
+    /// The tests did not use what the functions may do, or what they used was not recorded.
+    #[error("permissions: {0}")]
+    Uses(String),
 }
 
 impl LocalError {

@@ -75,6 +75,12 @@ enum Command {
     Openapi,
     /// Print the Grafana dashboard
     Dashboard,
+    /// Fail if a function may do what no test used, by the record of a whole run of the tests
+    Permissions {
+        /// The folder of the record, which HUNTAZE_LOCAL_USES named during the run
+        #[arg(long)]
+        used: PathBuf,
+    },
     /// Print an event for `cargo lambda invoke`
     Event {
         /// What kind
@@ -137,6 +143,11 @@ async fn run(command: Command) -> Result<(), LocalError> {
         }
         Command::Dashboard => {
             println!("{:#}", local::dashboard::dashboard());
+            Ok(())
+        }
+        Command::Permissions { used } => {
+            let template = local::template::Template::read(&[("Stage", "local")])?;
+            println!("every one of {} permissions is used", local::permissions::all_used(&template, &used)?);
             Ok(())
         }
         Command::Event { kind } => {

@@ -1,4 +1,4 @@
-//! Secrets Manager's one call, and the secret of a local stage.
+//! Secrets Manager's one call, behind the permissions of `template.yaml`, and the secret of a local stage.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::LocalError;
+use crate::permissions::{Caller, Permissions};
 
 type Held = Arc<Mutex<BTreeMap<String, String>>>;
 
@@ -34,13 +35,13 @@ impl Secrets {
     ///
     /// # Errors
     /// When no port can be had.
-    pub async fn start() -> Result<Self, LocalError> {
+    pub async fn start(permissions: Arc<Permissions>) -> Result<Self, LocalError> {
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
             .map_err(LocalError::io("opening Secrets Manager's port"))?;
         let address = listener.local_addr().map_err(LocalError::io("opening Secrets Manager's port"))?;
         let held = Held::default();
-        let router = Router::new().route("/", post(answer)).with_state(Arc::clone(&held));
+        let router = Router::new().route("/", post(answer)).with_state((Arc::clone(&held), permissions));
         let serving = tokio::spawn(async move {
             let _ = axum::serve(listener, router).await;
         });
@@ -73,7 +74,11 @@ impl Drop for Secrets {
     }
 }
 
-async fn answer(State(held): State<Held>, headers: HeaderMap, body: Bytes) -> Response {
+async fn answer(
+    State((held, permissions)): State<(Held, Arc<Permissions>)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let failure = |code: &str, message: &str| {
         (StatusCode::BAD_REQUEST, Json(json!({"__type": code, "Message": message}))).into_response()
     };
@@ -82,6 +87,10 @@ async fn answer(State(held): State<Held>, headers: HeaderMap, body: Bytes) -> Re
     }
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
     let id = request["SecretId"].as_str().unwrap_or_default();
+    let need = ("secretsmanager:GetSecretValue".to_owned(), id.to_owned());
+    if let Err(denied) = permissions.check(Caller::of(&headers), &[need]) {
+        return failure("AccessDeniedException", &denied);
+    }
     match held.lock().unwrap_or_else(PoisonError::into_inner).get(id) {
         Some(value) => {
             Json(json!({"ARN": id, "Name": id, "VersionId": "local", "SecretString": value})).into_response()

@@ -13,6 +13,7 @@ use crate::dynamo::Dynamo;
 use crate::function_url::FunctionUrl;
 use crate::gateway::{Gateway, Pools};
 use crate::lambda::{Host, Pool, binaries, certificates};
+use crate::permissions::{Permissions, Uses};
 use crate::redis_server::RedisServer;
 use crate::secrets::{self, Secrets};
 use crate::stream::Follower;
@@ -90,10 +91,11 @@ impl Stack {
         let upstash = Upstash::start(redis.socket(), token).await?;
         let upstash_wire = Wire::to(upstash.address()).await?;
         let template = template(&options, upstash_wire.address())?;
-        let dynamo =
-            Dynamo::start(&template, folder.map(|folder| folder.join("dynamodb.sqlite")).as_deref()).await?;
+        let permissions = Arc::new(Permissions::of(&template, Uses::from_environment()?));
+        let file = folder.map(|folder| folder.join("dynamodb.sqlite"));
+        let dynamo = Dynamo::start(&template, Arc::clone(&permissions), file.as_deref()).await?;
         let dynamo_wire = Wire::to(dynamo.address()).await?;
-        let secrets = Secrets::start().await?;
+        let secrets = Secrets::start(permissions).await?;
         let secret_id = template.secrets.first().cloned().unwrap_or_default();
         secrets.put(&secret_id, &secret);
         let host = Arc::new(Host {
@@ -195,6 +197,8 @@ fn template(options: &Options, upstash: SocketAddr) -> Result<Template, LocalErr
 fn aws_variables(dynamo: SocketAddr, secrets: SocketAddr) -> BTreeMap<String, String> {
     let variables = [
         ("AWS_REGION", "eu-west-1".to_owned()),
+        // With it the door tells an environment from somebody who borrows a function's name.
+        ("AWS_SESSION_TOKEN", "local".to_owned()),
         ("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{dynamo}")),
         ("AWS_ENDPOINT_URL_SECRETS_MANAGER", format!("http://{secrets}")),
     ];

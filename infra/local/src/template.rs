@@ -1,15 +1,18 @@
 //! `template.yaml`, as far as the stack needs it: functions with their routes, variables and permissions, and
 //! tables, all references resolved.
 
-use std::collections::BTreeMap;
+mod resolver;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_yaml_ng::{Mapping, Value};
 
 use crate::LocalError;
+use resolver::{Resolver, entries, scalar};
 
 /// The template with its parameters filled in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Template {
     /// The functions by name of folder, package and binary.
     pub functions: BTreeMap<String, Function>,
@@ -17,10 +20,14 @@ pub struct Template {
     pub tables: BTreeMap<String, Table>,
     /// The names of the secrets.
     pub secrets: Vec<String>,
+    /// The log groups by name, each with the days that it keeps its lines.
+    pub log_groups: BTreeMap<String, Option<u32>>,
+    /// The logical names of the queues.
+    pub queues: BTreeSet<String>,
 }
 
 /// A function.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Function {
     /// Folder, package and binary.
     pub name: String,
@@ -35,13 +42,26 @@ pub struct Function {
     /// Its routes.
     pub routes: Vec<Route>,
     /// Its schedules.
-    pub schedules: Vec<String>,
+    pub schedules: Vec<Schedule>,
     /// Whether it has a URL of its own, on which answers arrive piece by piece.
     pub has_url: bool,
     /// What of the stream of the tenants' table starts it.
     pub stream: Option<Stream>,
-    /// What it may do.
+    /// The name of the log group that it writes to.
+    pub log_group: Option<String>,
+    /// The logical names of the managed policies that it refers to.
+    pub policies: Vec<String>,
+    /// What it may do: its own statements and those of the managed policies.
     pub permissions: Vec<Permission>,
+}
+
+/// A rule by which EventBridge starts a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    /// When, such as `rate(1 minute)`.
+    pub expression: String,
+    /// The queue that takes events which no run took.
+    pub dead_letters: Option<String>,
 }
 
 /// How a stream starts a function.
@@ -53,6 +73,8 @@ pub struct Stream {
     pub batch: usize,
     /// How often a batch that failed is tried again.
     pub retries: u32,
+    /// The queue that is told of changes which no run took.
+    pub dead_letters: Option<String>,
 }
 
 /// A route of the HTTP API.
@@ -73,6 +95,14 @@ pub struct Permission {
     pub resources: Vec<String>,
 }
 
+impl Permission {
+    /// Every action with every resource.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let resources = self.resources.iter().map(String::as_str);
+        self.actions.iter().flat_map(move |action| resources.clone().map(move |r| (action.as_str(), r)))
+    }
+}
+
 /// A table.
 #[derive(Debug, Clone)]
 pub struct Table {
@@ -82,11 +112,6 @@ pub struct Table {
     pub create: serde_json::Value,
     /// The attribute that lets items go.
     pub ttl_attribute: Option<String>,
-}
-
-struct Resolver {
-    parameters: BTreeMap<String, String>,
-    names: BTreeMap<String, String>,
 }
 
 fn malformed(what: impl Into<String>) -> LocalError {
@@ -113,26 +138,10 @@ impl Template {
     fn parse(text: &str, parameters: &[(&str, &str)]) -> Result<Self, LocalError> {
         let document: Mapping =
             serde_yaml_ng::from_str(text).map_err(|error| malformed(error.to_string()))?;
-        let mut resolver = Resolver { parameters: BTreeMap::new(), names: BTreeMap::new() };
-        for (name, parameter) in entries(document.get("Parameters")) {
-            let default = parameter.get("Default").map(scalar).unwrap_or_default();
-            resolver.parameters.insert(name.to_owned(), default);
-        }
-        for (name, value) in parameters {
-            let known = resolver.parameters.insert((*name).to_owned(), (*value).to_owned());
-            known.ok_or_else(|| malformed(format!("there is no parameter {name}")))?;
-        }
         let resources = document.get("Resources");
-        for (logical, resource) in entries(resources) {
-            for property in ["TableName", "Name"] {
-                if let Some(name) = resource.get("Properties").and_then(|p| p.get(property)) {
-                    let name = resolver.text(name)?;
-                    resolver.names.insert(logical.to_owned(), name);
-                }
-            }
-        }
+        let resolver = Resolver::new(&document, parameters)?;
         let globals = document.get("Globals").and_then(|globals| globals.get("Function"));
-        let mut template = Self { functions: BTreeMap::new(), tables: BTreeMap::new(), secrets: Vec::new() };
+        let mut template = Self::default();
         for (logical, resource) in entries(resources) {
             let properties = resource.get("Properties").unwrap_or(&Value::Null);
             match resource.get("Type").map(scalar).unwrap_or_default().as_str() {
@@ -143,160 +152,20 @@ impl Template {
                 "AWS::DynamoDB::Table" => {
                     template.tables.insert(logical.to_owned(), resolver.table(properties)?);
                 }
-                "AWS::SecretsManager::Secret" => template.secrets.push(resolver.names[logical].clone()),
+                "AWS::SecretsManager::Secret" => template.secrets.push(resolver.named(logical)?),
+                "AWS::Logs::LogGroup" => {
+                    let days =
+                        properties.get("RetentionInDays").map(|days| resolver.text(days)).transpose()?;
+                    let days = days.and_then(|days| days.parse().ok());
+                    template.log_groups.insert(resolver.named(logical)?, days);
+                }
+                "AWS::SQS::Queue" => {
+                    template.queues.insert(logical.to_owned());
+                }
                 _ => {}
             }
         }
         Ok(template)
-    }
-}
-
-fn entries(value: Option<&Value>) -> impl Iterator<Item = (&str, &Value)> {
-    value
-        .and_then(Value::as_mapping)
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, value)| Some((name.as_str()?, value)))
-}
-
-fn scalar(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        Value::Bool(flag) => flag.to_string(),
-        _ => String::new(),
-    }
-}
-
-fn items(value: Option<&Value>) -> impl Iterator<Item = &Value> {
-    value.and_then(Value::as_sequence).into_iter().flatten()
-}
-
-fn stream_of(logical: &str, event: &Value) -> Result<Stream, LocalError> {
-    let properties = event.get("Properties").unwrap_or(&Value::Null);
-    let number = |name: &str| {
-        let number = properties.get(name).and_then(Value::as_u64);
-        number.ok_or_else(|| malformed(format!("the stream of {logical} has no {name}")))
-    };
-    let filters = items(properties.get("FilterCriteria").and_then(|criteria| criteria.get("Filters")));
-    let pattern = |filter: &Value| {
-        let text = filter.get("Pattern").map(scalar).unwrap_or_default();
-        serde_json::from_str(&text)
-            .map_err(|error| malformed(format!("a filter of {logical} is no JSON: {error}")))
-    };
-    Ok(Stream {
-        filters: filters.map(pattern).collect::<Result<_, _>>()?,
-        batch: usize::try_from(number("BatchSize")?).unwrap_or(1),
-        retries: u32::try_from(number("MaximumRetryAttempts")?).unwrap_or(u32::MAX),
-    })
-}
-
-impl Resolver {
-    /// A text with `!Ref`, `!Sub` and `!GetAtt ... .Arn` resolved. An ARN is the bare name here.
-    fn text(&self, value: &Value) -> Result<String, LocalError> {
-        let Value::Tagged(tagged) = value else { return Ok(scalar(value)) };
-        let text = scalar(&tagged.value);
-        match tagged.tag.to_string().as_str() {
-            "!Ref" => self.named(&text),
-            "!GetAtt" => self.named(text.split('.').next().unwrap_or_default()),
-            "!Sub" => {
-                let mut resolved = String::new();
-                let mut rest = text.as_str();
-                while let Some((before, after)) = rest.split_once("${") {
-                    let (name, after) = after
-                        .split_once('}')
-                        .ok_or_else(|| malformed(format!("`{text}` has no closing brace")))?;
-                    resolved.push_str(before);
-                    resolved.push_str(&self.named(name.split('.').next().unwrap_or_default())?);
-                    rest = after;
-                }
-                Ok(resolved + rest)
-            }
-            other => Err(malformed(format!("{other} is not understood here"))),
-        }
-    }
-
-    fn named(&self, name: &str) -> Result<String, LocalError> {
-        let known = self.parameters.get(name).or_else(|| self.names.get(name));
-        known.cloned().ok_or_else(|| malformed(format!("`{name}` names nothing that the local stack has")))
-    }
-
-    fn function(
-        &self,
-        logical: &str,
-        properties: &Value,
-        globals: Option<&Value>,
-    ) -> Result<Function, LocalError> {
-        let property =
-            |name: &str| properties.get(name).or_else(|| globals.and_then(|globals| globals.get(name)));
-        let missing = |what: &str| malformed(format!("{logical} has no {what}"));
-        let code = property("CodeUri").map(scalar).ok_or_else(|| missing("CodeUri"))?;
-        let name =
-            Path::new(&code).file_name().and_then(|name| name.to_str()).ok_or_else(|| missing("CodeUri"))?;
-        let number = |what: &str| {
-            property(what)
-                .and_then(Value::as_u64)
-                .ok_or_else(|| malformed(format!("{logical} has no {what}")))
-        };
-        let mut variables = BTreeMap::new();
-        for source in [globals, Some(properties)].into_iter().flatten() {
-            for (name, value) in entries(source.get("Environment").and_then(|e| e.get("Variables"))) {
-                variables.insert(name.to_owned(), self.text(value)?);
-            }
-        }
-        let (mut routes, mut schedules, mut stream) = (Vec::new(), Vec::new(), None);
-        for (_, event) in entries(properties.get("Events")) {
-            let property = |name: &str| event.get("Properties").and_then(|p| p.get(name)).map(scalar);
-            match event.get("Type").map(scalar).unwrap_or_default().as_str() {
-                "HttpApi" => routes.push(Route {
-                    method: property("Method").unwrap_or_else(|| "ANY".to_owned()),
-                    path: property("Path").unwrap_or_else(|| "$default".to_owned()),
-                }),
-                "Schedule" => schedules.push(property("Schedule").unwrap_or_default()),
-                "DynamoDB" => stream = Some(stream_of(logical, event)?),
-                other => return Err(malformed(format!("{logical} has an event of type {other}"))),
-            }
-        }
-        let mut permissions = Vec::new();
-        for statement in items(properties.get("Policies")).flat_map(|policy| items(policy.get("Statement"))) {
-            permissions.push(Permission {
-                actions: items(statement.get("Action")).map(scalar).collect(),
-                resources: items(statement.get("Resource"))
-                    .map(|r| self.text(r))
-                    .collect::<Result<_, _>>()?,
-            });
-        }
-        Ok(Function {
-            name: name.to_owned(),
-            logical_id: logical.to_owned(),
-            timeout_secs: number("Timeout")?,
-            memory_mb: u32::try_from(number("MemorySize")?).map_err(|_| missing("MemorySize"))?,
-            variables,
-            routes,
-            schedules,
-            has_url: properties.get("FunctionUrlConfig").is_some(),
-            stream,
-            permissions,
-        })
-    }
-
-    fn table(&self, properties: &Value) -> Result<Table, LocalError> {
-        let name = self.text(properties.get("TableName").unwrap_or(&Value::Null))?;
-        let mut create = serde_json::Map::new();
-        for property in ["AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode"] {
-            if let Some(value) = properties.get(property) {
-                let value = serde_json::to_value(value).map_err(|error| malformed(error.to_string()))?;
-                create.insert(property.to_owned(), value);
-            }
-        }
-        if let Some(stream) = properties.get("StreamSpecification").and_then(|s| s.get("StreamViewType")) {
-            let stream = serde_json::json!({"StreamEnabled": true, "StreamViewType": scalar(stream)});
-            create.insert("StreamSpecification".to_owned(), stream);
-        }
-        create.insert("TableName".to_owned(), name.clone().into());
-        let ttl =
-            properties.get("TimeToLiveSpecification").and_then(|ttl| ttl.get("AttributeName")).map(scalar);
-        Ok(Table { name, create: create.into(), ttl_attribute: ttl })
     }
 }
 
@@ -309,6 +178,59 @@ mod tests {
         let text = "Resources:\n  T:\n    Type: AWS::DynamoDB::Table\n    Properties:\n      TableName: !Ref Nobody\n";
         let error = Template::parse(text, &[]).unwrap_err().to_string();
         assert!(error.contains("`Nobody` names nothing"), "{error}");
+    }
+
+    const POLICIES: &str = r"
+Parameters: {T: {Default: table}}
+Globals: {Function: {MemorySize: 256, LoggingConfig: {LogGroup: !Ref Lines}}}
+Resources:
+  Lines: {Type: AWS::Logs::LogGroup, Properties: {LogGroupName: /all, RetentionInDays: 7}}
+  Common:
+    Type: AWS::IAM::ManagedPolicy
+    Properties: {PolicyDocument: {Statement: [{Effect: Allow, Action: [a:Get], Resource: !Ref T}]}}
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: target/f/
+      Timeout: 3
+      Policies:
+        - !Ref Common
+        - Statement: {Effect: Allow, Action: [a:Put, a:Query], Resource: [!Ref T]}
+";
+
+    fn refused(text: &str) -> String {
+        Template::parse(text, &[]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_function_has_what_its_managed_policies_and_the_globals_say() {
+        let template = Template::parse(POLICIES, &[]).unwrap();
+        let function = &template.functions["f"];
+        let permission = |actions: &[&str]| Permission {
+            actions: actions.iter().map(|&action| action.to_owned()).collect(),
+            resources: vec!["table".to_owned()],
+        };
+        assert_eq!(function.permissions, [permission(&["a:Get"]), permission(&["a:Put", "a:Query"])]);
+        assert_eq!(
+            (function.policies.as_slice(), function.memory_mb),
+            (["Common".to_owned()].as_slice(), 256)
+        );
+        assert_eq!(function.log_group.as_deref(), Some("/all"));
+        assert_eq!(template.log_groups, BTreeMap::from([("/all".to_owned(), Some(7))]));
+    }
+
+    #[test]
+    fn what_a_policy_says_beyond_allowing_actions_on_resources_is_refused_and_not_overlooked() {
+        let error = refused(&POLICIES.replace("- !Ref Common", "- !Ref Lines"));
+        assert!(error.contains("F refers to Lines, which is no managed policy"), "{error}");
+        for other in ["Effect: Deny", "Condition: {}, Effect: Allow"] {
+            let error = refused(
+                &POLICIES.replace("{Effect: Allow, Action: [a:Put", &format!("{{{other}, Action: [a:Put")),
+            );
+            assert!(error.contains("a statement of F is not"), "{error}");
+        }
+        let error = refused(&POLICIES.replace("- !Ref Common", "- AdministratorAccess"));
+        assert!(error.contains("a policy of F has no statement"), "{error}");
     }
 
     #[test]

@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use local::template::{Template, repository};
+use local::template::{Function, Template, repository};
+use shared::contract::Access;
 use shared::contract::consumer::CONSUMERS;
 use shared::contract::schedule::SCHEDULES;
 use shared::contract::{self, operations};
@@ -57,8 +58,9 @@ fn contract_and_template_agree_on_schedules() {
     let contracted: BTreeMap<_, _> =
         SCHEDULES.iter().map(|s| (s.function.to_owned(), vec![s.expression.to_owned()])).collect();
     let functions = template().functions.into_values();
+    let expressions = |f: Function| f.schedules.into_iter().map(|s| s.expression).collect::<Vec<_>>();
     let deployed: BTreeMap<_, _> =
-        functions.filter(|f| !f.schedules.is_empty()).map(|f| (f.name, f.schedules)).collect();
+        functions.filter(|f| !f.schedules.is_empty()).map(|f| (f.name.clone(), expressions(f))).collect();
     assert_eq!(contracted, deployed);
 }
 
@@ -168,7 +170,7 @@ fn what_is_counted_by_name_has_every_name() {
 fn every_post_that_creates_or_spends_obeys_idempotency_keys() {
     for operation in operations() {
         let route = operation.route;
-        let makes = route.method == contract::Method::Post && route.access != contract::Access::Public;
+        let makes = route.method == contract::Method::Post && route.access != Access::Public;
         assert_eq!(route.idempotent, makes, "{}", route.operation);
     }
 }
@@ -193,19 +195,56 @@ fn no_policy_has_a_wildcard() {
 }
 
 #[test]
-fn every_function_keeps_its_logs_for_a_chosen_time_and_no_schedule_loses_an_event() {
-    let text = std::fs::read_to_string(repository().join("template.yaml")).unwrap();
+fn no_function_is_given_a_permission_twice() {
     for function in template().functions.values() {
-        let logs = format!(
-            "  {}Logs:\n    Type: AWS::Logs::LogGroup",
-            function.logical_id.trim_end_matches("Function")
-        );
-        assert!(text.contains(&logs), "{} has no log group", function.name);
+        let mut given = BTreeSet::new();
+        for permission in &function.permissions {
+            for (action, resource) in permission.pairs() {
+                assert!(given.insert((action, resource)), "{}: {action} on {resource}", function.name);
+            }
+        }
     }
-    let count = |what: &str| text.matches(what).count();
-    assert_eq!(count("Type: AWS::Logs::LogGroup"), count("RetentionInDays:"));
-    assert_eq!(count("Type: Schedule\n"), count("DeadLetterConfig:"));
-    assert_eq!(count("Type: DynamoDB\n"), count("OnFailure:"));
+}
+
+#[test]
+fn functions_that_know_their_caller_have_the_policy_of_the_guard_and_no_others() {
+    let operations = operations();
+    let routes = operations.iter().map(|operation| &operation.route).chain(contract::STREAMS);
+    let known =
+        routes.filter(|route| matches!(route.access, Access::Session | Access::Caller | Access::Scoped(_)));
+    let guarded: BTreeSet<_> = known.map(|route| route.function).collect();
+    for function in template().functions.values() {
+        let expected: &[&str] = if guarded.contains(function.name.as_str()) { &["GuardPolicy"] } else { &[] };
+        assert_eq!(function.policies, expected, "{}", function.name);
+    }
+}
+
+#[test]
+fn every_function_writes_to_a_log_group_and_every_group_forgets() {
+    let template = template();
+    for function in template.functions.values() {
+        let group = function.log_group.as_ref();
+        let known = group.is_some_and(|group| template.log_groups.contains_key(group));
+        assert!(known, "{} writes to {group:?}, which is no log group", function.name);
+    }
+    for (group, days) in &template.log_groups {
+        assert!(days.is_some_and(|days| days > 0), "{group} keeps its lines for ever");
+    }
+}
+
+#[test]
+fn no_schedule_and_no_stream_loses_an_event() {
+    let template = template();
+    let mut kept = 0;
+    for function in template.functions.values() {
+        let streams = function.stream.iter().map(|stream| &stream.dead_letters);
+        for queue in function.schedules.iter().map(|schedule| &schedule.dead_letters).chain(streams) {
+            let known = queue.as_ref().is_some_and(|queue| template.queues.contains(queue));
+            assert!(known, "{}: what it cannot take goes to {queue:?}, which is no queue", function.name);
+            kept += 1;
+        }
+    }
+    assert_eq!(kept, SCHEDULES.len() + CONSUMERS.len());
 }
 
 #[test]

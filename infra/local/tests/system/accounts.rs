@@ -1,9 +1,13 @@
 //! Sign-up, sign-in, sessions and the caller's own account, through the real binaries.
 
 use crate::support::{Answer, PASSWORD, World, client};
+use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
 use local::{Options, Stack};
 use reqwest::Method;
 use serde_json::{Value, json};
+use shared::auth::derived::DerivedKeys;
+use shared::auth::password::Passwords;
+use shared::secrets::Key32;
 
 fn account(email: &str) -> Value {
     json!({"email": email, "password": PASSWORD, "name": "Ana", "tenantName": "Ana Studio"})
@@ -177,6 +181,49 @@ async fn an_older_refresh_token_ends_the_session_and_the_owner_is_told() {
     refresh(&world, &third).await.problem(401, "unauthorized");
     let items = world.stack.dynamo.items("huntaze-local-tenant").unwrap();
     assert_eq!(items.iter().filter(|item| item["event"]["S"] == "session.reused").count(), 1);
+}
+
+#[tokio::test]
+async fn a_tenant_that_was_opened_a_moment_ago_is_found_before_the_index_has_it() {
+    let world = World::start().await;
+    let items = world.stack.dynamo.items("huntaze-local-tenant").unwrap();
+    let member = items.iter().find(|item| item["SK"]["S"].as_str().unwrap().starts_with("MEM#")).unwrap();
+    // As the index is for a moment after the sign-up.
+    let forget = json!({
+        "TableName": "huntaze-local-tenant",
+        "Key": {"PK": member["PK"], "SK": member["SK"]},
+        "UpdateExpression": "REMOVE GSI1PK, GSI1SK",
+    });
+    world.dynamo("somebody", "UpdateItem", forget).await.ok(200);
+    let session = world.session().await;
+    assert_eq!(session["tenants"][0]["name"], "Demo Studio");
+    let refreshed = refresh(&world, session["refreshToken"].as_str().unwrap()).await.ok(200);
+    let token = refreshed["accessToken"].as_str().unwrap();
+    let me = world.call(Method::GET, "/api/users/me", token, Value::Null).await.ok(200);
+    assert_eq!(me["tenant"]["name"], "Demo Studio");
+}
+
+#[tokio::test]
+async fn a_hash_with_parameters_of_the_past_is_made_anew_at_the_next_sign_in() {
+    let world = World::start().await;
+    let root: Key32 = serde_json::from_value(world.stack.secret["rootKey"].clone()).unwrap();
+    let pepper = DerivedKeys::new(&root).password;
+    let weak = Params::new(64, 1, 1, None).unwrap();
+    let weak = Argon2::new_with_secret(&pepper, Algorithm::Argon2id, Version::V0x13, weak).unwrap();
+    let weak = weak.hash_password_with_salt(PASSWORD.as_bytes(), &[7; 16]).unwrap().to_string();
+    let account = || {
+        let items = world.stack.dynamo.items("huntaze-local-identity").unwrap();
+        items.into_iter().find(|item| item["SK"]["S"] == "P").unwrap()
+    };
+    let mut item = account();
+    item["passwordHash"]["S"] = json!(weak);
+    let request = json!({"TableName": "huntaze-local-identity", "Item": item});
+    world.dynamo("somebody", "PutItem", request).await.ok(200);
+    for _ in 0..2 {
+        world.session().await;
+        let hash = account()["passwordHash"]["S"].as_str().unwrap().to_owned();
+        assert!(hash != weak && !Passwords::is_outdated(&hash), "{hash}");
+    }
 }
 
 #[tokio::test]

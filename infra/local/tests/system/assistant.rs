@@ -29,7 +29,7 @@ fn ask(content: &str) -> Value {
     json!({"messages": [{"role": "user", "content": content}]})
 }
 
-async fn stream(world: &World, key: &str, body: &Value) -> reqwest::Response {
+pub async fn stream(world: &World, key: &str, body: &Value) -> reqwest::Response {
     let request = world.http.post(format!("{}{PATH}", world.stack.stream_url()));
     let request =
         request.header("authorization", format!("Bearer {key}")).header("accept", "text/event-stream");
@@ -45,7 +45,7 @@ fn events(text: &str) -> Vec<(String, Value)> {
     text.split("\n\n").filter_map(event).collect()
 }
 
-fn told(events: &[(String, Value)]) -> String {
+pub fn told(events: &[(String, Value)]) -> String {
     events
         .iter()
         .filter(|(name, _)| name == "delta")
@@ -53,7 +53,7 @@ fn told(events: &[(String, Value)]) -> String {
         .collect()
 }
 
-async fn streamed(world: &World, body: &Value) -> Vec<(String, Value)> {
+pub async fn streamed(world: &World, body: &Value) -> Vec<(String, Value)> {
     let response = stream(world, &world.demo.key, body).await;
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     let answer = Answer::of(response).await;

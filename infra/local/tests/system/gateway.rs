@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::support::{World, ideas};
+use crate::assistant::streamed;
+use crate::jobs::{ended, fans};
+use crate::support::{World, creator, ideas};
 use crate::upstream::{Behaviour, serve, world, world_with};
 use serde_json::{Value, json};
 
@@ -166,17 +168,56 @@ async fn credits_that_a_dead_environment_had_set_aside_come_back() {
     }
 }
 
+/// The key of what models cost today.
+fn today() -> Value {
+    let day = &shared::clock::Millis::now().rfc3339()[..10];
+    json!({"PK": {"S": format!("AI#{day}")}, "SK": {"S": "SPENT"}})
+}
+
+/// What models cost the stage today, as it is stored.
+async fn spent_today(world: &World) -> Value {
+    let read = json!({"TableName": "huntaze-local-identity", "Key": today()});
+    world.dynamo("somebody", "GetItem", read).await.ok(200)["Item"].clone()
+}
+
+#[tokio::test]
+async fn whichever_function_asks_a_model_its_cost_counts_towards_the_day() {
+    let parameters = vec![("AiDailyStopUsd", "100".to_owned()), ("AiModel", "gpt-4o".to_owned())];
+    let (world, model) = world_with(vec![Behaviour::Ideas(3)], parameters).await;
+    let profile = world.post("/api/creators", creator("Ana")).await.ok(201)["id"].clone();
+    let counted = async |calls: usize| {
+        assert_eq!(model.calls(), calls);
+        assert_eq!(spent_today(&world).await["costMicroUsd"]["N"], (750 * calls).to_string());
+    };
+    meta(&world, alone()).await;
+    counted(1).await;
+    let brief = json!({"profileId": profile, "options": {"count": 3}});
+    world.post("/api/ai-assistant/tools/content-ideas", brief).await.ok(200);
+    counted(2).await;
+    model.behaves(Behaviour::Streams(vec![json!({"content": "Hello."})], "stop"));
+    let talk = json!({"messages": [{"role": "user", "content": "Hi"}]});
+    world.post("/api/ai-assistant/generate", talk.clone()).await.ok(200);
+    counted(3).await;
+    streamed(&world, &talk).await;
+    counted(4).await;
+    model.behaves(Behaviour::Rewords);
+    let mut wish = fans(2);
+    wish["mode"] = json!("rewrite");
+    world.post("/api/ai-assistant/tools/message-generator", wish.clone()).await.ok(200);
+    counted(5).await;
+    // A job, of two parts.
+    wish["recipients"] = fans(21)["recipients"].clone();
+    ended(&world, &world.post("/api/ai-assistant/tools/message-generator", wish).await).await;
+    counted(7).await;
+}
+
 #[tokio::test]
 async fn the_stage_stops_at_its_budget_of_the_day_and_tells_why() {
     let parameters = vec![("AiDailyStopUsd", "1".to_owned()), ("AiModel", "gpt-4o".to_owned())];
     let (world, model) = world_with(vec![Behaviour::Ideas(3)], parameters).await;
     assert_eq!(meta(&world, alone()).await["usage"]["costMicroUsd"], 750);
-    let day = &shared::clock::Millis::now().rfc3339()[..10];
-    let key = json!({"PK": {"S": format!("AI#{day}")}, "SK": {"S": "SPENT"}});
-    let read = json!({"TableName": "huntaze-local-identity", "Key": key});
-    let stored = world.dynamo("somebody", "GetItem", read).await.ok(200);
-    assert_eq!(stored["Item"]["costMicroUsd"]["N"], "750");
-    let mut item = key.clone();
+    assert_eq!(spent_today(&world).await["costMicroUsd"]["N"], "750");
+    let mut item = today();
     item["costMicroUsd"] = json!({"N": "1000000"});
     let request = json!({"TableName": "huntaze-local-identity", "Item": item});
     world.dynamo("somebody", "PutItem", request).await.ok(200);

@@ -1,6 +1,9 @@
 //! What was made is kept, and a person decides about it.
 
+use crate::assistant::streamed;
+use crate::jobs::{ended, fans};
 use crate::support::{World, creator, ideas};
+use crate::upstream::{Behaviour, world};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -134,4 +137,60 @@ async fn an_answer_that_cannot_be_kept_is_still_an_answer_and_says_so() {
     assert_eq!(answer["meta"]["generationId"], Value::Null);
     let warnings = answer["meta"]["warnings"].to_string();
     assert!(warnings.contains("could not be kept"), "{warnings}");
+}
+
+/// A generation as it was kept, in more than one piece.
+async fn in_pieces(world: &World, id: &Value) -> Value {
+    let id = id.as_str().unwrap();
+    let partition = format!("#GEN#{id}");
+    let items = world.stack.dynamo.items("huntaze-local-tenant").unwrap();
+    let pieces = items.iter().filter(|item| item["PK"]["S"].as_str().unwrap().ends_with(&partition)).count();
+    assert!(pieces > 1, "{pieces} pieces");
+    world.get(&format!("/api/generations/{id}")).await.ok(200)
+}
+
+#[tokio::test]
+async fn an_answer_that_is_longer_than_an_item_is_kept_in_pieces_whichever_function_wrote_it() {
+    let (world, model) = world(vec![Behaviour::Rewords]).await;
+    let creator = world.post("/api/creators", creator("Ana")).await.ok(201)["id"].clone();
+    // Nothing but the megabyte of an answer bounds what a model writes into a hook.
+    let long = "x".repeat(400 * 1024);
+    let idea = json!({"title": "Long", "angle": "myth", "format": "reel", "hook": long, "outline": ["a"],
+        "caption": "A caption", "hashtags": ["cooking"], "effort": "low"});
+    model.behaves(Behaviour::Says(json!({"ideas": [idea]}).to_string().leak()));
+    let options = json!({"count": 1});
+    for (path, wish) in [
+        ("/api/content-ideas/generate", json!({"profile": {"id": creator}, "options": options})),
+        ("/api/ai-assistant/tools/content-ideas", json!({"profileId": creator, "options": options})),
+    ] {
+        let answer = world.post(path, wish).await.ok(200);
+        let kept = in_pieces(&world, &answer["meta"]["generationId"]).await;
+        assert!(kept["data"] == answer["data"] && kept["data"]["ideas"][0]["hook"] == long, "{path}");
+    }
+
+    model.behaves(Behaviour::Streams(vec![json!({"content": long})], "stop"));
+    let talk = json!({"messages": [{"role": "user", "content": "Go on"}]});
+    let answer = world.post("/api/ai-assistant/generate", talk.clone()).await.ok(200);
+    let events = streamed(&world, &talk).await;
+    for meta in [&answer["meta"], &events.last().unwrap().1["meta"]] {
+        let kept = in_pieces(&world, &meta["generationId"]).await;
+        assert!(kept["data"]["message"]["content"] == long);
+    }
+
+    model.behaves(Behaviour::Rewords);
+    // Two thousand characters, of four bytes each.
+    let template = format!("Hi {{{{ name }}}} {}", "\u{1f389}".repeat(1_900));
+    let mut wish = fans(20);
+    (wish["template"], wish["mode"], wish["variants"]) = (json!(template), json!("rewrite"), json!(3));
+    wish["context"] = json!({"maxChars": 2_000});
+    let answer = world.post(MESSAGES, wish).await.ok(200);
+    let kept = in_pieces(&world, &answer["meta"]["generationId"]).await;
+    assert!(kept["data"] == answer["data"]);
+    assert_eq!(kept["data"]["messages"][19]["variants"].as_array().unwrap().len(), 3);
+
+    let mut wish = fans(200);
+    (wish["template"], wish["context"]) = (json!(template), json!({"maxChars": 2_000}));
+    let job = ended(&world, &world.post(MESSAGES, wish).await).await;
+    let kept = in_pieces(&world, &job["generationId"]).await;
+    assert_eq!(kept["data"]["messages"].as_array().unwrap().len(), 200);
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 const MESSAGES: &str = "/api/ai-assistant/tools/message-generator";
 
 /// The job that an answer promises, once it has ended.
-async fn ended(world: &World, accepted: &Answer) -> Value {
+pub async fn ended(world: &World, accepted: &Answer) -> Value {
     let promised = accepted.ok(202);
     assert_eq!(promised["status"], "queued");
     let place = accepted.header("location").to_owned();
@@ -28,7 +28,7 @@ async fn ended(world: &World, accepted: &Answer) -> Value {
     panic!("the job did not end: {}", world.log("generation-worker"));
 }
 
-fn fans(count: usize) -> Value {
+pub fn fans(count: usize) -> Value {
     let fan = |n: usize| json!({"id": format!("fan_{n}"), "vars": {"name": format!("Fan {n}")}});
     json!({"template": "Hi {{ name }}, thank you!", "recipients": (0..count).map(fan).collect::<Vec<_>>()})
 }

@@ -1,5 +1,6 @@
 //! Price advice through the API, and the offers it learns from.
 
+use crate::assistant::{streamed, told};
 use crate::support::{Answer, World, creator};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -302,12 +303,14 @@ async fn the_assistant_appraises_what_is_offered_most() {
         "{today},bundle,all,EUR,2000,40,20\n{today},message,all,EUR,900,600,380\n{today},message,all,EUR,1500,300,150\n"
     );
     import(&world, &path, &rows).await.ok(200);
-    let answer = world.post("/api/ai-assistant/generate", talk).await.ok(200);
+    let answer = world.post("/api/ai-assistant/generate", talk.clone()).await.ok(200);
     let said = answer["data"]["message"]["content"].as_str().unwrap();
     assert!(
         said.contains("Test EUR\u{a0}11.25") && said.contains("offers the best price is about EUR"),
         "{said}"
     );
+    let streamed = told(&streamed(&world, &talk).await);
+    assert!(streamed.contains("Test EUR\u{a0}11.25"), "{streamed}");
     let used = &answer["data"]["toolCalls"][0];
     assert_eq!(used["status"], "ok");
     let kept = world.get(&format!("/api/generations/{}", used["resultRef"].as_str().unwrap())).await.ok(200);

@@ -26,7 +26,7 @@ pub enum Behaviour {
     StreamsAndHangs(Vec<Value>),
     /// Streams these pieces and breaks off.
     StreamsAndBreaks(Vec<Value>),
-    /// Answers each text to be reworded with another greeting.
+    /// Answers each text to be reworded with another greeting, as many times as is wished.
     Rewords,
     Fails(u16, Value),
     CutOff,
@@ -102,7 +102,8 @@ async fn complete(State(model): State<Arc<Model>>, body: String) -> Response {
                 serde_json::from_str(asked["messages"][1]["content"].as_str().unwrap()).unwrap();
             let reworded = |text: &Value| {
                 let wording = text["text"].as_str().unwrap().replacen("Hi", "Hello", 1);
-                json!({"id": text["id"], "variants": [wording]})
+                let variants = vec![wording; wish["variants"].as_u64().unwrap() as usize];
+                json!({"id": text["id"], "variants": variants})
             };
             let texts: Vec<_> = wish["texts"].as_array().unwrap().iter().map(reworded).collect();
             message(json!({"content": json!({"texts": texts}).to_string()}), "stop")

@@ -1,0 +1,156 @@
+//! The record of what functions used of their permissions while the tests ran.
+//!
+//! Every stack of every test program adds lines to a file in one folder. After the whole run, and not before,
+//! [`all_used`] compares them with the template: a permission that no test used is either not needed or not tested.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use crate::LocalError;
+use crate::template::{Permission, Template};
+
+/// The variable that names the folder of the record. Nothing is recorded without it.
+pub const FOLDER: &str = "HUNTAZE_LOCAL_USES";
+
+/// The record of one stack.
+pub struct Uses {
+    file: File,
+    recorded: Mutex<BTreeSet<String>>,
+}
+
+impl Uses {
+    /// The record in the folder that [`FOLDER`] names, or none where it names none.
+    ///
+    /// # Errors
+    /// [`LocalError`] when the folder or the file cannot be made.
+    pub fn from_environment() -> Result<Option<Self>, LocalError> {
+        std::env::var_os(FOLDER).map(|folder| Self::in_folder(Path::new(&folder))).transpose()
+    }
+
+    /// The record in `folder`, in the file of this process.
+    ///
+    /// # Errors
+    /// [`LocalError`] when the folder or the file cannot be made.
+    pub fn in_folder(folder: &Path) -> Result<Self, LocalError> {
+        let path = folder.join(std::process::id().to_string());
+        let opened = std::fs::create_dir_all(folder)
+            .and_then(|()| File::options().create(true).append(true).open(&path));
+        let file = opened.map_err(LocalError::io(format!("opening {}", path.display())))?;
+        Ok(Self { file, recorded: Mutex::default() })
+    }
+
+    /// Records that `function` did `action` on `resource`, once.
+    pub fn record(&self, function: &str, action: &str, resource: &str) {
+        let line = line(function, action, resource);
+        let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        if !recorded.contains(&line) {
+            // One write in append mode: other stacks of this process write to the same file.
+            let written = (&self.file).write_all(format!("{line}\n").as_bytes());
+            written.unwrap_or_else(|error| tracing::error!(%error, "a use is not recorded: {line}"));
+            recorded.insert(line);
+        }
+    }
+}
+
+fn line(function: &str, action: &str, resource: &str) -> String {
+    format!("{function}: {action} on {resource}")
+}
+
+/// How many permissions the functions have, all of which the record in `folder` shows as used.
+///
+/// # Errors
+/// [`LocalError::Uses`] with the permissions that nothing used, or because the record is empty or of another template.
+pub fn all_used(template: &Template, folder: &Path) -> Result<usize, LocalError> {
+    let failed = LocalError::io(format!("reading {}", folder.display()));
+    let files = std::fs::read_dir(folder).and_then(|entries| {
+        entries.map(|entry| std::fs::read_to_string(entry?.path())).collect::<Result<Vec<_>, _>>()
+    });
+    let files = files.map_err(failed)?;
+    let used: BTreeSet<String> = files.iter().flat_map(|file| file.lines()).map(str::to_owned).collect();
+    if used.is_empty() {
+        let why = "nothing was recorded; run scripts/test.sh, which sets";
+        return Err(LocalError::Uses(format!("{}: {why} {FOLDER}", folder.display())));
+    }
+    let mut allowed = BTreeSet::new();
+    for function in template.functions.values() {
+        let pairs = function.permissions.iter().flat_map(Permission::pairs);
+        allowed.extend(pairs.map(|(action, resource)| line(&function.name, action, resource)));
+    }
+    let only_in = |one: &BTreeSet<String>, other: &BTreeSet<String>| {
+        one.difference(other).fold(String::new(), |list, line| list + "\n" + line)
+    };
+    let (unused, unknown) = (only_in(&allowed, &used), only_in(&used, &allowed));
+    if !unknown.is_empty() {
+        let what = "the record is of another template; run scripts/test.sh again. It allowed:";
+        return Err(LocalError::Uses(format!("{what}{unknown}")));
+    }
+    if !unused.is_empty() {
+        let what = "no end-to-end test used these; remove them from template.yaml or test what needs them:";
+        return Err(LocalError::Uses(format!("{what}{unused}")));
+    }
+    Ok(allowed.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::permissions::{Caller, Permissions};
+    use crate::template::Function;
+
+    fn template() -> Template {
+        let permission = Permission {
+            actions: vec!["a:Get".to_owned(), "a:Put".to_owned()],
+            resources: vec!["t".to_owned()],
+        };
+        let function =
+            Function { name: "f".to_owned(), permissions: vec![permission], ..Function::default() };
+        Template { functions: BTreeMap::from([("f".to_owned(), function)]), ..Template::default() }
+    }
+
+    fn call(permissions: &Permissions, is_environment: bool, action: &str) {
+        let need = (action.to_owned(), "t".to_owned());
+        let _ = permissions.check(Caller { name: "f", is_environment }, &[need]);
+    }
+
+    #[test]
+    fn a_record_without_a_use_is_no_proof() {
+        let folder = TempDir::new().unwrap();
+        let _stack = Uses::in_folder(folder.path()).unwrap();
+        let error = all_used(&template(), folder.path()).unwrap_err().to_string();
+        assert!(error.contains("nothing was recorded"), "{error}");
+        assert!(all_used(&template(), &folder.path().join("absent")).is_err());
+    }
+
+    #[test]
+    fn every_permission_has_to_be_used_by_the_function_itself() {
+        let folder = TempDir::new().unwrap();
+        let stack = || Permissions::of(&template(), Some(Uses::in_folder(folder.path()).unwrap()));
+        let (one, other) = (stack(), stack());
+        call(&one, true, "a:Get");
+        // Refused, and borrowed: neither is a use.
+        call(&one, true, "a:Scan");
+        call(&one, false, "a:Put");
+        let error = all_used(&template(), folder.path()).unwrap_err().to_string();
+        assert!(error.ends_with("test what needs them:\nf: a:Put on t"), "{error}");
+        call(&other, true, "a:Put");
+        assert_eq!(all_used(&template(), folder.path()).unwrap(), 2);
+    }
+
+    #[test]
+    fn a_record_of_another_template_is_refused() {
+        let folder = TempDir::new().unwrap();
+        let uses = Uses::in_folder(folder.path()).unwrap();
+        for action in ["a:Get", "a:Put", "a:Delete"] {
+            uses.record("f", action, "t");
+        }
+        let error = all_used(&template(), folder.path()).unwrap_err().to_string();
+        assert!(error.contains("of another template") && error.ends_with("\nf: a:Delete on t"), "{error}");
+    }
+}
