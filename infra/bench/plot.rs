@@ -4,7 +4,7 @@ use std::error::Error;
 
 use plotters::prelude::*;
 use pricing::ladder::{Rails, STEP_MAX};
-use pricing::{Answer, Arm, Arms, Beliefs, Margin, Policy, Question};
+use pricing::{Arm, Arms, Beliefs, Margin, Policy, PriceAnswer, PriceQuestion};
 
 const SIZE: (u32, u32) = (720, 400);
 const INK: RGBColor = RGBColor(30, 41, 59);
@@ -14,13 +14,14 @@ const SOLD: RGBColor = RGBColor(217, 119, 6);
 const OFFERS: [(f64, f64, f64); 3] = [(900.0, 600.0, 300.0), (1200.0, 300.0, 135.0), (1900.0, 100.0, 35.0)];
 const PRICE: f64 = 900.0;
 
-fn answer() -> Result<Answer, Box<dyn Error>> {
+fn answer() -> Result<PriceAnswer, Box<dyn Error>> {
     let arms = Arms::new(&OFFERS.map(|(price, offered, sold)| Arm { price, offered, sold }))?;
     let (beliefs, margin) = (Beliefs::weak(), Margin { fee: 0.0, unit_cost: 0.0 });
     let rails = Rails { min: 1.0, max: 10_000.0, step: STEP_MAX };
     let (price, policy, seed) = (PRICE, Policy::Ladder, 1);
     let (objective, profit) = (margin, margin);
-    Ok(Question { arms: &arms, beliefs: &beliefs, price, rails, objective, profit, policy, seed }.answer())
+    Ok(PriceQuestion { arms: &arms, beliefs: &beliefs, price, rails, objective, profit, policy, seed }
+        .answer())
 }
 
 /// What an offer brings by price, as an SVG: the median and nine cases of ten, what was sold, and what is advised.

@@ -10,8 +10,8 @@ mod paid;
 pub mod prices;
 mod sse;
 
-pub use chat::{Chat, ChatCall, ChatEvent, Finish, ToolCall};
-pub use gateway::{Answered, Gateway, ModelUsage};
+pub use chat::{Chat, ChatCall, ChatEvent, ChatFinish, ToolCall};
+pub use gateway::{Gateway, ModelAnswer, ModelUsage};
 pub use ledger::{BudgetError, Ledger};
 pub use openai::OpenAi;
 pub use paid::{Delivery, ModelBill, NoAnswer, PaidModel, PaidModels, PaidRequest, Writer};

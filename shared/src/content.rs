@@ -11,7 +11,7 @@ mod links;
 mod messages;
 mod novelty;
 mod platform;
-mod prices;
+mod price_advice;
 mod prompt;
 mod provenance;
 mod screen;
@@ -23,16 +23,16 @@ pub use assistant::{Assistant, AssistantError, Listener, Tools};
 pub use history::PostHistory;
 pub use ideas::{CreatorContext, IdeaError, IdeaOrder, IdeaSource, Ideas};
 pub use messages::{MessageError, Messages, TemplateError, join};
-pub use prices::{PriceError, Prices};
+pub use price_advice::{PriceAdviceError, PriceAdvisor};
 pub use store::GenerationContext;
 
-use crate::contract::content_ideas::{IdeaOptions, Profile};
+use crate::contract::content_ideas::{IdeaOptions, IdeaProfile};
 use crate::contract::creators::{Creator, Goal, Platform};
 
 /// A profile, complete: what ideas are made from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Subject {
+pub struct IdeaSubject {
     /// What the creator is about.
     pub niche: String,
     /// For this platform.
@@ -62,12 +62,12 @@ impl ProfileError {
     pub const NO_CREATOR: Self = Self { pointer: "/creatorId", message: "is no creator of this tenant" };
 }
 
-impl Subject {
+impl IdeaSubject {
     /// The subject of a profile that stands in the request.
     ///
     /// # Errors
     /// [`ProfileError`] without a niche.
-    pub fn of_profile(profile: &Profile, options: &IdeaOptions) -> Result<Self, ProfileError> {
+    pub fn of_profile(profile: &IdeaProfile, options: &IdeaOptions) -> Result<Self, ProfileError> {
         let niche = profile
             .niche
             .as_deref()

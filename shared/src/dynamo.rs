@@ -6,7 +6,7 @@ mod batch;
 mod query;
 mod write;
 
-pub use query::{Page, Query};
+pub use query::{ItemPage, Query};
 pub use write::{Condition, CurrentItem, Write, WriteError};
 
 use std::collections::HashMap;
@@ -20,7 +20,7 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::metrics::{self, Called, Ended};
+use crate::metrics::{self, CallOutcome, CalledDependency};
 use crate::settings::Settings;
 use crate::telemetry;
 
@@ -41,7 +41,7 @@ pub enum Table {
 
 /// Where an item is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Key {
+pub struct ItemKey {
     /// The table.
     pub table: Table,
     /// The partition key.
@@ -50,7 +50,7 @@ pub struct Key {
     pub sk: String,
 }
 
-impl Key {
+impl ItemKey {
     /// An item of `identity`.
     pub fn identity(pk: impl Into<String>, sk: impl Into<String>) -> Self {
         Self { table: Table::Identity, pk: pk.into(), sk: sk.into() }
@@ -149,12 +149,12 @@ impl Dynamo {
     ///
     /// # Errors
     /// [`DynamoError`]; a missing item is `None`.
-    pub async fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, DynamoError> {
+    pub async fn get<T: DeserializeOwned>(&self, key: &ItemKey) -> Result<Option<T>, DynamoError> {
         let item = self.get_item(key).await?;
         item.map(serde_dynamo::from_item).transpose().map_err(Into::into)
     }
 
-    fn get_item<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Item>, DynamoError>> {
+    fn get_item<'a>(&'a self, key: &'a ItemKey) -> BoxFuture<'a, Result<Option<Item>, DynamoError>> {
         let request = self.client.get_item().table_name(self.name(key.table)).consistent_read(true);
         let request = request.key("PK", text(&key.pk)).key("SK", text(&key.sk));
         Box::pin(counted(async move { Ok(request.send().await?.item) }, |_| true))
@@ -165,7 +165,7 @@ impl Dynamo {
     /// # Errors
     /// [`DynamoError`]
     pub async fn ping(&self, table: Table) -> Result<(), DynamoError> {
-        self.get::<serde::de::IgnoredAny>(&Key { table, pk: "PING".to_owned(), sk: "PING".to_owned() })
+        self.get::<serde::de::IgnoredAny>(&ItemKey { table, pk: "PING".to_owned(), sk: "PING".to_owned() })
             .await?;
         Ok(())
     }
@@ -176,8 +176,8 @@ async fn counted<T, E>(call: impl Future<Output = Result<T, E>>, is_failure: fn(
     let started = Instant::now();
     telemetry::dynamo_trip();
     let result = call.await;
-    let ended = if result.as_ref().is_err_and(is_failure) { Ended::Error } else { Ended::Ok };
-    metrics::dependency(Called::Dynamodb, ended, started.elapsed());
+    let ended = if result.as_ref().is_err_and(is_failure) { CallOutcome::Error } else { CallOutcome::Ok };
+    metrics::dependency(CalledDependency::Dynamodb, ended, started.elapsed());
     result
 }
 

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use crate::auth::access_token::LIFETIME;
 use crate::auth::sessions::IDLE_MAX;
-use crate::auth::signin::Issued;
+use crate::auth::signin::IssuedTokens;
 use crate::clock::Deadline;
 use crate::content::GenerationContext;
-use crate::contract::auth::Tokens;
+use crate::contract::auth::SessionTokens;
 use crate::contract::ids::{GenerationId, RequestId};
 use crate::contract::page::{Page, PageQuery};
 use crate::contract::{CallerMarker, Contract, NoCaller, SomeCaller};
 use crate::dynamo;
 use crate::environment::{Environment, StartError};
-use crate::fleet::coalesce::{SharedWork, Turn};
-use crate::fleet::idempotency::Seed;
+use crate::fleet::coalesce::{SharedWork, WorkTurn};
+use crate::fleet::idempotency::IdSeed;
 use crate::guard::{Admission, Caller, Demand};
 use crate::http::{HttpRequest, Problem, REFRESH_COOKIE, Reply, refresh_cookie};
 use crate::tenants::TenantCtx;
@@ -193,12 +193,12 @@ impl<C: ServedContract> Call<C> {
     }
 
     /// The seed for the identifier of what the call creates: the same at every attempt of an idempotent request.
-    pub const fn seed(&self) -> Option<Seed> {
+    pub const fn seed(&self) -> Option<IdSeed> {
         self.admission.seed()
     }
 
     /// The work that the call shares with equal ones, and its turn in it: taken once.
-    pub fn take_turn(&mut self) -> Option<(SharedWork, Turn)> {
+    pub fn take_turn(&mut self) -> Option<(SharedWork, WorkTurn)> {
         self.admission.take_turn()
     }
 
@@ -236,9 +236,13 @@ impl<C: ServedContract<Caller = SomeCaller>> Call<C> {
 }
 
 /// The tokens of a session as a reply: the refresh token in the cookie for a browser, else in the body.
-pub fn with_tokens<T>(issued: Issued, by_cookie: bool, reply: impl FnOnce(Tokens) -> T) -> Reply<T> {
+pub fn with_tokens<T>(
+    issued: IssuedTokens,
+    by_cookie: bool,
+    reply: impl FnOnce(SessionTokens) -> T,
+) -> Reply<T> {
     let cookie = by_cookie.then(|| refresh_cookie(Some(&issued.refresh_token), IDLE_MAX));
-    let tokens = Tokens {
+    let tokens = SessionTokens {
         access_token: issued.access_token,
         token_type: "Bearer",
         expires_in: LIFETIME.as_secs(),
@@ -276,7 +280,7 @@ impl Pages {
     }
 
     /// A page of items in the form of the contract.
-    pub fn page<T>(&self, tenant: TenantCtx, found: dynamo::Page<T>) -> Page<T> {
+    pub fn page<T>(&self, tenant: TenantCtx, found: dynamo::ItemPage<T>) -> Page<T> {
         let next_cursor = found.last_sk.map(|position| self.cursors.seal(tenant, self.list, &position));
         Page { data: found.items, has_more: next_cursor.is_some(), next_cursor }
     }

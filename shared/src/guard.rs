@@ -13,16 +13,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::auth::access_token::AccessTokens;
-use crate::auth::key_store::Keys;
+use crate::auth::key_store::ApiKeys;
 use crate::clock::{Deadline, Millis};
 use crate::contract::{Access, Budget, OnOutage, Plan, Route};
 use crate::environment::{Environment, StartError};
 use crate::fleet::breaker::Breakers;
-use crate::fleet::coalesce::{SharedWork, Turn};
+use crate::fleet::coalesce::{SharedWork, WorkTurn};
 use crate::fleet::gate::{Gate, GateAnswer, GatePass, GateQuestion};
-use crate::fleet::idempotency::{Claim, IdempotencyRecord, IdempotencyStore, Seed, StoredResponse};
+use crate::fleet::idempotency::{
+    IdSeed, IdempotencyClaim, IdempotencyRecord, IdempotencyStore, StoredResponse,
+};
 use crate::fleet::limits::{Limit, LimitStatus, LocalLimits};
-use crate::http::{HttpRequest, Kind, Problem};
+use crate::http::{HttpRequest, Problem, ProblemKind};
 use crate::metrics::{self, Idempotency, LimitDecision};
 use crate::random;
 use crate::redis::RedisError;
@@ -54,14 +56,14 @@ impl Default for Demand {
 /// The right to be answered. Only the guard grants it.
 pub struct Admission {
     limits: Vec<LimitStatus>,
-    claim: Option<(Claim, Seed)>,
+    claim: Option<(IdempotencyClaim, IdSeed)>,
     shared_work: Option<SharedWork>,
-    turn: Turn,
+    turn: WorkTurn,
 }
 
 impl Admission {
     const fn of(limits: Vec<LimitStatus>) -> Self {
-        Self { limits, claim: None, shared_work: None, turn: Turn::Alone }
+        Self { limits, claim: None, shared_work: None, turn: WorkTurn::Alone }
     }
 
     /// Where the limits stand after this call.
@@ -69,8 +71,8 @@ impl Admission {
         &self.limits
     }
 
-    /// See [`Seed`].
-    pub(crate) const fn seed(&self) -> Option<Seed> {
+    /// See [`IdSeed`].
+    pub(crate) const fn seed(&self) -> Option<IdSeed> {
         match &self.claim {
             Some((_, seed)) => Some(*seed),
             None => None,
@@ -78,13 +80,13 @@ impl Admission {
     }
 
     /// The claim to conclude once there is an answer.
-    pub(crate) fn claim(&self) -> Option<Claim> {
+    pub(crate) fn claim(&self) -> Option<IdempotencyClaim> {
         self.claim.as_ref().map(|(claim, _)| claim.clone())
     }
 
     /// The shared work that the request demanded, and its turn in it.
-    pub(crate) fn take_turn(&mut self) -> Option<(SharedWork, Turn)> {
-        Some((self.shared_work.take()?, std::mem::replace(&mut self.turn, Turn::Alone)))
+    pub(crate) fn take_turn(&mut self) -> Option<(SharedWork, WorkTurn)> {
+        Some((self.shared_work.take()?, std::mem::replace(&mut self.turn, WorkTurn::Alone)))
     }
 }
 
@@ -113,7 +115,7 @@ impl From<Problem> for Refusal {
 /// The guard of an execution environment.
 pub struct Guard {
     tokens: Arc<AccessTokens>,
-    keys: Arc<Keys>,
+    keys: Arc<ApiKeys>,
     usage: UsageCounters,
     plans: Arc<Plans>,
     gate: Arc<Gate>,
@@ -131,7 +133,7 @@ impl Guard {
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self {
             tokens: AccessTokens::connect(environment).await?,
-            keys: Keys::connect(environment).await?,
+            keys: ApiKeys::connect(environment).await?,
             usage: UsageCounters::connect(environment).await?,
             plans: Plans::connect(environment).await?,
             gate: Gate::connect(environment).await?,
@@ -233,7 +235,7 @@ impl Guard {
     fn answer(
         &self,
         pass: GatePass,
-        claim: Option<Claim>,
+        claim: Option<IdempotencyClaim>,
         shared_work: Option<SharedWork>,
     ) -> Result<GuardAnswer, Refusal> {
         let GatePass { limits, record, turn } = pass;
@@ -261,14 +263,14 @@ impl Guard {
             (IdempotencyRecord::Running(left), _) => {
                 let detail =
                     "A request with this `Idempotency-Key` is still running. Wait as `Retry-After` says.";
-                let problem = Problem::new(Kind::IdempotencyInProgress, detail);
+                let problem = Problem::new(ProblemKind::IdempotencyInProgress, detail);
                 // Usually it ends long before its claim does.
                 (Idempotency::Running, problem.retry_after(left.min(Duration::from_secs(2))))
             }
             (IdempotencyRecord::Mismatch, _) => {
                 let detail =
                     "This `Idempotency-Key` was used for another request. Use a new key for each request.";
-                (Idempotency::Mismatch, Problem::new(Kind::IdempotencyMismatch, detail))
+                (Idempotency::Mismatch, Problem::new(ProblemKind::IdempotencyMismatch, detail))
             }
         };
         metrics::idempotency(found);
@@ -303,7 +305,12 @@ impl Guard {
     }
 
     /// Stores the response of a claim, or gives the claim back where trying again may help.
-    pub(crate) async fn conclude(&self, claim: &Claim, response: &StoredResponse, deadline: Deadline) {
+    pub(crate) async fn conclude(
+        &self,
+        claim: &IdempotencyClaim,
+        response: &StoredResponse,
+        deadline: Deadline,
+    ) {
         let deadline = Deadline::after(deadline.left().max(CONCLUDE_WITHIN_MIN));
         let ended = if response.status < 500 {
             self.responses.store(claim, response, deadline).await
@@ -314,7 +321,7 @@ impl Guard {
             Ok(true) => {}
             Ok(false) => tracing::warn!("another attempt had taken an idempotency key over"),
             Err(error) => {
-                tracing::warn!(error = %crate::telemetry::chain(&error), "a response was not stored")
+                tracing::warn!(error = %crate::telemetry::chain(&error), "a response was not stored");
             }
         }
     }

@@ -11,6 +11,6 @@ mod reply;
 pub use events::{EventSender, EventStream};
 pub use incoming::HttpRequest;
 pub(crate) use incoming::{is_method, parameters_of};
-pub use problem::{Kind, Problem};
+pub use problem::{Problem, ProblemKind};
 pub(crate) use reply::REFRESH_COOKIE;
 pub use reply::{HttpResponse, Reply, StreamedBody, refresh_cookie};

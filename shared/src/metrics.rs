@@ -8,9 +8,9 @@ mod families;
 mod render;
 mod snapshot;
 
-pub use families::{FAMILIES, Family, Set};
+pub use families::{FAMILIES, LabelSet, MetricFamily};
 pub use render::{Gauge, render};
-pub use snapshot::{Flush, Totals};
+pub use snapshot::{MetricTotals, SnapshotFlush};
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -19,7 +19,7 @@ use std::time::Duration;
 use crate::clock::Millis;
 use crate::contract::Dependency;
 use crate::contract::generations::GenerationKind;
-use crate::contract::health::Phase;
+use crate::contract::health::BreakerPhase;
 
 /// The upper bounds of the histograms' buckets, in seconds; one more takes the rest.
 pub const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
@@ -107,7 +107,7 @@ labels! {
     }
 
     /// What is called over the network.
-    Called {
+    CalledDependency {
         /// The tables.
         Dynamodb = "dynamodb",
         /// The database of the fleet.
@@ -117,7 +117,7 @@ labels! {
     }
 
     /// How a call ended.
-    Ended {
+    CallOutcome {
         /// It succeeded.
         Ok = "ok",
         /// It failed.
@@ -160,7 +160,7 @@ fn observe(family: usize, labels: &[usize], took: Duration) {
 
 /// A request was answered.
 pub fn request(route: &'static str, status: u16, took: Duration) {
-    let route = families::index(Set::Route, route);
+    let route = families::index(LabelSet::Route, route);
     let class = usize::from(status / 100).saturating_sub(2).min(3);
     add(families::REQUESTS, &[route, class], 0, 1);
     observe(families::REQUEST_DURATION, &[route], took);
@@ -168,7 +168,7 @@ pub fn request(route: &'static str, status: u16, took: Duration) {
 
 /// An environment served its first request or run.
 pub fn cold_start(function: &'static str) {
-    add(families::COLD_STARTS, &[families::index(Set::Function, function)], 0, 1);
+    add(families::COLD_STARTS, &[families::index(LabelSet::Function, function)], 0, 1);
 }
 
 /// Limits were decided.
@@ -178,7 +178,7 @@ pub fn limits(decision: LimitDecision) {
 
 /// A limit denied a call.
 pub fn limit_denied(policy: &'static str) {
-    add(families::LIMIT_DENIALS, &[families::index(Set::Policy, policy)], 0, 1);
+    add(families::LIMIT_DENIALS, &[families::index(LabelSet::Policy, policy)], 0, 1);
 }
 
 /// One series, found once: for what is counted in nanoseconds.
@@ -201,7 +201,7 @@ pub fn breaker_calls(breaker: Dependency) -> [Counter; BreakerCall::ALL.len()] {
 }
 
 /// A breaker moved.
-pub fn breaker_transition(breaker: Dependency, to: Phase) {
+pub fn breaker_transition(breaker: Dependency, to: BreakerPhase) {
     add(families::BREAKER_TRANSITIONS, &[breaker as usize, to as usize], 0, 1);
 }
 
@@ -216,7 +216,7 @@ pub fn idempotency(found: Idempotency) {
 }
 
 /// A call over the network.
-pub fn dependency(called: Called, ended: Ended, took: Duration) {
+pub fn dependency(called: CalledDependency, ended: CallOutcome, took: Duration) {
     add(families::DEPENDENCY_CALLS, &[called as usize, ended as usize], 0, 1);
     observe(families::DEPENDENCY_DURATION, &[called as usize], took);
 }
@@ -232,17 +232,17 @@ pub fn redis_commands(count: u64) {
 }
 
 /// A scheduled run ended.
-pub fn schedule_run(schedule: &'static str, ended: Ended) {
-    add(families::SCHEDULE_RUNS, &[families::index(Set::Schedule, schedule), ended as usize], 0, 1);
+pub fn schedule_run(schedule: &'static str, ended: CallOutcome) {
+    add(families::SCHEDULE_RUNS, &[families::index(LabelSet::Schedule, schedule), ended as usize], 0, 1);
 }
 
 /// An item of the table's stream was worked on.
-pub fn stream_item(consumer: &'static str, ended: Ended) {
-    add(families::STREAM_ITEMS, &[families::index(Set::Consumer, consumer), ended as usize], 0, 1);
+pub fn stream_item(consumer: &'static str, ended: CallOutcome) {
+    add(families::STREAM_ITEMS, &[families::index(LabelSet::Consumer, consumer), ended as usize], 0, 1);
 }
 
 /// A job ended.
-pub fn job(kind: GenerationKind, ended: Ended) {
+pub fn job(kind: GenerationKind, ended: CallOutcome) {
     add(families::JOBS, &[kind as usize, ended as usize], 0, 1);
 }
 
@@ -263,8 +263,8 @@ fn flush_failed() {
 }
 
 /// Every cell that is not zero, with the name of its series.
-fn counted() -> Totals {
-    let mut totals = Totals::default();
+fn counted() -> MetricTotals {
+    let mut totals = MetricTotals::default();
     for (family, offset) in FAMILIES.iter().zip(REGISTRY.offsets) {
         let width = family.width();
         for series in 0..family.cells() / width {

@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use upstash_redis_rs::{Builder, Error, FromReply, Pipeline, Reply, Slots};
 
 use crate::clock::{Deadline, Millis};
-use crate::metrics::{self, Called, Ended, RedisTrip};
+use crate::metrics::{self, CallOutcome, CalledDependency, RedisTrip};
 use crate::telemetry;
 use circuit::Circuit;
 
@@ -122,7 +122,7 @@ pub struct Redis {
     trip: Duration,
 }
 
-enum Step<'a> {
+enum TripStep<'a> {
     Script { script: &'a Script, keys: Vec<String>, args: Vec<String> },
     Command { name: &'static str, args: Vec<String>, is_counted: bool },
 }
@@ -131,7 +131,7 @@ enum Step<'a> {
 #[must_use = "a trip does nothing until it is sent"]
 pub struct Trip<'a> {
     redis: &'a Redis,
-    steps: Vec<Step<'a>>,
+    steps: Vec<TripStep<'a>>,
 }
 
 impl Redis {
@@ -216,7 +216,7 @@ impl Redis {
     }
 }
 
-impl Step<'_> {
+impl TripStep<'_> {
     /// Counts what a step that was `asked` so often cost, and takes a script's bill off its answer.
     fn billed(&self, mut answer: Value, asked: u64) -> Result<Value, RedisError> {
         let inside = match (self, &mut answer) {
@@ -238,19 +238,19 @@ impl Step<'_> {
 impl<'a> Trip<'a> {
     /// With a script.
     pub fn script(mut self, script: &'a Script, keys: Vec<String>, args: Vec<String>) -> Self {
-        self.steps.push(Step::Script { script, keys, args });
+        self.steps.push(TripStep::Script { script, keys, args });
         self
     }
 
     /// With a command.
     pub fn command(mut self, name: &'static str, args: Vec<String>) -> Self {
-        self.steps.push(Step::Command { name, args, is_counted: false });
+        self.steps.push(TripStep::Command { name, args, is_counted: false });
         self
     }
 
     /// With a command that its sender has counted already: the one that writes the counts themselves.
     pub fn counted_command(mut self, name: &'static str, args: Vec<String>) -> Self {
-        self.steps.push(Step::Command { name, args, is_counted: true });
+        self.steps.push(TripStep::Command { name, args, is_counted: true });
         self
     }
 
@@ -271,8 +271,8 @@ impl<'a> Trip<'a> {
             telemetry::redis_trip();
             let started = Instant::now();
             let first = self.redis.noted(self.pipeline(deadline, |_| true, false).send().await);
-            let ended = if first.is_ok() { Ended::Ok } else { Ended::Error };
-            metrics::dependency(Called::Redis, ended, started.elapsed());
+            let ended = if first.is_ok() { CallOutcome::Ok } else { CallOutcome::Error };
+            metrics::dependency(CalledDependency::Redis, ended, started.elapsed());
             let mut slots = first?;
             let forgotten: Vec<bool> = (0..self.steps.len()).map(|i| slots.lacks_script(i)).collect();
             let mut taught = if forgotten.contains(&true) {
@@ -300,9 +300,9 @@ impl<'a> Trip<'a> {
         let mut pipeline = self.redis.client.pipeline().deadline(deadline.left());
         for (_, step) in self.steps.iter().enumerate().filter(|(index, _)| wanted(*index)) {
             pipeline = match step {
-                Step::Script { script, keys, args } if teach => pipeline.eval(&script.0, keys, args),
-                Step::Script { script, keys, args } => pipeline.evalsha(&script.0, keys, args),
-                Step::Command { name, args, .. } => pipeline.command(name, args),
+                TripStep::Script { script, keys, args } if teach => pipeline.eval(&script.0, keys, args),
+                TripStep::Script { script, keys, args } => pipeline.evalsha(&script.0, keys, args),
+                TripStep::Command { name, args, .. } => pipeline.command(name, args),
             };
         }
         pipeline

@@ -26,7 +26,7 @@ pub struct Settings {
     /// An environment writes its metrics at most this often.
     pub metrics_flush: Duration,
     /// Whether an account is usable before its address is verified.
-    pub sign_up: SignUp,
+    pub sign_up: SignUpPolicy,
     /// The model that writes; without one, `builtin` answers.
     pub ai: Option<AiSettings>,
     /// The model that is asked where the first cannot answer.
@@ -37,7 +37,7 @@ pub struct Settings {
 
 /// Whether an account is usable before its address is verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignUp {
+pub enum SignUpPolicy {
     /// The account waits for the link in the mail.
     Verified,
     /// The account is usable at once: for local work.
@@ -131,8 +131,8 @@ impl Settings {
         let redis_trip = millis("HUNTAZE_REDIS_TRIP_MS", 10..=5_000, "must be from 10 to 5000")?;
         let metrics_flush = millis("HUNTAZE_METRICS_FLUSH_MS", 0..=60_000, "must be from 0 to 60000")?;
         let sign_up = match required("HUNTAZE_SIGN_UP")?.as_str() {
-            "open" => SignUp::Open,
-            "verified" => SignUp::Verified,
+            "open" => SignUpPolicy::Open,
+            "verified" => SignUpPolicy::Verified,
             _ => {
                 return Err(SettingsError {
                     name: "HUNTAZE_SIGN_UP",

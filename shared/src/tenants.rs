@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::contract::Plan;
 use crate::contract::ids::{CreatorId, TenantId};
-use crate::dynamo::{Dynamo, DynamoError, Key};
+use crate::dynamo::{Dynamo, DynamoError, ItemKey};
 
 /// The right to act within one tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,5 +75,5 @@ pub struct Tenant {
 /// # Errors
 /// [`DynamoError`]
 pub async fn read(dynamo: &Dynamo, tenant: TenantCtx) -> Result<Option<Tenant>, DynamoError> {
-    dynamo.get(&Key::tenant(tenant.pk(), "META")).await
+    dynamo.get(&ItemKey::tenant(tenant.pk(), "META")).await
 }

@@ -15,10 +15,10 @@ use crate::dynamo::{DynamoError, WriteError};
 use crate::endpoint::{Call, ServedContract};
 use crate::environment::{Environment, StartError};
 use crate::http::{Problem, Reply};
-use crate::metrics::{self, Ended};
+use crate::metrics::{self, CallOutcome};
 use crate::tenants::TenantCtx;
 use crate::tenants::generations::Generations;
-use crate::tenants::jobs::{Claimed, Job, Jobs, Outcome, Task};
+use crate::tenants::jobs::{JobClaim, JobOutcome, JobRecord, JobTask, Jobs};
 
 /// A request for more recipients is a job, and this many of a job's are written at a time.
 pub const RECIPIENTS_AT_ONCE: usize = 20;
@@ -40,10 +40,10 @@ const PART_WITHIN: Duration = Duration::from_secs(60);
 pub async fn queue<C: ServedContract<Caller = SomeCaller>>(
     jobs: &Jobs,
     call: &Call<C>,
-    task: &Task,
+    task: &JobTask,
 ) -> Result<Reply<C::Reply>, Problem> {
     let id = call.seed().map_or_else(JobId::generate, |seed| JobId::from_bytes(seed.0));
-    jobs.queue(call.caller.tenant, &Job::new(id, call.request_id, call.caller.key_kind, task)).await?;
+    jobs.queue(call.caller.tenant, &JobRecord::new(id, call.request_id, call.caller.key_kind, task)).await?;
     Ok(Reply::accepted(id))
 }
 
@@ -97,36 +97,36 @@ impl Worker {
             lost = self.renew(tenant, &job) => return Err(lost.into()),
         };
         let outcome = match made {
-            Ok(generation) => Outcome::Made(generation),
+            Ok(generation) => JobOutcome::Made(generation),
             Err(problem) if problem.kind.is_retryable() && job.attempts < ATTEMPTS_MAX => {
                 self.jobs.release(tenant, &job).await?;
                 return Err(WorkError::Again(problem.detail));
             }
             Err(problem) => {
                 tracing::info!(job = %id, code = problem.kind.code(), "a job failed");
-                Outcome::Failed(serde_json::to_string(&problem.body(job.request)).unwrap_or_default())
+                JobOutcome::Failed(serde_json::to_string(&problem.body(job.request)).unwrap_or_default())
             }
         };
-        let ended = if matches!(outcome, Outcome::Made(_)) { Ended::Ok } else { Ended::Error };
+        let ended = if matches!(outcome, JobOutcome::Made(_)) { CallOutcome::Ok } else { CallOutcome::Error };
         self.jobs.finish(tenant, &job, outcome).await?;
         metrics::job(job.kind, ended);
         Ok(())
     }
 
-    async fn take(&self, tenant: TenantCtx, id: JobId) -> Result<Option<Box<Job>>, WorkError> {
+    async fn take(&self, tenant: TenantCtx, id: JobId) -> Result<Option<Box<JobRecord>>, WorkError> {
         for _ in 0..WAITS_MAX {
             match self.jobs.claim(tenant, id, LEASE).await? {
-                Claimed::Mine(job) => return Ok(Some(job)),
-                Claimed::Done => return Ok(None),
+                JobClaim::Mine(job) => return Ok(Some(job)),
+                JobClaim::Done => return Ok(None),
                 // It goes on elsewhere, or its environment is dead and the lease is about to end.
-                Claimed::Busy { left } => tokio::time::sleep(left).await,
+                JobClaim::Busy { left } => tokio::time::sleep(left).await,
             }
         }
         Err(WorkError::Busy)
     }
 
     /// Holds the job until that fails.
-    async fn renew(&self, tenant: TenantCtx, job: &Job) -> WriteError {
+    async fn renew(&self, tenant: TenantCtx, job: &JobRecord) -> WriteError {
         loop {
             tokio::time::sleep(RENEW_EVERY).await;
             match self.jobs.renew(tenant, job, LEASE).await {
@@ -137,7 +137,7 @@ impl Worker {
         }
     }
 
-    async fn make(&self, tenant: TenantCtx, job: &Job) -> Result<GenerationId, Problem> {
+    async fn make(&self, tenant: TenantCtx, job: &JobRecord) -> Result<GenerationId, Problem> {
         if self.generations.get(tenant, job.makes()).await?.is_some() {
             // A run made it and died before it could say so.
             return Ok(job.makes());
@@ -151,9 +151,9 @@ impl Worker {
             deadline: Deadline::after(PART_WITHIN),
         };
         match job.task().map_err(Problem::internal)? {
-            Task::Ideas(request) => self.propose(&IdeaOrder::try_from(&request)?, context).await?,
-            Task::Brief(request) => self.propose(&IdeaOrder::try_from(&request)?, context).await?,
-            Task::Messages(request) => self.write(tenant, job, &request, context).await?,
+            JobTask::Ideas(request) => self.propose(&IdeaOrder::try_from(&request)?, context).await?,
+            JobTask::Brief(request) => self.propose(&IdeaOrder::try_from(&request)?, context).await?,
+            JobTask::Messages(request) => self.write(tenant, job, &request, context).await?,
         }
         Ok(job.makes())
     }
@@ -173,7 +173,7 @@ impl Worker {
     async fn write(
         &self,
         tenant: TenantCtx,
-        job: &Job,
+        job: &JobRecord,
         request: &MessageRequest,
         context: impl Fn(u64) -> GenerationContext,
     ) -> Result<(), Problem> {

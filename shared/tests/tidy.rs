@@ -266,3 +266,27 @@ fn no_member_names_a_version_of_its_own() {
         assert!(text.contains("[lints]\nworkspace = true"), "{} does not take the lints", manifest.display());
     }
 }
+
+/// Invariant: a name means one thing. Two public types of one name are told apart only by their paths, which a reader of
+/// a line does not see; a type of the contract also names a schema of the public document.
+#[test]
+fn no_two_public_types_have_one_name() {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for folder in ["shared/src", "shared/contract/src", "shared/pricing/src"] {
+        for (path, text) in sources(&repository().join(folder)) {
+            let production = text.split("#[cfg(test)]").next().unwrap();
+            for line in production.lines() {
+                let item = ["pub struct ", "pub enum ", "pub trait ", "pub type "]
+                    .iter()
+                    .find_map(|kind| line.strip_prefix(kind));
+                let Some(item) = item else { continue };
+                let name = item.chars().take_while(|c| c.is_alphanumeric()).collect();
+                places.entry(name).or_default().push(path.display().to_string());
+            }
+        }
+    }
+    assert!(places.len() > 200, "the check reads what it should: {}", places.len());
+    for (name, places) in places {
+        assert!(places.len() == 1, "`{name}` is a public type in {places:?}");
+    }
+}

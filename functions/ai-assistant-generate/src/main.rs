@@ -6,7 +6,7 @@ use shared::contract::creators::Creator;
 use shared::endpoint::{Call, ParsedRequest, PreparedEndpoint};
 use shared::environment::{Environment, StartError};
 use shared::guard::Demand;
-use shared::http::{Kind, Problem, Reply};
+use shared::http::{Problem, ProblemKind, Reply};
 use shared::serve::{self, Function};
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -44,7 +44,7 @@ impl PreparedEndpoint for AnswerTurn {
         if call.accepts_only("text/event-stream") {
             let detail =
                 "This address answers application/json. Events come from the stream URL, at the same path.";
-            return Err(Problem::new(Kind::NotAcceptable, detail));
+            return Err(Problem::new(ProblemKind::NotAcceptable, detail));
         }
         // The same conversation that the stream tells, heard to its end.
         let (listener, _events) = unbounded_channel();

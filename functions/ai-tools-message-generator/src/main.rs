@@ -7,7 +7,7 @@ use shared::environment::{Environment, StartError};
 use shared::guard::Demand;
 use shared::http::{Problem, Reply};
 use shared::serve::{self, Function};
-use shared::tenants::jobs::{Jobs, Task};
+use shared::tenants::jobs::{JobTask, Jobs};
 use shared::work::{self, RECIPIENTS_AT_ONCE};
 
 #[tokio::main(flavor = "current_thread")]
@@ -54,7 +54,7 @@ impl PreparedEndpoint for Write {
         match plan {
             MessagePlan::Job => {
                 Messages::check(&call.body)?;
-                work::queue(&self.jobs, &call, &Task::Messages(call.body.clone())).await
+                work::queue(&self.jobs, &call, &JobTask::Messages(call.body.clone())).await
             }
             MessagePlan::Now => {
                 let context = call.generation(call.body.weight(call.body.recipients.len()));

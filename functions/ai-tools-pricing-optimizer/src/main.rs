@@ -1,7 +1,7 @@
 //! `POST /api/ai-assistant/tools/pricing-optimizer`: which price to keep, test or take. A draft: a person sets prices.
 
-use shared::content::Prices;
-use shared::contract::pricing::{AdvisePrice, PriceAnswer};
+use shared::content::PriceAdvisor;
+use shared::contract::price_advice::{AdvisePrice, PriceAdvice};
 use shared::endpoint::{Call, Endpoint};
 use shared::environment::{Environment, StartError};
 use shared::http::{Problem, Reply};
@@ -13,17 +13,17 @@ async fn main() -> Result<(), serve::Error> {
 }
 
 struct Advise {
-    prices: Prices,
+    prices: PriceAdvisor,
 }
 
 impl Endpoint for Advise {
     type Contract = AdvisePrice;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self { prices: Prices::connect(environment).await? })
+        Ok(Self { prices: PriceAdvisor::connect(environment).await? })
     }
 
-    async fn handle(&self, call: Call<AdvisePrice>) -> Result<Reply<PriceAnswer>, Problem> {
+    async fn handle(&self, call: Call<AdvisePrice>) -> Result<Reply<PriceAdvice>, Problem> {
         Ok(self.prices.advise(call.generation(0), &call.body).await?.into())
     }
 }

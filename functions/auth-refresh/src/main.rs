@@ -1,7 +1,7 @@
 //! `POST /api/auth/refresh`: a refresh token, from the body or the cookie, for new tokens.
 
-use shared::auth::signin::SignIn;
-use shared::contract::auth::{Refresh, Secret, Tokens};
+use shared::auth::signin::Authenticator;
+use shared::contract::auth::{Refresh, Secret, SessionTokens};
 use shared::endpoint::{Call, Endpoint, with_tokens};
 use shared::environment::{Environment, StartError};
 use shared::http::{Problem, Reply};
@@ -13,17 +13,17 @@ async fn main() -> Result<(), serve::Error> {
 }
 
 struct RefreshSession {
-    sign_in: SignIn,
+    sign_in: Authenticator,
 }
 
 impl Endpoint for RefreshSession {
     type Contract = Refresh;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self { sign_in: SignIn::connect(environment).await? })
+        Ok(Self { sign_in: Authenticator::connect(environment).await? })
     }
 
-    async fn handle(&self, call: Call<Refresh>) -> Result<Reply<Tokens>, Problem> {
+    async fn handle(&self, call: Call<Refresh>) -> Result<Reply<SessionTokens>, Problem> {
         let sent = call.body.refresh_token.as_ref().map(Secret::expose);
         // A token that came as a cookie goes back as one, whatever the client calls itself.
         let by_cookie = sent.is_none() || call.is_browser();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use shared::ai::{OpenAi, Provider};
 use shared::clock::Deadline;
 use shared::contract::schedule::BREAKER_PROBE;
-use shared::fleet::breaker::{self, Mode};
+use shared::fleet::breaker::{self, BreakerMode};
 use shared::redis::RedisError;
 use shared::serve;
 
@@ -30,7 +30,7 @@ async fn probe(model: &OpenAi) -> Result<(), RedisError> {
     // As many as it takes to close it; the first failure opens it again.
     for _ in 0..breaker::AI.passes {
         let (state, mode, now) = breaker.look();
-        if mode != Mode::Normal || !state.is_due(now) {
+        if mode != BreakerMode::Normal || !state.is_due(now) {
             break;
         }
         let probed = model.probe(Deadline::after(PROBE_WITHIN)).await;

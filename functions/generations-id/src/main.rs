@@ -8,7 +8,7 @@ use shared::contract::generations::{
 };
 use shared::endpoint::{Call, Endpoint};
 use shared::environment::{Environment, StartError};
-use shared::http::{Kind, Problem, Reply};
+use shared::http::{Problem, ProblemKind, Reply};
 use shared::serve::{self, Function};
 use shared::tenants::generations::Generations;
 
@@ -65,7 +65,7 @@ impl Endpoint for Review {
         let scope = generation.kind.scope();
         if !caller.scopes.contains(&scope) {
             let detail = format!("Deciding about this needs the scope {}.", scope.as_str());
-            return Err(Problem::new(Kind::Forbidden, detail));
+            return Err(Problem::new(ProblemKind::Forbidden, detail));
         }
         Ok(self.0.review(caller.tenant, id, &call.body, &caller.actor()).await?.into())
     }

@@ -1,6 +1,6 @@
 //! `GET /api/health`: that functions run. Looks at nothing but itself.
 
-use shared::contract::health::{Health, Live, Status};
+use shared::contract::health::{GetHealth, Health, HealthStatus};
 use shared::endpoint::{Call, Endpoint};
 use shared::environment::{Environment, StartError};
 use shared::http::{Problem, Reply};
@@ -14,13 +14,14 @@ async fn main() -> Result<(), serve::Error> {
 struct Alive;
 
 impl Endpoint for Alive {
-    type Contract = Live;
+    type Contract = GetHealth;
 
     async fn connect(_: &Environment) -> Result<Self, StartError> {
         Ok(Self)
     }
 
-    async fn handle(&self, _: Call<Live>) -> Result<Reply<Health>, Problem> {
-        Ok(Health { status: Status::Pass, version: env!("CARGO_PKG_VERSION"), checks: Vec::new() }.into())
+    async fn handle(&self, _: Call<GetHealth>) -> Result<Reply<Health>, Problem> {
+        Ok(Health { status: HealthStatus::Pass, version: env!("CARGO_PKG_VERSION"), checks: Vec::new() }
+            .into())
     }
 }

@@ -5,7 +5,7 @@ use shared::contract::generations::GenerationContent;
 use shared::contract::jobs::{GetJob, Job, Progress};
 use shared::endpoint::{Call, Endpoint};
 use shared::environment::{Environment, StartError};
-use shared::http::{Kind, Problem, Reply};
+use shared::http::{Problem, ProblemKind, Reply};
 use shared::serve::{self, Function};
 use shared::tenants::generations::Generations;
 use shared::tenants::jobs::Jobs;
@@ -37,7 +37,7 @@ impl Endpoint for Show {
         if ![Scope::GenerationsRead, job.kind.scope()].iter().any(|scope| caller.scopes.contains(scope)) {
             let detail =
                 format!("This job needs the scope {}, or generations:read.", job.kind.scope().as_str());
-            return Err(Problem::new(Kind::Forbidden, detail));
+            return Err(Problem::new(ProblemKind::Forbidden, detail));
         }
         let result: Option<GenerationContent> = match job.generation {
             Some(generation) => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::auth::key_store::Keys;
+use shared::auth::key_store::ApiKeys;
 use shared::contract::Nothing;
 use shared::contract::keys::{GetKey, Key, RevokeKey, UpdateKey};
 use shared::endpoint::{Call, Endpoint};
@@ -15,13 +15,13 @@ async fn main() -> Result<(), serve::Error> {
     Function::new().answers::<Show>().answers::<Rename>().answers::<Revoke>().serve().await
 }
 
-struct Show(Arc<Keys>);
+struct Show(Arc<ApiKeys>);
 
 impl Endpoint for Show {
     type Contract = GetKey;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self(Keys::connect(environment).await?))
+        Ok(Self(ApiKeys::connect(environment).await?))
     }
 
     async fn handle(&self, call: Call<GetKey>) -> Result<Reply<Key>, Problem> {
@@ -29,13 +29,13 @@ impl Endpoint for Show {
     }
 }
 
-struct Rename(Arc<Keys>);
+struct Rename(Arc<ApiKeys>);
 
 impl Endpoint for Rename {
     type Contract = UpdateKey;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self(Keys::connect(environment).await?))
+        Ok(Self(ApiKeys::connect(environment).await?))
     }
 
     async fn handle(&self, call: Call<UpdateKey>) -> Result<Reply<Key>, Problem> {
@@ -44,13 +44,13 @@ impl Endpoint for Rename {
     }
 }
 
-struct Revoke(Arc<Keys>);
+struct Revoke(Arc<ApiKeys>);
 
 impl Endpoint for Revoke {
     type Contract = RevokeKey;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self(Keys::connect(environment).await?))
+        Ok(Self(ApiKeys::connect(environment).await?))
     }
 
     async fn handle(&self, call: Call<RevokeKey>) -> Result<Reply<Nothing>, Problem> {

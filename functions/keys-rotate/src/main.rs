@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::auth::key_store::Keys;
+use shared::auth::key_store::ApiKeys;
 use shared::contract::keys::{CreatedKey, RotateKey};
 use shared::endpoint::{Call, Endpoint};
 use shared::environment::{Environment, StartError};
@@ -15,13 +15,13 @@ async fn main() -> Result<(), serve::Error> {
     Function::new().answers::<Rotate>().serve().await
 }
 
-struct Rotate(Arc<Keys>);
+struct Rotate(Arc<ApiKeys>);
 
 impl Endpoint for Rotate {
     type Contract = RotateKey;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self(Keys::connect(environment).await?))
+        Ok(Self(ApiKeys::connect(environment).await?))
     }
 
     async fn handle(&self, call: Call<RotateKey>) -> Result<Reply<CreatedKey>, Problem> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::auth::key_store::{Keys, NewKey};
+use shared::auth::key_store::{ApiKeys, KeySpec};
 use shared::contract::bounded::Timestamp;
 use shared::contract::keys::{CreateKey, CreatedKey, Key, ListKeys};
 use shared::contract::page::Page;
@@ -17,7 +17,7 @@ async fn main() -> Result<(), serve::Error> {
 }
 
 struct List {
-    keys: Arc<Keys>,
+    keys: Arc<ApiKeys>,
     pages: Pages,
 }
 
@@ -26,7 +26,7 @@ impl Endpoint for List {
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self {
-            keys: Keys::connect(environment).await?,
+            keys: ApiKeys::connect(environment).await?,
             pages: Pages::connect(environment, "keys").await?,
         })
     }
@@ -40,20 +40,20 @@ impl Endpoint for List {
 }
 
 struct Create {
-    keys: Arc<Keys>,
+    keys: Arc<ApiKeys>,
 }
 
 impl Endpoint for Create {
     type Contract = CreateKey;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self { keys: Keys::connect(environment).await? })
+        Ok(Self { keys: ApiKeys::connect(environment).await? })
     }
 
     async fn handle(&self, call: Call<CreateKey>) -> Result<Reply<CreatedKey>, Problem> {
         let caller = &call.caller;
         let wish = &call.body;
-        let new = NewKey {
+        let new = KeySpec {
             name: wish.name.to_string(),
             scopes: wish.scopes.to_vec(),
             environment: wish.environment,

@@ -1,10 +1,10 @@
 //! `GET /api/metrics`: what the whole fleet counted, for Prometheus.
 
-use shared::contract::metrics::Scrape;
+use shared::contract::metrics::GetMetrics;
 use shared::contract::openapi::Document;
 use shared::endpoint::{Call, Endpoint};
 use shared::environment::{Environment, StartError};
-use shared::fleet::scrape::Fleet;
+use shared::fleet::scrape::FleetMetrics;
 use shared::http::{Problem, Reply};
 use shared::serve::{self, Function};
 
@@ -13,16 +13,16 @@ async fn main() -> Result<(), serve::Error> {
     Function::new().answers::<Show>().serve().await
 }
 
-struct Show(Fleet);
+struct Show(FleetMetrics);
 
 impl Endpoint for Show {
-    type Contract = Scrape;
+    type Contract = GetMetrics;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self(Fleet::connect(environment).await?))
+        Ok(Self(FleetMetrics::connect(environment).await?))
     }
 
-    async fn handle(&self, call: Call<Scrape>) -> Result<Reply<Document>, Problem> {
+    async fn handle(&self, call: Call<GetMetrics>) -> Result<Reply<Document>, Problem> {
         Ok(Reply::written(self.0.text(call.deadline).await?))
     }
 }

@@ -1,6 +1,6 @@
 //! `GET` and `POST /api/creators/{id}/offers`: what was offered to fans at which price, and its import.
 
-use shared::contract::lines::Imported;
+use shared::contract::lines::ImportResult;
 use shared::contract::offers::{DayOffers, ImportOffers, ListOffers};
 use shared::contract::page::Page;
 use shared::endpoint::{Call, Endpoint, Pages};
@@ -58,11 +58,11 @@ impl Endpoint for Import {
         })
     }
 
-    async fn handle(&self, call: Call<ImportOffers>) -> Result<Reply<Imported>, Problem> {
+    async fn handle(&self, call: Call<ImportOffers>) -> Result<Reply<ImportResult>, Problem> {
         let (tenant, id) = (call.caller.tenant, call.path.id);
         let read = lines::read(&call.body).map_err(|message| Problem::invalid("", message))?;
         self.creators.get(tenant, id).await?;
         let imported = self.offers.import(tenant, id, read.records).await?;
-        Ok(Imported { imported, failed: read.failed }.into())
+        Ok(ImportResult { imported, failed: read.failed }.into())
     }
 }

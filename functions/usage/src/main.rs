@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use shared::clock::{Deadline, Millis};
 use shared::contract::Plan;
-use shared::contract::usage::{GetUsage, LimitInfo, RolledUp, RouteUsage, Usage};
+use shared::contract::usage::{GetUsage, LimitInfo, RouteUsage, UsageReport, UsageRollUp};
 use shared::endpoint::{Call, Endpoint};
 use shared::environment::{Environment, StartError};
 use shared::fleet::gate::Gate;
@@ -40,7 +40,7 @@ impl Endpoint for Show {
         })
     }
 
-    async fn handle(&self, call: Call<GetUsage>) -> Result<Reply<Usage>, Problem> {
+    async fn handle(&self, call: Call<GetUsage>) -> Result<Reply<UsageReport>, Problem> {
         let month = match call.query.month.as_deref() {
             Some(month) if Millis::parse(&format!("{month}-01T00:00:00Z")).is_some() => month.to_owned(),
             Some(_) => return Err(Problem::invalid("?month", "must be a month, such as 2026-11")),
@@ -55,8 +55,9 @@ impl Endpoint for Show {
         );
         let (used, balance) = (used?, balance?);
         let requests = used.routes.into_iter().map(|(route, count)| RouteUsage { route, count }).collect();
-        let rolled_up = used.total.map(|total| RolledUp { requests: total.requests, at: total.at.rfc3339() });
-        Ok(Usage { month, account: balance.into(), requests, rolled_up, limits }.into())
+        let rolled_up =
+            used.total.map(|total| UsageRollUp { requests: total.requests, at: total.at.rfc3339() });
+        Ok(UsageReport { month, account: balance.into(), requests, rolled_up, limits }.into())
     }
 }
 

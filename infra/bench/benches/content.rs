@@ -4,10 +4,10 @@
 
 use divan::Bencher;
 use serde_json::json;
-use shared::content::builtin::{Grammar, Wish};
+use shared::content::builtin::{Grammar, GrammarOptions};
 use shared::content::hashtags::Hashtags;
-use shared::content::{PostHistory, Subject};
-use shared::contract::content_ideas::{IdeaOptions, Profile};
+use shared::content::{IdeaSubject, PostHistory};
+use shared::contract::content_ideas::{IdeaOptions, IdeaProfile};
 use shared::contract::posts::Post;
 
 fn main() {
@@ -16,13 +16,17 @@ fn main() {
 
 #[divan::bench(args = [5, 20])]
 fn builtin_ideas(bencher: Bencher, count: usize) {
-    let profile: Profile = serde_json::from_value(json!({"niche": "home cooking"})).unwrap();
-    let subject = Subject::of_profile(&profile, &IdeaOptions::default()).unwrap();
+    let profile: IdeaProfile = serde_json::from_value(json!({"niche": "home cooking"})).unwrap();
+    let subject = IdeaSubject::of_profile(&profile, &IdeaOptions::default()).unwrap();
     let mut seed = 0;
     bencher.bench_local(|| {
         seed += 1;
         Grammar
-            .compose(&subject, &IdeaOptions::default(), Wish { seed, count, month: 11, topics: &[] })
+            .compose(
+                &subject,
+                &IdeaOptions::default(),
+                GrammarOptions { seed, count, month: 11, topics: &[] },
+            )
             .ideas
             .len()
     });

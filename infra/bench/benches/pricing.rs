@@ -3,7 +3,7 @@
 #![expect(clippy::expect_used, reason = "a benchmark that cannot begin should end")]
 
 use pricing::ladder::Rails;
-use pricing::{Arm, Arms, Beliefs, Grid, Margin, Policy, Posterior, Question};
+use pricing::{Arm, Arms, Beliefs, Grid, Margin, Policy, Posterior, PriceQuestion};
 
 fn main() {
     divan::main();
@@ -32,7 +32,7 @@ fn whole(bencher: divan::Bencher<'_, '_>, two_kinds: bool, policy: Policy) {
     let (arms, beliefs) = (arms(two_kinds), Beliefs::weak());
     let margin = Margin { fee: 0.2, unit_cost: 0.0 };
     let (price, seed, rails) = (977.0, 1, Rails { min: 100.0, max: 10_000.0, step: 0.25 });
-    let question = Question {
+    let question = PriceQuestion {
         arms: &arms,
         beliefs: &beliefs,
         price,

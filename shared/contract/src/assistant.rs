@@ -8,8 +8,8 @@ use super::ids::{CreatorId, GenerationId, RequestId};
 use super::meta::Meta;
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, Budget, Coalescing, Contract, Dependency, MINUTE, Media, Method, Nothing, OnOutage,
-    Reads, Route, Scope, SomeCaller, StreamEvent,
+    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, Dependency, MINUTE, Method, Nothing,
+    OnOutage, ReplyFormat, Route, Scope, SomeCaller, StreamEvent,
 };
 
 /// `POST /api/ai-assistant/generate`
@@ -31,9 +31,9 @@ impl Contract for AskAssistant {
         },
         deadline_ms: 24_000,
         body_bytes_max: BODY_BYTES_MAX,
-        reads: Reads::Json,
+        reads: BodyFormat::Json,
         success: 200,
-        media: Media::Json,
+        media: ReplyFormat::Json,
         metered: true,
         idempotent: true,
         sharing: Coalescing::Off,
@@ -55,7 +55,7 @@ impl Contract for StreamAssistant {
         function: "ai-assistant-stream",
         operation: "assistantStream",
         deadline_ms: 60_000,
-        media: Media::Events,
+        media: ReplyFormat::Events,
         idempotent: false,
         ..AskAssistant::ROUTE
     };
@@ -71,7 +71,7 @@ impl Contract for StreamAssistant {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AssistantRequest {
     /// The conversation so far; the last turn is the user's.
-    pub messages: List<Turn, 1, 50>,
+    pub messages: List<ChatTurn, 1, 50>,
     /// A creator of the tenant, whom it is about. Its name until version 0.1, `profileId`, is accepted until version 0.3.
     #[serde(default, alias = "profileId")]
     pub creator_id: Option<CreatorId>,
@@ -109,7 +109,7 @@ pub enum ChatRole {
 /// A turn of a conversation.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Turn {
+pub struct ChatTurn {
     /// Who speaks.
     pub role: ChatRole,
     /// What is said.

@@ -9,8 +9,8 @@ use super::bounded::Text;
 use super::ids::{TenantId, UserId};
 use super::route::AUTH_BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, Budget, Coalescing, Contract, MINUTE, Media, Method, NoCaller, Nothing, OnOutage,
-    Reads, Role, Route,
+    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, MINUTE, Method, NoCaller, Nothing, OnOutage,
+    ReplyFormat, Role, Route,
 };
 
 const fn public(function: &'static str, path: &'static str, operation: &'static str) -> Route {
@@ -29,9 +29,9 @@ const fn public(function: &'static str, path: &'static str, operation: &'static 
         },
         deadline_ms: 8_000,
         body_bytes_max: AUTH_BODY_BYTES_MAX,
-        reads: Reads::Json,
+        reads: BodyFormat::Json,
         success: 200,
-        media: Media::Json,
+        media: ReplyFormat::Json,
         metered: false,
         idempotent: false,
         sharing: Coalescing::Off,
@@ -132,7 +132,7 @@ impl Contract for SignIn {
     type Path = Nothing;
     type Query = Nothing;
     type Body = SignInRequest;
-    type Reply = SignedIn;
+    type Reply = SignInReply;
 }
 
 /// Credentials.
@@ -148,20 +148,20 @@ pub struct SignInRequest {
 /// The tokens of a session, and who it belongs to.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct SignedIn {
+pub struct SignInReply {
     /// The tokens.
     #[serde(flatten)]
-    pub tokens: Tokens,
+    pub tokens: SessionTokens,
     /// The user.
     pub user: SignedInUser,
     /// The tenants the user belongs to. With several, name one in the header `huntaze-tenant`.
-    pub tenants: Vec<Membership>,
+    pub tenants: Vec<TenantMembership>,
 }
 
 /// What a session is made of.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Tokens {
+pub struct SessionTokens {
     /// For `Authorization: Bearer`.
     pub access_token: String,
     /// Always `Bearer`.
@@ -188,7 +188,7 @@ pub struct SignedInUser {
 /// A tenant the user belongs to.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Membership {
+pub struct TenantMembership {
     /// The tenant.
     pub id: TenantId,
     /// Its name.
@@ -210,7 +210,7 @@ impl Contract for Refresh {
     type Path = Nothing;
     type Query = Nothing;
     type Body = RefreshRequest;
-    type Reply = Tokens;
+    type Reply = SessionTokens;
 }
 
 /// `POST /api/auth/signout`
@@ -221,7 +221,7 @@ impl Contract for SignOut {
         summary: "End the session of a refresh token, from the body or the cookie.",
         budget: WITHOUT_GUESSING,
         success: 204,
-        media: Media::None,
+        media: ReplyFormat::None,
         ..public("auth-signout", "/api/auth/signout", "signOut")
     };
     type Caller = NoCaller;

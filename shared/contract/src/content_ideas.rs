@@ -11,14 +11,14 @@ use super::ids::{CreatorId, IdeaId};
 use super::meta::Meta;
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, Budget, Coalescing, Contract, Dependency, MINUTE, Media, Method, Nothing, OnOutage,
-    Reads, Route, Scope, SomeCaller,
+    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, Dependency, MINUTE, Method, Nothing,
+    OnOutage, ReplyFormat, Route, Scope, SomeCaller,
 };
 
 /// `POST /api/content-ideas/generate`
-pub struct Generate;
+pub struct GenerateIdeas;
 
-impl Contract for Generate {
+impl Contract for GenerateIdeas {
     const ROUTE: Route = Route {
         function: "content-ideas-generate",
         method: Method::Post,
@@ -34,9 +34,9 @@ impl Contract for Generate {
         },
         deadline_ms: 24_000,
         body_bytes_max: BODY_BYTES_MAX,
-        reads: Reads::Json,
+        reads: BodyFormat::Json,
         success: 200,
-        media: Media::Json,
+        media: ReplyFormat::Json,
         metered: true,
         idempotent: true,
         sharing: Coalescing::On {
@@ -55,27 +55,27 @@ impl Contract for Generate {
 }
 
 /// `POST /api/ai-assistant/tools/content-ideas`
-pub struct GenerateFromBrief;
+pub struct GenerateIdeasFromBrief;
 
-impl Contract for GenerateFromBrief {
+impl Contract for GenerateIdeasFromBrief {
     const ROUTE: Route = Route {
         function: "ai-tools-content-ideas",
         path: "/api/ai-assistant/tools/content-ideas",
         operation: "ideasTool",
         summary: "Ideas for a stored creator from a brief in free words. Drafts: a person posts.",
-        ..Generate::ROUTE
+        ..GenerateIdeas::ROUTE
     };
     type Caller = SomeCaller;
     type Path = Nothing;
     type Query = Nothing;
-    type Body = BriefRequest;
+    type Body = IdeaBriefRequest;
     type Reply = IdeaBatch;
 }
 
 /// A stored creator, and a brief in free words.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct BriefRequest {
+pub struct IdeaBriefRequest {
     /// A creator of the tenant. Its name until version 0.1, `profileId`, is accepted until version 0.3.
     #[serde(alias = "profileId")]
     pub creator_id: CreatorId,
@@ -96,7 +96,7 @@ pub struct IdeaRequest {
     pub creator_id: Option<CreatorId>,
     /// A profile that is not stored; then without `creatorId`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub profile: Option<Profile>,
+    pub profile: Option<IdeaProfile>,
     /// What is wanted.
     #[serde(default)]
     pub options: IdeaOptions,
@@ -105,7 +105,7 @@ pub struct IdeaRequest {
 /// The profile of a creator who is not stored.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Profile {
+pub struct IdeaProfile {
     /// The name of `creatorId` until version 0.1; accepted until version 0.3, alone in the profile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("deprecated" = true))]
@@ -211,13 +211,13 @@ pub struct IdeaData {
     /// As many as asked for, or fewer with a warning in `meta`.
     pub ideas: Vec<Idea>,
     /// What was written and is not shown.
-    pub dropped: Dropped,
+    pub dropped: DroppedIdeas,
 }
 
 /// What was written and is not shown.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Dropped {
+pub struct DroppedIdeas {
     /// Ideas that say what the creator has posted, or what another of the batch says.
     pub near_duplicate: usize,
     /// Ideas with links, or with words that are none of the creator's business.

@@ -8,8 +8,8 @@ use super::ids::CreatorId;
 use super::page::{Page, PageQuery};
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, Budget, Coalescing, Contract, MINUTE, Media, Method, Nothing, OnOutage, Reads, Route,
-    Scope, SomeCaller,
+    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, MINUTE, Method, Nothing, OnOutage,
+    ReplyFormat, Route, Scope, SomeCaller,
 };
 
 const fn route(function: &'static str, method: Method, path: &'static str, scope: Scope) -> Route {
@@ -28,9 +28,9 @@ const fn route(function: &'static str, method: Method, path: &'static str, scope
         },
         deadline_ms: 5_000,
         body_bytes_max: BODY_BYTES_MAX,
-        reads: Reads::Json,
+        reads: BodyFormat::Json,
         success: 200,
-        media: Media::Json,
+        media: ReplyFormat::Json,
         metered: false,
         idempotent: matches!(method, Method::Post),
         sharing: Coalescing::Off,
@@ -122,7 +122,7 @@ impl Contract for DeleteCreator {
         operation: "deleteCreator",
         summary: "Remove a creator.",
         success: 204,
-        media: Media::None,
+        media: ReplyFormat::None,
         ..route("creators-id", Method::Delete, ONE, Scope::CreatorsWrite)
     };
     type Caller = SomeCaller;

@@ -9,8 +9,8 @@ use super::meta::Meta;
 use super::page::Page;
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, Budget, Coalescing, Contract, MINUTE, Media, Method, Nothing, OnOutage, Reads, Route,
-    Scope, SomeCaller,
+    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, MINUTE, Method, Nothing, OnOutage,
+    ReplyFormat, Route, Scope, SomeCaller,
 };
 
 const LIST: Route = Route {
@@ -28,9 +28,9 @@ const LIST: Route = Route {
     },
     deadline_ms: 5_000,
     body_bytes_max: BODY_BYTES_MAX,
-    reads: Reads::Json,
+    reads: BodyFormat::Json,
     success: 200,
-    media: Media::Json,
+    media: ReplyFormat::Json,
     metered: true,
     idempotent: false,
     sharing: Coalescing::Off,
@@ -175,7 +175,7 @@ pub struct Review {
 
 /// How many parts of a generation are in which state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct ItemCounts {
+pub struct ReviewCounts {
     /// Nobody has decided about them.
     pub draft: usize,
     /// They may be used.
@@ -201,7 +201,7 @@ pub struct Generation {
     /// Whether it is less than a configured model would have given.
     pub degraded: bool,
     /// What was decided about its parts.
-    pub items: ItemCounts,
+    pub items: ReviewCounts,
 }
 
 /// Content with its `meta`, as it was answered.

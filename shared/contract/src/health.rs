@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, Budget, Coalescing, Contract, MINUTE, Media, Method, NoCaller, Nothing, OnOutage,
-    Reads, Route,
+    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, MINUTE, Method, NoCaller, Nothing, OnOutage,
+    ReplyFormat, Route,
 };
 
 const LIVE: Route = Route {
@@ -19,9 +19,9 @@ const LIVE: Route = Route {
     budget: Budget::Unlimited,
     deadline_ms: 2_000,
     body_bytes_max: BODY_BYTES_MAX,
-    reads: Reads::Json,
+    reads: BodyFormat::Json,
     success: 200,
-    media: Media::Json,
+    media: ReplyFormat::Json,
     metered: false,
     idempotent: false,
     sharing: Coalescing::Off,
@@ -30,9 +30,9 @@ const LIVE: Route = Route {
 };
 
 /// `GET /api/health`
-pub struct Live;
+pub struct GetHealth;
 
-impl Contract for Live {
+impl Contract for GetHealth {
     const ROUTE: Route = LIVE;
     type Caller = NoCaller;
     type Path = Nothing;
@@ -42,9 +42,9 @@ impl Contract for Live {
 }
 
 /// `GET /api/health/ready`
-pub struct Ready;
+pub struct GetReadiness;
 
-impl Contract for Ready {
+impl Contract for GetReadiness {
     const ROUTE: Route = Route {
         function: "health-ready",
         path: "/api/health/ready",
@@ -70,7 +70,7 @@ impl Contract for Ready {
 /// How well something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum Status {
+pub enum HealthStatus {
     /// Well.
     Pass,
     /// Worse than it should be; requests are served.
@@ -83,22 +83,22 @@ pub enum Status {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Health {
     /// The worst that matters.
-    pub status: Status,
+    pub status: HealthStatus,
     /// The version that is running.
     pub version: &'static str,
     /// The parts that were looked at.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub checks: Vec<Check>,
+    pub checks: Vec<HealthCheck>,
 }
 
 /// The state of a part.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Check {
+pub struct HealthCheck {
     /// The part.
     pub component: &'static str,
     /// How well it is.
-    pub status: Status,
+    pub status: HealthStatus,
     /// How long it took to answer, in milliseconds.
     pub latency_ms: u64,
     /// What is wrong.
@@ -109,7 +109,7 @@ pub struct Check {
 /// Where a breaker stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Phase {
+pub enum BreakerPhase {
     /// Calls go through and are judged.
     #[default]
     Closed,
@@ -121,9 +121,9 @@ pub enum Phase {
     Ramp,
 }
 
-names!(Phase);
+names!(BreakerPhase);
 
-impl Phase {
+impl BreakerPhase {
     /// Every phase, in the order of their numbers.
     pub const ALL: [Self; 4] = [Self::Closed, Self::Open, Self::HalfOpen, Self::Ramp];
 

@@ -8,8 +8,8 @@ use super::ids::{GenerationId, JobId};
 use super::problem::ProblemBody;
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, Budget, Coalescing, Contract, MINUTE, Media, Method, Nothing, OnOutage, Reads, Route,
-    SomeCaller,
+    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, MINUTE, Method, Nothing, OnOutage,
+    ReplyFormat, Route, SomeCaller,
 };
 
 /// `GET /api/jobs/{id}`
@@ -31,9 +31,9 @@ impl Contract for GetJob {
         },
         deadline_ms: 5_000,
         body_bytes_max: BODY_BYTES_MAX,
-        reads: Reads::Json,
+        reads: BodyFormat::Json,
         success: 200,
-        media: Media::Json,
+        media: ReplyFormat::Json,
         metered: true,
         idempotent: false,
         sharing: Coalescing::Off,
@@ -58,7 +58,7 @@ pub struct JobPath {
 /// The answer of 202: the work is written down and will be done.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Accepted {
+pub struct AcceptedJob {
     /// What to ask `GET /api/jobs/{id}` for, as `Location` says too.
     pub job_id: JobId,
     /// Always `queued`.

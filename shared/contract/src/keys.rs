@@ -8,8 +8,8 @@ use super::ids::KeyId;
 use super::page::{Page, PageQuery};
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, Budget, Coalescing, Contract, MINUTE, Media, Method, Nothing, OnOutage, Reads, Route,
-    Scope, SomeCaller,
+    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, MINUTE, Method, Nothing, OnOutage,
+    ReplyFormat, Route, Scope, SomeCaller,
 };
 
 const fn route(function: &'static str, method: Method, path: &'static str, operation: &'static str) -> Route {
@@ -28,9 +28,9 @@ const fn route(function: &'static str, method: Method, path: &'static str, opera
         },
         deadline_ms: 5_000,
         body_bytes_max: BODY_BYTES_MAX,
-        reads: Reads::Json,
+        reads: BodyFormat::Json,
         success: 200,
-        media: Media::Json,
+        media: ReplyFormat::Json,
         metered: false,
         idempotent: matches!(method, Method::Post),
         sharing: Coalescing::Off,
@@ -110,7 +110,7 @@ impl Contract for RevokeKey {
     const ROUTE: Route = Route {
         summary: "Revoke a key. It is refused everywhere within ten seconds.",
         success: 204,
-        media: Media::None,
+        media: ReplyFormat::None,
         ..route("keys-id", Method::Delete, "/api/keys/{id}", "revokeKey")
     };
     type Caller = SomeCaller;

@@ -3,6 +3,8 @@
 //! Invariant: nothing here does anything. `docs/openapi.json` is generated from this module alone, and a
 //! test compares it with `template.yaml` and the folders under `functions/`.
 
+#![warn(missing_docs)]
+
 #[macro_use]
 mod names;
 
@@ -27,7 +29,7 @@ pub mod offers;
 pub mod openapi;
 pub mod page;
 pub mod posts;
-pub mod pricing;
+pub mod price_advice;
 pub mod problem;
 pub mod route;
 pub mod schedule;
@@ -35,8 +37,8 @@ pub mod usage;
 pub mod users;
 
 pub use route::{
-    Access, Algorithm, Budget, Coalescing, Dependency, MINUTE, Media, Method, OnOutage, Plan, Reads, Role,
-    Route, Scope,
+    Access, Algorithm, BodyFormat, Budget, Coalescing, Dependency, MINUTE, Method, OnOutage, Plan,
+    ReplyFormat, Role, Route, Scope,
 };
 
 use schemars::JsonSchema;
@@ -117,19 +119,19 @@ pub fn operations() -> Vec<openapi::Operation> {
         Op::of::<posts::ImportPosts>(),
         Op::of::<offers::ListOffers>(),
         Op::of::<offers::ImportOffers>(),
-        Op::of::<content_ideas::Generate>(),
-        Op::of::<content_ideas::GenerateFromBrief>(),
+        Op::of::<content_ideas::GenerateIdeas>(),
+        Op::of::<content_ideas::GenerateIdeasFromBrief>(),
         Op::of::<messages::WriteMessages>(),
-        Op::of::<pricing::AdvisePrice>(),
+        Op::of::<price_advice::AdvisePrice>(),
         Op::of::<assistant::AskAssistant>(),
         Op::of::<jobs::GetJob>(),
         Op::of::<generations::ListGenerations>(),
         Op::of::<generations::GetGeneration>(),
         Op::of::<generations::ReviewGeneration>(),
         Op::of::<usage::GetUsage>(),
-        Op::of::<health::Live>(),
-        Op::of::<health::Ready>(),
-        Op::of::<metrics::Scrape>(),
+        Op::of::<health::GetHealth>(),
+        Op::of::<health::GetReadiness>(),
+        Op::of::<metrics::GetMetrics>(),
         Op::of::<openapi::GetDocument>(),
         Op::of::<openapi::GetDocs>(),
     ]

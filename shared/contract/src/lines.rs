@@ -23,7 +23,7 @@ pub enum LineFormat {
 
 /// What became of an import.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Imported {
+pub struct ImportResult {
     /// Records that are stored now.
     pub imported: usize,
     /// Lines that are not, and why. Mend and send them again.

@@ -11,8 +11,8 @@ use super::creators::Goal;
 use super::meta::Meta;
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, Budget, Coalescing, Contract, Dependency, MINUTE, Media, Method, Nothing, OnOutage,
-    Reads, Route, Scope, SomeCaller,
+    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, Dependency, MINUTE, Method, Nothing,
+    OnOutage, ReplyFormat, Route, Scope, SomeCaller,
 };
 
 /// `POST /api/ai-assistant/tools/message-generator`
@@ -34,9 +34,9 @@ impl Contract for WriteMessages {
         },
         deadline_ms: 24_000,
         body_bytes_max: BODY_BYTES_MAX,
-        reads: Reads::Json,
+        reads: BodyFormat::Json,
         success: 200,
-        media: Media::Json,
+        media: ReplyFormat::Json,
         metered: true,
         idempotent: true,
         sharing: Coalescing::Off,
@@ -63,7 +63,7 @@ pub struct MessageRequest {
     pub context: MessageContext,
     /// Whether a model may reword them.
     #[serde(default)]
-    pub mode: Mode,
+    pub mode: MessageMode,
     /// How many wordings of each, where a model rewords.
     #[serde(default = "one")]
     pub variants: Whole<1, 3>,
@@ -76,8 +76,8 @@ impl MessageRequest {
     /// What so many of its recipients count as, under limits and in credits.
     pub fn weight(&self, recipients: usize) -> u64 {
         match self.mode {
-            Mode::Render => 1,
-            Mode::Rewrite => recipients.div_ceil(RECIPIENTS_PER_CALL) as u64,
+            MessageMode::Render => 1,
+            MessageMode::Rewrite => recipients.div_ceil(RECIPIENTS_PER_CALL) as u64,
         }
     }
 }
@@ -147,7 +147,7 @@ impl Default for MessageContext {
 /// Whether a model may reword.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum Mode {
+pub enum MessageMode {
     /// The template as it is, with the values put in.
     #[default]
     Render,
@@ -192,7 +192,7 @@ pub struct Message {
     /// As in the request.
     pub recipient_id: String,
     /// Its wordings; none where it failed.
-    pub variants: Vec<Variant>,
+    pub variants: Vec<MessageVariant>,
     /// What became of it.
     pub status: MessageStatus,
     /// Why it failed.
@@ -203,7 +203,7 @@ pub struct Message {
 /// One wording.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Variant {
+pub struct MessageVariant {
     /// The text.
     pub text: String,
     /// Its length in characters.
@@ -213,13 +213,13 @@ pub struct Variant {
     /// Whether a model reworded it.
     pub rewritten: bool,
     /// What was checked before it was shown.
-    pub checks: Checks,
+    pub checks: MessageChecks,
 }
 
 /// What was checked. A wording that fails a check is not shown; the template's own words stand in for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Checks {
+pub struct MessageChecks {
     /// Every value of the recipient stands in the text as often as in the template.
     pub tokens_intact: bool,
     /// Numbers, links, prices and names that the template does not have.

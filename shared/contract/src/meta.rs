@@ -48,7 +48,7 @@ pub struct TokenUsage {
 /// What the call used, and what that cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Usage {
+pub struct AnswerUsage {
     /// Tokens read by the model.
     pub input_tokens: u64,
     /// Tokens written by the model.
@@ -97,7 +97,7 @@ pub struct Meta {
     /// How often a model was asked, for this request.
     pub attempts: u32,
     /// What the model used, for this request.
-    pub usage: Usage,
+    pub usage: AnswerUsage,
     /// What the tenant paid.
     pub credits: CreditUse,
     /// From the arrival of the request, in milliseconds.

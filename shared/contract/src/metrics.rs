@@ -3,14 +3,14 @@
 use super::openapi::Document;
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, Budget, Coalescing, Contract, MINUTE, Media, Method, NoCaller, Nothing, OnOutage,
-    Reads, Route,
+    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, MINUTE, Method, NoCaller, Nothing, OnOutage,
+    ReplyFormat, Route,
 };
 
 /// `GET /api/metrics`
-pub struct Scrape;
+pub struct GetMetrics;
 
-impl Contract for Scrape {
+impl Contract for GetMetrics {
     const ROUTE: Route = Route {
         function: "metrics",
         method: Method::Get,
@@ -26,9 +26,9 @@ impl Contract for Scrape {
         },
         deadline_ms: 8_000,
         body_bytes_max: BODY_BYTES_MAX,
-        reads: Reads::Json,
+        reads: BodyFormat::Json,
         success: 200,
-        media: Media::Metrics,
+        media: ReplyFormat::Metrics,
         metered: false,
         idempotent: false,
         sharing: Coalescing::Off,

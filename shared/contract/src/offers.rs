@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::bounded::Day;
 use super::creators::CreatorPath;
 use super::currency::Currency;
-use super::lines::{Imported, Lines};
+use super::lines::{ImportResult, Lines};
 use super::page::{Page, PageQuery};
 use super::posts::{ImportPosts, ListPosts};
-use super::pricing::{Cents, Count, ProductType, Segment, everybody};
+use super::price_advice::{Cents, Count, ProductType, Segment, everybody};
 use super::{Contract, Nothing, Route, SomeCaller};
 
 const PATH: &str = "/api/creators/{id}/offers";
@@ -47,7 +47,7 @@ impl Contract for ImportOffers {
     type Path = CreatorPath;
     type Query = Nothing;
     type Body = Lines;
-    type Reply = Imported;
+    type Reply = ImportResult;
 }
 
 /// The offers of one product to one segment at one price on one day. These five name it: imported again, it is replaced.

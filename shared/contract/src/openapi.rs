@@ -8,12 +8,12 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::assistant::AssistantEvent;
-use super::jobs::Accepted;
+use super::jobs::AcceptedJob;
 use super::problem::{MEDIA_TYPE, ProblemBody};
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, Budget, Coalescing, Contract, MINUTE, Media, Method, NoCaller, Nothing, OnOutage,
-    Reads, Route, STREAMS,
+    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, MINUTE, Method, NoCaller, Nothing, OnOutage,
+    ReplyFormat, Route, STREAMS,
 };
 
 /// A text that is answered as it is.
@@ -36,9 +36,9 @@ const DOCUMENT: Route = Route {
     },
     deadline_ms: 2_000,
     body_bytes_max: BODY_BYTES_MAX,
-    reads: Reads::Json,
+    reads: BodyFormat::Json,
     success: 200,
-    media: Media::Json,
+    media: ReplyFormat::Json,
     metered: false,
     idempotent: false,
     sharing: Coalescing::Off,
@@ -66,7 +66,7 @@ impl Contract for GetDocs {
         path: "/api/docs",
         operation: "getDocs",
         summary: "This API as a page to read and try.",
-        media: Media::Html,
+        media: ReplyFormat::Html,
         ..DOCUMENT
     };
     type Caller = NoCaller;
@@ -162,11 +162,11 @@ pub fn document(operations: &[Operation]) -> Value {
 fn describe(operation: &Operation, received: &mut SchemaGenerator, answered: &mut SchemaGenerator) -> Value {
     let route = &operation.route;
     let content = match route.media {
-        Media::Json => Some(("application/json", json!((operation.reply)(answered)))),
-        Media::Html => Some(("text/html", json!({"type": "string"}))),
-        Media::Metrics => Some(("text/plain", json!({"type": "string"}))),
-        Media::Events => Some(("text/event-stream", json!({"type": "string"}))),
-        Media::None => None,
+        ReplyFormat::Json => Some(("application/json", json!((operation.reply)(answered)))),
+        ReplyFormat::Html => Some(("text/html", json!({"type": "string"}))),
+        ReplyFormat::Metrics => Some(("text/plain", json!({"type": "string"}))),
+        ReplyFormat::Events => Some(("text/event-stream", json!({"type": "string"}))),
+        ReplyFormat::None => None,
     };
     let mut success = json!({"description": if route.success == 204 { "Done." } else { "The answer." }});
     if let Some((media, schema)) = content {
@@ -194,7 +194,7 @@ fn describe(operation: &Operation, received: &mut SchemaGenerator, answered: &mu
     if route.may_queue {
         described["responses"]["202"] = json!({
             "description": "The work is written down; `Location` says where to ask for it.",
-            "content": {"application/json": {"schema": answered.subschema_for::<Accepted>()}},
+            "content": {"application/json": {"schema": answered.subschema_for::<AcceptedJob>()}},
         });
         parameters.push(json!({
             "name": "Prefer", "in": "header", "required": false, "schema": {"type": "string"},
@@ -214,8 +214,8 @@ fn describe(operation: &Operation, received: &mut SchemaGenerator, answered: &mu
     if operation.takes_body {
         let schema = (operation.body)(received);
         let content = match route.reads {
-            Reads::Json => json!({"application/json": {"schema": schema}}),
-            Reads::Lines => json!({
+            BodyFormat::Json => json!({"application/json": {"schema": schema}}),
+            BodyFormat::Lines => json!({
                 "application/x-ndjson": {"schema": {"type": "string"}}, "text/csv": {"schema": {"type": "string"}},
             }),
         };

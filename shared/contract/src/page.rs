@@ -22,6 +22,7 @@ fn default_limit() -> Whole<1, 100> {
 
 /// One page of a list.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "{T}Page")]
 #[serde(rename_all = "camelCase")]
 pub struct Page<T> {
     /// The items.

@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::bounded::{Text, Timestamp};
 use super::creators::{CreatorPath, Platform};
-use super::lines::{Imported, Lines};
+use super::lines::{ImportResult, Lines};
 use super::page::{Page, PageQuery};
 use super::route::{BODY_BYTES_MAX, IMPORT_BYTES_MAX};
 use super::{
-    Access, Algorithm, Budget, Coalescing, Contract, MINUTE, Media, Method, Nothing, OnOutage, Reads, Route,
-    Scope, SomeCaller,
+    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, MINUTE, Method, Nothing, OnOutage,
+    ReplyFormat, Route, Scope, SomeCaller,
 };
 
 const LIST: Route = Route {
@@ -28,9 +28,9 @@ const LIST: Route = Route {
     },
     deadline_ms: 15_000,
     body_bytes_max: BODY_BYTES_MAX,
-    reads: Reads::Json,
+    reads: BodyFormat::Json,
     success: 200,
-    media: Media::Json,
+    media: ReplyFormat::Json,
     metered: false,
     idempotent: false,
     sharing: Coalescing::Off,
@@ -66,7 +66,7 @@ impl Contract for ImportPosts {
             on_outage: OnOutage::LocalLimit,
         },
         body_bytes_max: IMPORT_BYTES_MAX,
-        reads: Reads::Lines,
+        reads: BodyFormat::Lines,
         idempotent: true,
         ..LIST
     };
@@ -74,7 +74,7 @@ impl Contract for ImportPosts {
     type Path = CreatorPath;
     type Query = Nothing;
     type Body = Lines;
-    type Reply = Imported;
+    type Reply = ImportResult;
 }
 
 /// A post.

@@ -288,7 +288,7 @@ pub enum Coalescing {
 
 /// The form of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reads {
+pub enum BodyFormat {
     /// `application/json`
     Json,
     /// Records, one a line: `application/x-ndjson` or `text/csv`
@@ -297,7 +297,7 @@ pub enum Reads {
 
 /// The form of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Media {
+pub enum ReplyFormat {
     /// `application/json`
     Json,
     /// `text/html`
@@ -332,11 +332,11 @@ pub struct Route {
     /// The longest body read.
     pub body_bytes_max: usize,
     /// The form of the body.
-    pub reads: Reads,
+    pub reads: BodyFormat,
     /// The status of a success.
     pub success: u16,
     /// The form of a success.
-    pub media: Media,
+    pub media: ReplyFormat,
     /// Whether calls count in `GET /api/usage`.
     pub metered: bool,
     /// Whether `Idempotency-Key` is obeyed: on every POST that creates or spends.

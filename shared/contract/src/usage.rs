@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::bounded::Text;
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, Budget, Coalescing, Contract, MINUTE, Media, Method, Nothing, OnOutage, Reads, Route,
-    Scope, SomeCaller,
+    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, MINUTE, Method, Nothing, OnOutage,
+    ReplyFormat, Route, Scope, SomeCaller,
 };
 
 /// `GET /api/usage`
@@ -29,9 +29,9 @@ impl Contract for GetUsage {
         },
         deadline_ms: 5_000,
         body_bytes_max: BODY_BYTES_MAX,
-        reads: Reads::Json,
+        reads: BodyFormat::Json,
         success: 200,
-        media: Media::Json,
+        media: ReplyFormat::Json,
         metered: false,
         idempotent: false,
         sharing: Coalescing::Off,
@@ -42,7 +42,7 @@ impl Contract for GetUsage {
     type Path = Nothing;
     type Query = UsageQuery;
     type Body = Nothing;
-    type Reply = Usage;
+    type Reply = UsageReport;
 }
 
 /// Which month.
@@ -56,16 +56,16 @@ pub struct UsageQuery {
 /// A month.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Usage {
+pub struct UsageReport {
     /// `2026-11`
     pub month: String,
     /// What models took in the month.
     #[serde(flatten)]
-    pub account: Account,
+    pub account: AccountUsage,
     /// Calls by route.
     pub requests: Vec<RouteUsage>,
     /// Calls of all routes, as last added up by the hourly roll-up; null before the first.
-    pub rolled_up: Option<RolledUp>,
+    pub rolled_up: Option<UsageRollUp>,
     /// The limits of the caller.
     pub limits: Vec<LimitInfo>,
 }
@@ -73,11 +73,11 @@ pub struct Usage {
 /// What models took in a month.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Account {
+pub struct AccountUsage {
     /// Credits of the tenant.
     pub credits: CreditLimit,
     /// What models read and wrote.
-    pub tokens: Tokens,
+    pub tokens: TokenTotals,
     /// What that cost, as far as the prices are known, in millionths of a dollar.
     pub cost_micro_usd: u64,
 }
@@ -93,7 +93,7 @@ pub struct CreditLimit {
 
 /// Tokens.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Tokens {
+pub struct TokenTotals {
     /// Read by models.
     pub input: u64,
     /// Written by models.
@@ -112,7 +112,7 @@ pub struct RouteUsage {
 /// A total and its time.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct RolledUp {
+pub struct UsageRollUp {
     /// Calls of all routes.
     pub requests: u64,
     /// When they were added up.

@@ -7,8 +7,8 @@ use super::bounded::Text;
 use super::ids::{TenantId, UserId};
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, Budget, Coalescing, Contract, MINUTE, Media, Method, Nothing, OnOutage, Plan, Reads,
-    Role, Route, Scope, SomeCaller,
+    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, MINUTE, Method, Nothing, OnOutage, Plan,
+    ReplyFormat, Role, Route, Scope, SomeCaller,
 };
 
 const ME: Route = Route {
@@ -26,9 +26,9 @@ const ME: Route = Route {
     },
     deadline_ms: 5_000,
     body_bytes_max: BODY_BYTES_MAX,
-    reads: Reads::Json,
+    reads: BodyFormat::Json,
     success: 200,
-    media: Media::Json,
+    media: ReplyFormat::Json,
     metered: false,
     idempotent: false,
     sharing: Coalescing::Off,
@@ -63,14 +63,14 @@ impl Contract for UpdateMe {
     type Caller = SomeCaller;
     type Path = Nothing;
     type Query = Nothing;
-    type Body = MeChanges;
+    type Body = ProfileUpdate;
     type Reply = Me;
 }
 
 /// What may be changed.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct MeChanges {
+pub struct ProfileUpdate {
     /// The name of the person.
     pub name: Option<Text<1, 80>>,
     /// A BCP 47 language tag, such as `fr-FR`.
@@ -82,7 +82,7 @@ pub struct MeChanges {
 /// How the caller proved who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum Via {
+pub enum CredentialKind {
     /// A session token.
     Session,
     /// An API key.
@@ -106,7 +106,7 @@ pub struct Me {
     /// The tenant the call acts in.
     pub tenant: MyTenant,
     /// How the caller proved who it is.
-    pub via: Via,
+    pub via: CredentialKind,
     /// What the credentials allow.
     pub scopes: Vec<Scope>,
     /// When the account was opened.

@@ -22,7 +22,7 @@ const POINTS_MAX: usize = 60;
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
-pub struct Question<'a> {
+pub struct PriceQuestion<'a> {
     /// What was offered and sold.
     pub arms: &'a Arms,
     /// What is believed before.
@@ -56,7 +56,7 @@ pub struct Point {
 
 /// What is answered.
 #[derive(Debug)]
-pub struct Answer {
+pub struct PriceAnswer {
     /// What to do.
     pub action: Action,
     /// The price to keep, test or take.
@@ -91,14 +91,14 @@ pub struct Answer {
     pub guardrails: Vec<Guardrail>,
 }
 
-impl Question<'_> {
+impl PriceQuestion<'_> {
     /// Whether so little is known that a best price would be made up.
     fn is_thin(&self) -> bool {
         self.arms.as_slice().len() < 2 || self.arms.offered() < OFFERS_MIN
     }
 
     /// The answer; the same for the same question.
-    pub fn answer(&self) -> Answer {
+    pub fn answer(&self) -> PriceAnswer {
         let mut asked = self.rails.neighbours(self.price);
         asked.push(self.price);
         let explored = match self.policy {
@@ -111,7 +111,7 @@ impl Question<'_> {
             return self.unfitted();
         };
         let advice = ladder::advise(&posterior, self.arms, self.price, self.rails, self.objective);
-        let mut answer = Answer {
+        let mut answer = PriceAnswer {
             shape: clear_shape(posterior.weights),
             weights: posterior.weights,
             p_value: posterior.p_value,
@@ -138,11 +138,11 @@ impl Question<'_> {
     }
 
     /// What can be said without any shape: stay, or test a step.
-    fn unfitted(&self) -> Answer {
+    fn unfitted(&self) -> PriceAnswer {
         let neighbours = self.rails.neighbours(self.price);
         let other = neighbours.last().copied();
         let (action, share) = if other.is_some() { (Action::Test, SHARE) } else { (Action::Keep, 0.0) };
-        let mut answer = Answer {
+        let mut answer = PriceAnswer {
             action,
             price: self.price,
             other,
@@ -165,7 +165,7 @@ impl Question<'_> {
     }
 
     /// One step of the ladder. Of a thin history it takes only the direction.
-    fn climb(&self, answer: &mut Answer, advice: Advice) {
+    fn climb(&self, answer: &mut PriceAnswer, advice: Advice) {
         answer.other = Some(advice.price);
         if self.is_thin() {
             (answer.action, answer.share, answer.needed) = (Action::Test, SHARE, advice.needed);
@@ -180,7 +180,7 @@ impl Question<'_> {
     }
 
     /// As Thompson sampling would: told as shares, so that one answer serves many offers.
-    fn explore(&self, answer: &mut Answer, posterior: &Posterior, prices: &[f64]) {
+    fn explore(&self, answer: &mut PriceAnswer, posterior: &Posterior, prices: &[f64]) {
         let spread = explore::spread(posterior, prices, self.objective);
         let stay: f64 = spread.iter().filter(|(price, _)| *price == self.price).map(|(_, share)| share).sum();
         let Some(other) = spread.iter().map(|(price, _)| *price).find(|price| *price != self.price) else {
@@ -252,7 +252,7 @@ impl Question<'_> {
     }
 }
 
-impl Answer {
+impl PriceAnswer {
     /// Makes price and allocation those of the action.
     fn settle(&mut self, current: f64) {
         let other = self.other.unwrap_or(current);

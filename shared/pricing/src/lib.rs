@@ -3,7 +3,7 @@
 //! Demand is P(buy | price). Three shapes of it are fitted (`shape`, `fit`), their posterior is integrated (`marginal`),
 //! they are weighed by their marginal likelihood, and where none of them fits what was seen, the curve may depart from its
 //! shape (`departure`). Everything that is said about the best price is said of draws from that posterior, so an interval
-//! is as wide as the doubt. `Question::answer` makes advice of it; `docs/pricing.md` has the model and its limits.
+//! is as wide as the doubt. `PriceQuestion::answer` makes advice of it; `docs/pricing.md` has the model and its limits.
 
 mod action;
 mod advice;
@@ -31,7 +31,7 @@ mod target;
 mod tests;
 
 pub use action::{Action, Guardrail, Policy};
-pub use advice::{Answer, Point, Question};
+pub use advice::{Point, PriceAnswer, PriceQuestion};
 pub use arms::{Arm, ArmError, Arms};
 pub use band::Band;
 pub use beliefs::{Beliefs, Departures};

@@ -28,11 +28,11 @@ impl Default for Ask {
 }
 
 impl Ask {
-    fn of(&self, offers: &[(f64, f64, f64)]) -> Answer {
+    fn of(&self, offers: &[(f64, f64, f64)]) -> PriceAnswer {
         let beliefs = if self.pool.is_empty() { Beliefs::weak() } else { Beliefs::of_pool(&self.pool) };
         let (arms, objective, profit) = (&arms(offers), self.margin, self.margin);
         let (price, rails, policy, seed) = (self.price, self.rails, self.policy, 1);
-        Question { arms, beliefs: &beliefs, price, rails, objective, profit, policy, seed }.answer()
+        PriceQuestion { arms, beliefs: &beliefs, price, rails, objective, profit, policy, seed }.answer()
     }
 }
 

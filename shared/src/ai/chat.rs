@@ -28,7 +28,7 @@ pub struct ChatCall {
 
 /// Why a turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finish {
+pub enum ChatFinish {
     /// It was complete.
     Stop,
     /// It reached the longest answer.
@@ -58,7 +58,7 @@ pub enum ChatEvent {
     /// The turn is over.
     End {
         /// Why.
-        finish: Finish,
+        finish: ChatFinish,
         /// Tools to call before the next turn.
         calls: Vec<ToolCall>,
         /// What it used, if the provider told.
@@ -71,23 +71,23 @@ struct Chunk {
     #[serde(default)]
     model: Option<String>,
     #[serde(default)]
-    choices: Vec<Choice>,
+    choices: Vec<StreamedChoice>,
     #[serde(default)]
-    usage: Option<Usage>,
+    usage: Option<StreamedUsage>,
     #[serde(default)]
     error: Option<Value>,
 }
 
 #[derive(Deserialize)]
-struct Choice {
+struct StreamedChoice {
     #[serde(default)]
-    delta: Delta,
+    delta: StreamedDelta,
     #[serde(default)]
     finish_reason: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
-struct Delta {
+struct StreamedDelta {
     #[serde(default)]
     content: Option<String>,
     #[serde(default)]
@@ -115,16 +115,16 @@ struct FunctionPart {
 }
 
 #[derive(Deserialize)]
-struct Usage {
+struct StreamedUsage {
     prompt_tokens: u64,
     completion_tokens: u64,
 }
 
 /// What has been said so far, apart from the text.
 #[derive(Default)]
-struct Turn {
+struct StreamedTurn {
     model: Option<String>,
-    finish: Option<Finish>,
+    finish: Option<ChatFinish>,
     calls: BTreeMap<usize, ToolCall>,
     usage: Option<TokenUsage>,
 }
@@ -134,7 +134,7 @@ pub struct Chat {
     response: Response,
     events: Events,
     ready: VecDeque<ChatEvent>,
-    turn: Turn,
+    turn: StreamedTurn,
     bytes: usize,
     is_over: bool,
 }
@@ -145,7 +145,7 @@ impl Chat {
     /// # Errors
     /// [`AiError`]
     pub(super) async fn begin(response: Response) -> Result<Self, AiError> {
-        let (events, ready, turn) = (Events::default(), VecDeque::new(), Turn::default());
+        let (events, ready, turn) = (Events::default(), VecDeque::new(), StreamedTurn::default());
         let mut chat = Self { response, events, ready, turn, bytes: 0, is_over: false };
         while chat.ready.is_empty() {
             chat.read().await?;
@@ -202,7 +202,7 @@ impl Chat {
 
     fn end(&mut self) {
         self.is_over = true;
-        let finish = self.turn.finish.unwrap_or(Finish::Stop);
+        let finish = self.turn.finish.unwrap_or(ChatFinish::Stop);
         let calls = std::mem::take(&mut self.turn.calls).into_values().collect();
         self.ready.push_back(ChatEvent::End { finish, calls, usage: self.turn.usage });
     }
@@ -215,13 +215,13 @@ impl Chat {
         }
         self.turn.model = chunk.model.filter(|model| !model.is_empty()).or(self.turn.model.take());
         if let Some(usage) = chunk.usage {
-            let Usage { prompt_tokens: input_tokens, completion_tokens: output_tokens } = usage;
+            let StreamedUsage { prompt_tokens: input_tokens, completion_tokens: output_tokens } = usage;
             self.turn.usage = Some(TokenUsage { input_tokens, output_tokens });
         }
         let Some(choice) = chunk.choices.into_iter().next() else { return Ok(()) };
-        let Delta { content, refusal, tool_calls } = choice.delta;
+        let StreamedDelta { content, refusal, tool_calls } = choice.delta;
         if refusal.is_some_and(|refusal| !refusal.is_empty()) {
-            self.turn.finish = Some(Finish::Refused);
+            self.turn.finish = Some(ChatFinish::Refused);
         }
         if let Some(text) = content.filter(|text| !text.is_empty()) {
             self.ready.push_back(ChatEvent::Text(text));
@@ -233,14 +233,14 @@ impl Chat {
             call.arguments.extend(part.function.arguments);
         }
         let finish = match choice.finish_reason.as_deref() {
-            Some("length") => Some(Finish::Length),
-            Some("content_filter") => Some(Finish::Refused),
-            Some("tool_calls" | "function_call") => Some(Finish::Tools),
-            Some(_) => Some(Finish::Stop),
+            Some("length") => Some(ChatFinish::Length),
+            Some("content_filter") => Some(ChatFinish::Refused),
+            Some("tool_calls" | "function_call") => Some(ChatFinish::Tools),
+            Some(_) => Some(ChatFinish::Stop),
             None => None,
         };
         // A refusal stays one, whatever the reason says.
-        if self.turn.finish != Some(Finish::Refused) {
+        if self.turn.finish != Some(ChatFinish::Refused) {
             self.turn.finish = finish.or(self.turn.finish);
         }
         Ok(())

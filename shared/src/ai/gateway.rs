@@ -22,10 +22,10 @@ const ATTEMPT_MIN: Duration = Duration::from_millis(200);
 
 /// The models of a stage, in the order in which they are asked.
 pub struct Gateway {
-    chain: Vec<Member>,
+    chain: Vec<ChainMember>,
 }
 
-struct Member {
+struct ChainMember {
     model: OpenAi,
     /// Until when it wants to be left alone, in wall-clock milliseconds.
     cooling_until_ms: AtomicU64,
@@ -46,7 +46,7 @@ pub struct ModelUsage {
 
 /// What a model answered.
 #[derive(Debug)]
-pub struct Answered<T> {
+pub struct ModelAnswer<T> {
     /// The answer, checked.
     pub value: T,
     /// The model that gave it.
@@ -63,7 +63,7 @@ enum Next {
 impl Gateway {
     /// Of these models.
     pub fn new(models: Vec<OpenAi>) -> Self {
-        let member = |model| Member { model, cooling_until_ms: AtomicU64::new(0) };
+        let member = |model| ChainMember { model, cooling_until_ms: AtomicU64::new(0) };
         Self { chain: models.into_iter().map(member).collect() }
     }
 
@@ -87,7 +87,7 @@ impl Gateway {
         deadline: Deadline,
         usage: &mut ModelUsage,
         take: impl Fn(&str) -> Result<T, AiError> + Sync,
-    ) -> Result<Answered<T>, AiError> {
+    ) -> Result<ModelAnswer<T>, AiError> {
         self.through(&Structured { call, take }, deadline, usage).await
     }
 
@@ -100,7 +100,7 @@ impl Gateway {
         call: &ChatCall,
         deadline: Deadline,
         usage: &mut ModelUsage,
-    ) -> Result<Answered<Chat>, AiError> {
+    ) -> Result<ModelAnswer<Chat>, AiError> {
         self.through(call, deadline, usage).await
     }
 
@@ -163,24 +163,24 @@ struct Structured<'a, F> {
 }
 
 impl<T: Send, F: Fn(&str) -> Result<T, AiError> + Sync> Attempt for Structured<'_, F> {
-    type Answer = Answered<T>;
+    type Answer = ModelAnswer<T>;
 
     async fn on(
         &self,
         model: &OpenAi,
         deadline: Deadline,
         usage: &mut ModelUsage,
-    ) -> Result<Answered<T>, AiError> {
+    ) -> Result<ModelAnswer<T>, AiError> {
         let outcome = model.structured(self.call, deadline).await;
         usage.attempts += u32::from(!matches!(outcome, Err(AiError::CircuitOpen)));
         let completion = outcome?;
         usage.add(&completion.model, Some(completion.usage));
-        Ok(Answered { value: (self.take)(&completion.json)?, model: completion.model })
+        Ok(ModelAnswer { value: (self.take)(&completion.json)?, model: completion.model })
     }
 }
 
 impl Attempt for ChatCall {
-    type Answer = Answered<Chat>;
+    type Answer = ModelAnswer<Chat>;
 
     async fn on(
         &self,
@@ -192,7 +192,7 @@ impl Attempt for ChatCall {
         usage.attempts += u32::from(!matches!(outcome, Err(AiError::CircuitOpen)));
         let value = outcome?;
         let model = value.model().unwrap_or(model.model()).to_owned();
-        Ok(Answered { value, model })
+        Ok(ModelAnswer { value, model })
     }
 }
 
@@ -218,7 +218,7 @@ impl ModelUsage {
     }
 }
 
-impl Member {
+impl ChainMember {
     fn is_cooling(&self, now: Millis) -> bool {
         let until = self.cooling_until_ms.load(Ordering::Relaxed);
         // A clock that was set back does not prolong it.

@@ -9,7 +9,7 @@ use crate::contract::meta::CreditUse;
 use crate::environment::{Environment, StartError};
 use crate::telemetry;
 use crate::tenants::TenantCtx;
-use crate::tenants::credits::{CreditError, Credits, DailyStop, Reservation, Spent};
+use crate::tenants::credits::{CreditError, CreditSpend, Credits, DailyStop, Reservation};
 use crate::tenants::plans::{Plans, REMEMBERED};
 
 /// Why a model may not be called.
@@ -67,14 +67,14 @@ impl Ledger {
             Err(error) => CreditError::from(error).into(),
         };
         // What cannot be given back now is given back when the lease of the reservation ends.
-        let _ = self.credits.settle(reserved, Spent::default()).await;
+        let _ = self.credits.settle(reserved, CreditSpend::default()).await;
         Err(refusal)
     }
 
     /// Settles a call: `credits` where it brought what was asked for, none where it did not. What the model
     /// cost the stage is counted in any case.
     pub async fn close(&self, reservation: Reservation, credits: u64, usage: &ModelUsage) -> CreditUse {
-        let spent = Spent {
+        let spent = CreditSpend {
             credits,
             input_tokens: usage.tokens.input_tokens,
             output_tokens: usage.tokens.output_tokens,

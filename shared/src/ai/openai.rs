@@ -12,7 +12,7 @@ use super::{AiError, Chat, ChatCall, Completion, StructuredCall};
 use crate::clock::Deadline;
 use crate::contract::meta::TokenUsage;
 use crate::fleet::breaker::Breaker;
-use crate::metrics::{self, Called, Ended};
+use crate::metrics::{self, CallOutcome, CalledDependency};
 use crate::outbound::{self, OutboundError};
 use crate::settings::AiSettings;
 
@@ -32,10 +32,10 @@ pub struct OpenAi {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct ChatAnswer {
     model: Option<String>,
     choices: Vec<Choice>,
-    usage: Option<Usage>,
+    usage: Option<ChatUsage>,
 }
 
 #[derive(Deserialize)]
@@ -51,7 +51,7 @@ struct Message {
 }
 
 #[derive(Deserialize)]
-struct Usage {
+struct ChatUsage {
     prompt_tokens: u64,
     completion_tokens: u64,
 }
@@ -162,8 +162,8 @@ impl OpenAi {
 async fn counted<T>(call: impl Future<Output = Result<T, AiError>>) -> Result<T, AiError> {
     let started = Instant::now();
     let result = call.await;
-    let ended = if result.is_ok() { Ended::Ok } else { Ended::Error };
-    metrics::dependency(Called::Ai, ended, started.elapsed());
+    let ended = if result.is_ok() { CallOutcome::Ok } else { CallOutcome::Error };
+    metrics::dependency(CalledDependency::Ai, ended, started.elapsed());
     result
 }
 
@@ -224,7 +224,7 @@ fn classify(status: StatusCode, retry_after: Option<Duration>, bytes: &[u8]) -> 
 }
 
 fn completion(bytes: &[u8]) -> Result<Completion, AiError> {
-    let answer: Answer = serde_json::from_slice(bytes).map_err(|error| {
+    let answer: ChatAnswer = serde_json::from_slice(bytes).map_err(|error| {
         AiError::Malformed(format!("not a chat completion, at column {}", error.column()))
     })?;
     let choice =

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AiError, Answered, BudgetError, Chat, ChatCall, Gateway, Ledger, ModelUsage, Provider, StructuredCall,
+    AiError, BudgetError, Chat, ChatCall, Gateway, Ledger, ModelAnswer, ModelUsage, Provider, StructuredCall,
 };
 use crate::clock::Deadline;
 use crate::contract::ids::RequestId;
@@ -204,7 +204,7 @@ impl PaidModel<'_> {
         &mut self,
         call: &StructuredCall<'_>,
         check: impl Fn(&str) -> Result<T, AiError> + Sync,
-    ) -> Result<Answered<T>, AiError> {
+    ) -> Result<ModelAnswer<T>, AiError> {
         self.gateway.structured(call, self.deadline, &mut self.usage, check).await
     }
 
@@ -212,7 +212,7 @@ impl PaidModel<'_> {
     ///
     /// # Errors
     /// See [`Gateway::chat`].
-    pub async fn chat(&mut self, call: &ChatCall) -> Result<Answered<Chat>, AiError> {
+    pub async fn chat(&mut self, call: &ChatCall) -> Result<ModelAnswer<Chat>, AiError> {
         self.gateway.chat(call, self.deadline, &mut self.usage).await
     }
 

@@ -11,14 +11,14 @@ use super::password::{HashError, Password, Passwords, WeakPassword};
 use crate::clock::Millis;
 use crate::contract::Plan;
 use crate::contract::Role;
-use crate::contract::auth::Membership;
+use crate::contract::auth::TenantMembership;
 use crate::contract::ids::{RecordId, TenantId, UserId};
-use crate::contract::users::MeChanges;
-use crate::dynamo::{Condition, Dynamo, DynamoError, Key, Query, Write, WriteError};
+use crate::contract::users::ProfileUpdate;
+use crate::dynamo::{Condition, Dynamo, DynamoError, ItemKey, Query, Write, WriteError};
 use crate::environment::{Environment, StartError};
 use crate::secrets::DerivedKeys;
-use crate::settings::SignUp;
-use crate::tenants::records::{Event, outbox};
+use crate::settings::SignUpPolicy;
+use crate::tenants::records::{OutboxEvent, outbox};
 use crate::tenants::{Tenant, TenantCtx};
 
 const VERIFY_WITHIN: Duration = Duration::from_secs(86_400);
@@ -26,7 +26,7 @@ const VERIFY_WITHIN: Duration = Duration::from_secs(86_400);
 /// Whether an account may sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Status {
+pub enum AccountStatus {
     /// It may.
     Active,
     /// Not before its address is verified.
@@ -50,7 +50,7 @@ pub struct Account {
     /// The PHC string of the password.
     pub password_hash: String,
     /// Whether it may sign in.
-    pub status: Status,
+    pub status: AccountStatus,
     /// The tenant that was opened with it.
     pub home_tenant: TenantId,
     /// When it was opened.
@@ -60,14 +60,14 @@ pub struct Account {
 /// The guard item of an address: there is at most one, so at most one account.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Guarded {
+struct EmailGuard {
     user: UserId,
     tenant: TenantId,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Member {
+struct StoredMember {
     tenant: TenantId,
     tenant_name: String,
     user: UserId,
@@ -106,8 +106,8 @@ pub struct ProfileChanges {
     pub timezone: Option<String>,
 }
 
-impl From<MeChanges> for ProfileChanges {
-    fn from(wish: MeChanges) -> Self {
+impl From<ProfileUpdate> for ProfileChanges {
+    fn from(wish: ProfileUpdate) -> Self {
         Self {
             name: wish.name.map(Into::into),
             locale: wish.locale.map(Into::into),
@@ -152,11 +152,11 @@ pub struct Accounts {
     dynamo: Dynamo,
     keys: DerivedKeys,
     passwords: Passwords,
-    sign_up: SignUp,
+    sign_up: SignUpPolicy,
 }
 
-fn user_key(user: UserId) -> Key {
-    Key::identity(format!("U#{user}"), "P")
+fn user_key(user: UserId) -> ItemKey {
+    ItemKey::identity(format!("U#{user}"), "P")
 }
 
 impl Accounts {
@@ -187,15 +187,22 @@ impl Accounts {
             locale: "en".to_owned(),
             timezone: "UTC".to_owned(),
             password_hash: self.passwords.hash(&password)?,
-            status: if self.sign_up == SignUp::Open { Status::Active } else { Status::Pending },
+            status: if self.sign_up == SignUpPolicy::Open {
+                AccountStatus::Active
+            } else {
+                AccountStatus::Pending
+            },
             home_tenant: TenantId::generate(),
             created_at: now,
         };
         match self.dynamo.transact(self.opening(&email, &account, new.tenant_name, now)?).await {
             Err(WriteError::Conflict { index: 0, current: Some(item) }) => {
-                let known: Guarded = item.read()?;
+                let known: EmailGuard = item.read()?;
                 let tenant = TenantCtx::admitted(known.tenant);
-                Ok(self.dynamo.write(outbox(tenant, Event::SignUpRepeated, known.user, None, now)?).await?)
+                Ok(self
+                    .dynamo
+                    .write(outbox(tenant, OutboxEvent::SignUpRepeated, known.user, None, now)?)
+                    .await?)
             }
             other => Ok(other?),
         }
@@ -209,23 +216,26 @@ impl Accounts {
         now: Millis,
     ) -> Result<Vec<Write>, DynamoError> {
         let tenant = TenantCtx::admitted(account.home_tenant);
-        let guarded = Guarded { user: account.id, tenant: tenant.id() };
-        let member = Member {
+        let guarded = EmailGuard { user: account.id, tenant: tenant.id() };
+        let member = StoredMember {
             tenant: tenant.id(),
             tenant_name: tenant_name.clone(),
             user: account.id,
             role: Role::Owner,
         };
         let owner = format!("U#{}", account.id);
-        let guard = Key::identity(format!("EMAIL#{}", email.digest(&self.keys.email)), "E");
-        let token_id = (account.status == Status::Pending).then(RecordId::generate);
+        let guard = ItemKey::identity(format!("EMAIL#{}", email.digest(&self.keys.email)), "E");
+        let token_id = (account.status == AccountStatus::Pending).then(RecordId::generate);
         let mut writes = vec![
             Write::put(guard, &guarded)?.when(Condition::Absent),
             Write::put(user_key(account.id), account)?,
-            Write::put(Key::tenant(tenant.pk(), "META"), &Tenant { name: tenant_name, plan: Plan::Free })?,
-            Write::put(Key::tenant(tenant.pk(), format!("MEM#{}", account.id)), &member)?
+            Write::put(
+                ItemKey::tenant(tenant.pk(), "META"),
+                &Tenant { name: tenant_name, plan: Plan::Free },
+            )?,
+            Write::put(ItemKey::tenant(tenant.pk(), format!("MEM#{}", account.id)), &member)?
                 .indexed(&owner, &tenant.pk()),
-            outbox(tenant, Event::AccountOpened, account.id, token_id, now)?,
+            outbox(tenant, OutboxEvent::AccountOpened, account.id, token_id, now)?,
         ];
         if let Some(token_id) = token_id {
             let expires_at = now.plus(VERIFY_WITHIN);
@@ -242,9 +252,9 @@ impl Accounts {
 
     /// Where the token lies that the mailer makes from `id`: under its hash, so that reading the table
     /// gives nobody a token.
-    fn one_time_key(&self, id: RecordId) -> Key {
+    fn one_time_key(&self, id: RecordId) -> ItemKey {
         let token = hmac::sign(&self.keys.one_time, &id.to_bytes());
-        Key::identity(format!("OTT#{}", hex(digest(&SHA256, token.as_ref()).as_ref())), "O")
+        ItemKey::identity(format!("OTT#{}", hex(digest(&SHA256, token.as_ref()).as_ref())), "O")
     }
 
     /// Finds the account of an address.
@@ -252,8 +262,8 @@ impl Accounts {
     /// # Errors
     /// [`DynamoError`]
     pub async fn by_email(&self, email: &Email) -> Result<Option<Account>, DynamoError> {
-        let guard = Key::identity(format!("EMAIL#{}", email.digest(&self.keys.email)), "E");
-        match self.dynamo.get::<Guarded>(&guard).await? {
+        let guard = ItemKey::identity(format!("EMAIL#{}", email.digest(&self.keys.email)), "E");
+        match self.dynamo.get::<EmailGuard>(&guard).await? {
             Some(guarded) => self.by_id(guarded.user).await,
             None => Ok(None),
         }
@@ -296,18 +306,18 @@ impl Accounts {
     ///
     /// # Errors
     /// [`DynamoError`]
-    pub async fn memberships(&self, user: UserId) -> Result<Vec<Membership>, DynamoError> {
-        let mut found: Vec<Member> = self.dynamo.all(Query::tenant_index(format!("U#{user}"))).await?;
+    pub async fn memberships(&self, user: UserId) -> Result<Vec<TenantMembership>, DynamoError> {
+        let mut found: Vec<StoredMember> = self.dynamo.all(Query::tenant_index(format!("U#{user}"))).await?;
         if found.is_empty() {
             // The index lags; the tenant that was opened a moment ago can be read directly.
             if let Some(account) = self.by_id(user).await? {
                 let home = TenantCtx::admitted(account.home_tenant);
-                found.extend(self.dynamo.get(&Key::tenant(home.pk(), format!("MEM#{user}"))).await?);
+                found.extend(self.dynamo.get(&ItemKey::tenant(home.pk(), format!("MEM#{user}"))).await?);
             }
         }
         Ok(found
             .into_iter()
-            .map(|m| Membership { id: m.tenant, name: m.tenant_name, role: m.role })
+            .map(|m| TenantMembership { id: m.tenant, name: m.tenant_name, role: m.role })
             .collect())
     }
 

@@ -7,7 +7,7 @@ use ring::hmac;
 use super::email::hex;
 use super::{NoRandomness, random};
 use crate::contract::keys::KeyKind;
-use crate::fleet::idempotency::Seed;
+use crate::fleet::idempotency::IdSeed;
 
 const SECRET_CHARS: usize = 43;
 const CHECKSUM_CHARS: usize = 6;
@@ -47,7 +47,7 @@ impl ApiKey {
     ///
     /// # Errors
     /// None; the type is that of [`ApiKey::mint`].
-    pub fn mint_from(environment: KeyKind, key: &hmac::Key, seed: Seed) -> Result<Self, NoRandomness> {
+    pub fn mint_from(environment: KeyKind, key: &hmac::Key, seed: IdSeed) -> Result<Self, NoRandomness> {
         let mut round = 0u8;
         Self::of_bytes(environment, || {
             let mut bytes = [0; 64];
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn a_seed_gives_one_key_and_another_seed_another() {
         let secret = hmac::Key::new(hmac::HMAC_SHA256, &[3; 32]);
-        let mint = |seed| ApiKey::mint_from(KeyKind::Live, &secret, Seed([seed; 16])).unwrap();
+        let mint = |seed| ApiKey::mint_from(KeyKind::Live, &secret, IdSeed([seed; 16])).unwrap();
         assert_eq!(mint(1), mint(1));
         assert_ne!(mint(1), mint(2));
         assert_eq!(ApiKey::parse(mint(1).expose()), Some(mint(1)));

@@ -4,10 +4,10 @@ use crate::clock::Millis;
 use crate::contract::Scope;
 use crate::contract::ids::UserId;
 use crate::contract::keys::KeyKind;
-use crate::fleet::idempotency::Seed;
+use crate::fleet::idempotency::IdSeed;
 
 /// A key to be made.
-pub struct NewKey {
+pub struct KeySpec {
     /// What it is for.
     pub name: String,
     /// What it may do.
@@ -29,7 +29,7 @@ pub struct KeyIssuer<'a> {
     /// Whether the issuer's credentials are for live work or for tests.
     pub key_kind: KeyKind,
     /// The seed of an idempotent request: the same at every attempt.
-    pub seed: Option<Seed>,
+    pub seed: Option<IdSeed>,
 }
 
 impl KeyIssuer<'_> {

@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use super::NoRandomness;
 use super::api_key::ApiKey;
-pub use super::issuer::{KeyIssuer, NewKey};
+pub use super::issuer::{KeyIssuer, KeySpec};
 use crate::clock::Millis;
 use crate::contract::Scope;
 use crate::contract::ids::{KeyId, TenantId, UserId};
 use crate::contract::keys::{Key as ListedKey, KeyKind};
-use crate::dynamo::{Condition, Dynamo, DynamoError, Key, Page, Query, Write, WriteError};
+use crate::dynamo::{Condition, Dynamo, DynamoError, ItemKey, ItemPage, Query, Write, WriteError};
 use crate::environment::{Environment, StartError};
 use crate::secrets::DerivedKeys;
 use crate::tenants::TenantCtx;
-use crate::tenants::records::{Action, audit};
+use crate::tenants::records::{AuditAction, audit};
 
 /// How long an environment trusts what it read. A revoked key is refused everywhere after this.
 pub const CACHE_FOR: Duration = Duration::from_secs(10);
@@ -48,7 +48,7 @@ pub struct KeyRecord {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Listing {
+struct KeyListing {
     id: KeyId,
     digest: String,
     name: String,
@@ -65,8 +65,8 @@ struct Listing {
     ttl: Option<u64>,
 }
 
-impl From<Listing> for ListedKey {
-    fn from(listing: Listing) -> Self {
+impl From<KeyListing> for ListedKey {
+    fn from(listing: KeyListing) -> Self {
         Self {
             id: listing.id,
             name: listing.name,
@@ -113,28 +113,28 @@ impl From<WriteError> for KeyError {
     }
 }
 
-struct Cached {
+struct CachedKey {
     record: Option<KeyRecord>,
     read_at: Millis,
     touched_at: Millis,
 }
 
 /// The keys.
-pub struct Keys {
+pub struct ApiKeys {
     dynamo: Dynamo,
     derived: DerivedKeys,
-    cache: Mutex<HashMap<String, Cached>>,
+    cache: Mutex<HashMap<String, CachedKey>>,
 }
 
-fn look_up(digest: &str) -> Key {
-    Key::identity(format!("KEY#{digest}"), "K")
+fn look_up(digest: &str) -> ItemKey {
+    ItemKey::identity(format!("KEY#{digest}"), "K")
 }
 
-fn listed(tenant: TenantCtx, id: KeyId) -> Key {
-    Key::tenant(tenant.pk(), format!("KEY#{id}"))
+fn listed(tenant: TenantCtx, id: KeyId) -> ItemKey {
+    ItemKey::tenant(tenant.pk(), format!("KEY#{id}"))
 }
 
-impl Keys {
+impl ApiKeys {
     /// The keys, with one cache for all endpoints of this environment.
     ///
     /// # Errors
@@ -155,7 +155,7 @@ impl Keys {
     /// [`DynamoError`]
     pub async fn find(&self, key: &ApiKey, now: Millis) -> Result<Option<KeyRecord>, DynamoError> {
         let digest = key.digest(&self.derived.api_key);
-        let fresh = |cached: &Cached| now >= cached.read_at && now.since(cached.read_at) < CACHE_FOR;
+        let fresh = |cached: &CachedKey| now >= cached.read_at && now.since(cached.read_at) < CACHE_FOR;
         let known =
             self.cache().get(&digest).filter(|cached| fresh(cached)).map(|cached| cached.record.clone());
         let record = match known {
@@ -167,14 +167,14 @@ impl Keys {
                     cache.retain(|_, cached| fresh(cached));
                 }
                 let touched_at = cache.get(&digest).map_or(Millis(0), |cached| cached.touched_at);
-                cache.insert(digest, Cached { record: record.clone(), read_at: now, touched_at });
+                cache.insert(digest, CachedKey { record: record.clone(), read_at: now, touched_at });
                 record
             }
         };
         Ok(record.filter(|record| record.expires_at.is_none_or(|at| at > now)))
     }
 
-    fn cache(&self) -> std::sync::MutexGuard<'_, HashMap<String, Cached>> {
+    fn cache(&self) -> std::sync::MutexGuard<'_, HashMap<String, CachedKey>> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -212,7 +212,7 @@ impl Keys {
     pub async fn create(
         &self,
         tenant: TenantCtx,
-        new: NewKey,
+        new: KeySpec,
         by: &KeyIssuer<'_>,
     ) -> Result<(ApiKey, ListedKey), KeyError> {
         let now = Millis::now();
@@ -223,7 +223,7 @@ impl Keys {
             return Err(KeyError::PastExpiry);
         }
         let (key, listing, mut writes) = self.making(tenant, new, by, now)?;
-        writes.push(audit(tenant, Action::KeyCreated, &by.actor, &listing.id.to_string(), now)?);
+        writes.push(audit(tenant, AuditAction::KeyCreated, &by.actor, &listing.id.to_string(), now)?);
         match self.dynamo.transact(writes).await {
             Ok(()) => Ok((key, listing.into())),
             Err(WriteError::Conflict { .. }) if by.seed.is_some() => {
@@ -250,10 +250,10 @@ impl Keys {
     fn making(
         &self,
         tenant: TenantCtx,
-        new: NewKey,
+        new: KeySpec,
         by: &KeyIssuer<'_>,
         now: Millis,
-    ) -> Result<(ApiKey, Listing, Vec<Write>), KeyError> {
+    ) -> Result<(ApiKey, KeyListing, Vec<Write>), KeyError> {
         let (key, id) = match by.seed {
             Some(seed) => {
                 let key = ApiKey::mint_from(new.environment, &self.derived.mint, seed)?;
@@ -273,7 +273,7 @@ impl Keys {
             expires_at: new.expires_at,
             ttl,
         };
-        let listing = Listing {
+        let listing = KeyListing {
             id: record.id,
             digest: digest.clone(),
             name: new.name,
@@ -304,10 +304,10 @@ impl Keys {
         tenant: TenantCtx,
         limit: u32,
         after: Option<String>,
-    ) -> Result<Page<ListedKey>, DynamoError> {
+    ) -> Result<ItemPage<ListedKey>, DynamoError> {
         let query = Query::tenant(tenant.pk()).beginning("KEY#").limit(limit).after(after);
-        let page = self.dynamo.page::<Listing>(&query).await?;
-        Ok(Page { items: page.items.into_iter().map(Into::into).collect(), last_sk: page.last_sk })
+        let page = self.dynamo.page::<KeyListing>(&query).await?;
+        Ok(ItemPage { items: page.items.into_iter().map(Into::into).collect(), last_sk: page.last_sk })
     }
 
     /// Reads one.
@@ -318,7 +318,7 @@ impl Keys {
         Ok(self.listing(tenant, id).await?.into())
     }
 
-    async fn listing(&self, tenant: TenantCtx, id: KeyId) -> Result<Listing, KeyError> {
+    async fn listing(&self, tenant: TenantCtx, id: KeyId) -> Result<KeyListing, KeyError> {
         self.dynamo.get(&listed(tenant, id)).await?.ok_or(KeyError::NotFound)
     }
 
@@ -341,7 +341,7 @@ impl Keys {
         let writes = vec![
             Write::delete(listed(tenant, id)).when(Condition::Present),
             Write::delete(look_up(&listing.digest)),
-            audit(tenant, Action::KeyRevoked, actor, &id.to_string(), Millis::now())?,
+            audit(tenant, AuditAction::KeyRevoked, actor, &id.to_string(), Millis::now())?,
         ];
         Ok(self.dynamo.transact(writes).await?)
     }
@@ -363,7 +363,7 @@ impl Keys {
         }
         let now = Millis::now();
         let ends = old.expires_at.map_or(now.plus(grace), |at| at.min(now.plus(grace)));
-        let successor = NewKey {
+        let successor = KeySpec {
             name: old.name,
             scopes: old.scopes,
             environment: old.environment,
@@ -381,7 +381,7 @@ impl Keys {
                 .when(Condition::Without("successor".into())),
         );
         writes.push(ending(look_up(&old.digest)));
-        writes.push(audit(tenant, Action::KeyRotated, &by.actor, &id.to_string(), now)?);
+        writes.push(audit(tenant, AuditAction::KeyRotated, &by.actor, &id.to_string(), now)?);
         match self.dynamo.transact(writes).await {
             Ok(()) => Ok((key, listing.into())),
             Err(WriteError::Conflict { .. }) if by.seed.is_some() => {

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::refresh_token::RefreshToken;
 use crate::clock::Millis;
 use crate::contract::ids::{SessionId, TenantId, UserId};
-use crate::dynamo::{Condition, Dynamo, DynamoError, Key, Write, WriteError};
+use crate::dynamo::{Condition, Dynamo, DynamoError, ItemKey, Write, WriteError};
 use crate::environment::{Environment, StartError};
 use crate::secrets::DerivedKeys;
 use crate::tenants::TenantCtx;
-use crate::tenants::records::{Event, outbox};
+use crate::tenants::records::{OutboxEvent, outbox};
 
 /// A session ends when it is not used for so long.
 pub const IDLE_MAX: Duration = Duration::from_secs(30 * 86_400);
@@ -20,7 +20,7 @@ const GRACE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Stored {
+struct StoredSession {
     counter: u32,
     rotated_at: Millis,
     expires_at: Millis,
@@ -31,7 +31,7 @@ struct Stored {
 
 /// A session that goes on.
 #[derive(Debug)]
-pub struct Refreshed {
+pub struct RefreshedSession {
     /// Whose.
     pub user: UserId,
     /// Which.
@@ -64,13 +64,13 @@ pub struct Sessions {
     keys: DerivedKeys,
 }
 
-fn key(user: UserId, session: SessionId) -> Key {
-    Key::identity(format!("U#{user}"), format!("SESS#{session}"))
+fn key(user: UserId, session: SessionId) -> ItemKey {
+    ItemKey::identity(format!("U#{user}"), format!("SESS#{session}"))
 }
 
 /// What a conditional update found instead of the counter it expected.
 #[derive(Debug, PartialEq, Eq)]
-enum Found {
+enum TokenMatch {
     /// The token before the last one, within its grace: give the last one again.
     Previous,
     /// An older one.
@@ -79,13 +79,13 @@ enum Found {
     Ended,
 }
 
-fn judge(presented: u32, stored: &Stored, now: Millis) -> Found {
+fn judge(presented: u32, stored: &StoredSession, now: Millis) -> TokenMatch {
     if stored.expires_at <= now {
-        Found::Ended
+        TokenMatch::Ended
     } else if presented.checked_add(1) == Some(stored.counter) && now.since(stored.rotated_at) <= GRACE {
-        Found::Previous
+        TokenMatch::Previous
     } else {
-        Found::Reuse
+        TokenMatch::Reuse
     }
 }
 
@@ -103,10 +103,11 @@ impl Sessions {
     ///
     /// # Errors
     /// [`DynamoError`]
-    pub async fn open(&self, user: UserId, home_tenant: TenantId) -> Result<Refreshed, DynamoError> {
+    pub async fn open(&self, user: UserId, home_tenant: TenantId) -> Result<RefreshedSession, DynamoError> {
         let (session, now) = (SessionId::generate(), Millis::now());
         let expires_at = now.plus(IDLE_MAX);
-        let stored = Stored { counter: 0, rotated_at: now, expires_at, home_tenant, ttl: expires_at.secs() };
+        let stored =
+            StoredSession { counter: 0, rotated_at: now, expires_at, home_tenant, ttl: expires_at.secs() };
         match self.dynamo.write(Write::put(key(user, session), &stored)?).await {
             Ok(()) => Ok(self.refreshed(user, session, 0)),
             Err(WriteError::Dynamo(error)) => Err(error),
@@ -118,7 +119,7 @@ impl Sessions {
     ///
     /// # Errors
     /// [`RefreshError`]
-    pub async fn refresh(&self, token: &str) -> Result<Refreshed, RefreshError> {
+    pub async fn refresh(&self, token: &str) -> Result<RefreshedSession, RefreshError> {
         let token = RefreshToken::open(token, &self.keys.refresh).ok_or(RefreshError::Invalid)?;
         let RefreshToken { user, session, counter } = token;
         let now = Millis::now();
@@ -135,15 +136,15 @@ impl Sessions {
             Ok(()) => return Ok(self.refreshed(user, session, next)),
             Err(WriteError::Dynamo(error)) => return Err(error.into()),
             Err(WriteError::Conflict { current: None, .. }) => return Err(RefreshError::Ended),
-            Err(WriteError::Conflict { current: Some(item), .. }) => item.read::<Stored>()?,
+            Err(WriteError::Conflict { current: Some(item), .. }) => item.read::<StoredSession>()?,
         };
         match judge(counter, &current, now) {
-            Found::Previous => Ok(self.refreshed(user, session, current.counter)),
-            Found::Ended => Err(RefreshError::Ended),
-            Found::Reuse => {
+            TokenMatch::Previous => Ok(self.refreshed(user, session, current.counter)),
+            TokenMatch::Ended => Err(RefreshError::Ended),
+            TokenMatch::Reuse => {
                 let end = Write::delete(key(user, session));
                 let tenant = TenantCtx::admitted(current.home_tenant);
-                let event = outbox(tenant, Event::SessionReused, user, None, now)?;
+                let event = outbox(tenant, OutboxEvent::SessionReused, user, None, now)?;
                 match self.dynamo.transact(vec![end, event]).await {
                     Ok(()) | Err(WriteError::Conflict { .. }) => Err(RefreshError::Reused),
                     Err(WriteError::Dynamo(error)) => Err(error.into()),
@@ -166,8 +167,12 @@ impl Sessions {
         }
     }
 
-    fn refreshed(&self, user: UserId, session: SessionId, counter: u32) -> Refreshed {
-        Refreshed { user, session, token: RefreshToken { user, session, counter }.seal(&self.keys.refresh) }
+    fn refreshed(&self, user: UserId, session: SessionId, counter: u32) -> RefreshedSession {
+        RefreshedSession {
+            user,
+            session,
+            token: RefreshToken { user, session, counter }.seal(&self.keys.refresh),
+        }
     }
 }
 
@@ -175,8 +180,8 @@ impl Sessions {
 mod tests {
     use super::*;
 
-    fn stored(counter: u32, rotated_at: u64) -> Stored {
-        Stored {
+    fn stored(counter: u32, rotated_at: u64) -> StoredSession {
+        StoredSession {
             counter,
             rotated_at: Millis(rotated_at),
             expires_at: Millis(10_000_000),
@@ -187,18 +192,18 @@ mod tests {
 
     #[test]
     fn the_token_before_the_last_is_good_for_thirty_seconds() {
-        assert_eq!(judge(4, &stored(5, 1_000), Millis(31_000)), Found::Previous);
-        assert_eq!(judge(4, &stored(5, 1_000), Millis(31_001)), Found::Reuse);
+        assert_eq!(judge(4, &stored(5, 1_000), Millis(31_000)), TokenMatch::Previous);
+        assert_eq!(judge(4, &stored(5, 1_000), Millis(31_001)), TokenMatch::Reuse);
     }
 
     #[test]
     fn an_older_token_is_reuse_at_once() {
-        assert_eq!(judge(3, &stored(5, 1_000), Millis(1_001)), Found::Reuse);
-        assert_eq!(judge(u32::MAX, &stored(5, 1_000), Millis(1_001)), Found::Reuse);
+        assert_eq!(judge(3, &stored(5, 1_000), Millis(1_001)), TokenMatch::Reuse);
+        assert_eq!(judge(u32::MAX, &stored(5, 1_000), Millis(1_001)), TokenMatch::Reuse);
     }
 
     #[test]
     fn an_expired_session_is_over_whatever_the_token() {
-        assert_eq!(judge(4, &stored(5, 9_999_999), Millis(10_000_000)), Found::Ended);
+        assert_eq!(judge(4, &stored(5, 9_999_999), Millis(10_000_000)), TokenMatch::Ended);
     }
 }

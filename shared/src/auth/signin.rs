@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::access_token::{AccessTokens, TokenError};
-use super::accounts::{Account, Accounts, SignUpError, Status};
+use super::accounts::{Account, AccountStatus, Accounts, SignUpError};
 use super::email::Email;
-use super::sessions::{RefreshError, Refreshed, Sessions};
+use super::sessions::{RefreshError, RefreshedSession, Sessions};
 use crate::clock::{Deadline, Millis};
-use crate::contract::auth::Membership;
+use crate::contract::auth::TenantMembership;
 use crate::dynamo::DynamoError;
 use crate::environment::{Environment, StartError};
 use crate::fleet::throttle::Attempts;
@@ -16,21 +16,21 @@ use crate::redis::{Redis, RedisError};
 use crate::secrets::DerivedKeys;
 
 /// Tokens of a session, and the tenants they are good for.
-pub struct Issued {
+pub struct IssuedTokens {
     /// For `Authorization: Bearer`.
     pub access_token: String,
     /// For the next refresh.
     pub refresh_token: String,
     /// The tenants of the user.
-    pub tenants: Vec<Membership>,
+    pub tenants: Vec<TenantMembership>,
 }
 
 /// Somebody who signed in.
-pub struct SignedIn {
+pub struct SignInResult {
     /// Who.
     pub account: Account,
     /// With which tokens.
-    pub issued: Issued,
+    pub issued: IssuedTokens,
 }
 
 /// Why nobody signed in.
@@ -77,7 +77,7 @@ pub enum ResumeError {
 }
 
 /// What signing in needs.
-pub struct SignIn {
+pub struct Authenticator {
     accounts: Accounts,
     sessions: Sessions,
     tokens: Arc<AccessTokens>,
@@ -85,7 +85,7 @@ pub struct SignIn {
     keys: DerivedKeys,
 }
 
-impl SignIn {
+impl Authenticator {
     /// Connects to what signing in needs.
     ///
     /// # Errors
@@ -110,7 +110,7 @@ impl SignIn {
         password: &str,
         ip: &str,
         deadline: Deadline,
-    ) -> Result<SignedIn, SignInError> {
+    ) -> Result<SignInResult, SignInError> {
         let email = Email::parse(email).map_err(|_| SignInError::WrongCredentials)?;
         let ip = super::email::hex(&ring::hmac::sign(&self.keys.email, ip.as_bytes()).as_ref()[..16]);
         let attempts = Attempts::new(&email.digest(&self.keys.email), &ip);
@@ -122,7 +122,7 @@ impl SignIn {
             return Err(SignInError::WrongCredentials);
         }
         let account = found.ok_or(SignInError::WrongCredentials)?;
-        if account.status == Status::Pending {
+        if account.status == AccountStatus::Pending {
             return Err(SignInError::Pending);
         }
         self.accounts.refresh_hash(&account, password).await?;
@@ -132,22 +132,25 @@ impl SignIn {
             // They end by themselves; the sign-in stands.
             tracing::warn!(error = %crate::telemetry::chain(&error), "sign-in attempts not forgotten");
         }
-        Ok(SignedIn { account, issued })
+        Ok(SignInResult { account, issued })
     }
 
     /// A refresh token for the next one and a new access token.
     ///
     /// # Errors
     /// [`ResumeError`]
-    pub async fn refresh(&self, token: &str) -> Result<Issued, ResumeError> {
+    pub async fn refresh(&self, token: &str) -> Result<IssuedTokens, ResumeError> {
         let session = self.sessions.refresh(token).await?;
         Ok(self.issue(session).await??)
     }
 
-    async fn issue(&self, session: Refreshed) -> Result<Result<Issued, TokenError>, DynamoError> {
+    async fn issue(
+        &self,
+        session: RefreshedSession,
+    ) -> Result<Result<IssuedTokens, TokenError>, DynamoError> {
         let tenants = self.accounts.memberships(session.user).await?;
         let roles = tenants.iter().map(|tenant| (tenant.id, tenant.role)).collect();
         let issued = self.tokens.issue(session.user, session.session, roles, Millis::now());
-        Ok(issued.map(|access_token| Issued { access_token, refresh_token: session.token, tenants }))
+        Ok(issued.map(|access_token| IssuedTokens { access_token, refresh_token: session.token, tenants }))
     }
 }

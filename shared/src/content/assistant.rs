@@ -19,7 +19,7 @@ use super::screen::{Instructions, Screen};
 use super::store::store;
 use super::{GenerationContext, ProfileError};
 use crate::ai::{
-    AiError, Chat, ChatCall, ChatEvent, Delivery, Finish, ModelBill, ModelUsage, NoAnswer, PaidModel,
+    AiError, Chat, ChatCall, ChatEvent, ChatFinish, Delivery, ModelBill, ModelUsage, NoAnswer, PaidModel,
     PaidModels, PaidRequest, ToolCall, Writer,
 };
 use crate::contract::Scope;
@@ -280,9 +280,9 @@ impl Assistant {
                     let name = conversation.model.as_deref().unwrap_or_default();
                     model.usage_mut().add(name, usage);
                     conversation.finish = match finish {
-                        Finish::Length => FinishReason::Length,
-                        Finish::Refused => FinishReason::Refused,
-                        Finish::Stop | Finish::Tools => FinishReason::Stop,
+                        ChatFinish::Length => FinishReason::Length,
+                        ChatFinish::Refused => FinishReason::Refused,
+                        ChatFinish::Stop | ChatFinish::Tools => FinishReason::Stop,
                     };
                     (screen.finish(), Some(calls))
                 }

@@ -12,7 +12,7 @@ mod niches;
 
 use std::collections::HashSet;
 
-use super::Subject;
+use super::IdeaSubject;
 use super::language::Language;
 use super::novelty::{SAME, jaccard, words};
 use super::platform::{caption_chars_max, fit, hashtags_max};
@@ -28,7 +28,7 @@ pub const VERSION: &str = "grammar/2";
 
 /// What else decides about the ideas.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish<'a> {
+pub struct GrammarOptions<'a> {
     /// The same seed gives the same ideas.
     pub seed: u64,
     /// How many at most.
@@ -41,7 +41,7 @@ pub struct Wish<'a> {
 
 /// What the grammar composed.
 #[derive(Debug)]
-pub struct Composed {
+pub struct ComposedIdeas {
     /// The ideas.
     pub ideas: Vec<Idea>,
     /// What the reader should know.
@@ -67,7 +67,12 @@ struct Vocabulary {
 
 impl Grammar {
     /// Composes ideas.
-    pub fn compose(&self, subject: &Subject, options: &IdeaOptions, wish: Wish<'_>) -> Composed {
+    pub fn compose(
+        &self,
+        subject: &IdeaSubject,
+        options: &IdeaOptions,
+        wish: GrammarOptions<'_>,
+    ) -> ComposedIdeas {
         let mut warnings = Vec::new();
         let language = Language::of(&subject.language).unwrap_or_else(|| {
             let all = [Language::English, Language::French].map(Language::name).join(" and ");
@@ -87,7 +92,7 @@ impl Grammar {
             if ideas.len() == wish.count {
                 break;
             }
-            let idea = Draft { frame, language, subject, options }.write(&lexicon, &mut decks, &mut dice);
+            let idea = OpenDraft { frame, language, subject, options }.write(&lexicon, &mut decks, &mut dice);
             let text = format!("{} {} {}", idea.title, idea.hook, idea.outline.join(" ")).to_lowercase();
             let own = words(&format!("{} {}", idea.title, idea.hook));
             let is_new = told.iter().all(|other| jaccard(other, &own) < SAME);
@@ -97,12 +102,12 @@ impl Grammar {
                 ideas.push(idea);
             }
         }
-        Composed { ideas, warnings }
+        ComposedIdeas { ideas, warnings }
     }
 }
 
 /// The frames that fit the wish: shuffled, those for the subject's goals before the others.
-fn order(subject: &Subject, options: &IdeaOptions, dice: &mut Dice) -> Vec<&'static Frame> {
+fn order(subject: &IdeaSubject, options: &IdeaOptions, dice: &mut Dice) -> Vec<&'static Frame> {
     let mut fitting: Vec<&Frame> = FRAMES
         .iter()
         .filter(|frame| {
@@ -115,14 +120,14 @@ fn order(subject: &Subject, options: &IdeaOptions, dice: &mut Dice) -> Vec<&'sta
 }
 
 /// An idea that is to be written.
-struct Draft<'a> {
+struct OpenDraft<'a> {
     frame: &'static Frame,
     language: Language,
-    subject: &'a Subject,
+    subject: &'a IdeaSubject,
     options: &'a IdeaOptions,
 }
 
-impl Draft<'_> {
+impl OpenDraft<'_> {
     fn write(&self, lexicon: &Lexicon<'_>, decks: &mut Decks, dice: &mut Dice) -> Idea {
         let Self { frame, options, .. } = self;
         let filled = lexicon.draw(decks, dice);

@@ -18,7 +18,7 @@ const RARITY: f64 = 0.5;
 const USES_MIN: u32 = 2;
 /// A tag that fits an idea, and why.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Suggestion {
+pub struct HashtagSuggestion {
     /// With `#`, as the creator writes it.
     pub tag: String,
     /// How well it fits, from 0 to 1.
@@ -68,7 +68,7 @@ impl<'a> Hashtags<'a> {
     }
 
     /// The tags that fit a text best, the best first.
-    pub fn fitting(&self, text: &str, most: usize) -> Vec<Suggestion> {
+    pub fn fitting(&self, text: &str, most: usize) -> Vec<HashtagSuggestion> {
         let (mut votes, mut weights) = (BTreeMap::<u32, f64>::new(), 0.0);
         let PostHistory { posts, tags, all, .. } = self.history;
         let posts = posts.len() as f64;
@@ -89,14 +89,14 @@ impl<'a> Hashtags<'a> {
             let tag = &tags[number as usize];
             let (lift, rarity) = (tag.sum.lift_over(*all), (posts / f64::from(tag.uses)).ln() / posts.ln());
             let score = vote / weights * rarity.max(0.0).powf(RARITY) * lift.exp().clamp(0.5, 2.0);
-            (tag.uses >= USES_MIN && score.is_finite()).then(|| Suggestion {
+            (tag.uses >= USES_MIN && score.is_finite()).then(|| HashtagSuggestion {
                 tag: tag.written.clone(),
                 score: (score.clamp(0.0, 1.0) * 100.0).round() / 100.0,
                 uses: tag.uses,
                 lift_pct: percent(lift),
             })
         };
-        let mut fitting: Vec<Suggestion> = votes.into_iter().filter_map(suggestion).collect();
+        let mut fitting: Vec<HashtagSuggestion> = votes.into_iter().filter_map(suggestion).collect();
         // Equal scores in the order of the alphabet: the same history always gives the same tags.
         fitting.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.tag.cmp(&b.tag)));
         fitting.truncate(most);

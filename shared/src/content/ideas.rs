@@ -5,17 +5,19 @@ mod write;
 use std::time::Instant;
 
 use super::builtin::Grammar;
-use super::{GenerationContext, ProfileError, Subject, prompt};
+use super::{GenerationContext, IdeaSubject, ProfileError, prompt};
 use crate::ai::{NoAnswer, PaidModels};
-use crate::contract::content_ideas::{BriefRequest, Generate, IdeaBatch, IdeaOptions, IdeaRequest, Profile};
+use crate::contract::content_ideas::{
+    GenerateIdeas, IdeaBatch, IdeaBriefRequest, IdeaOptions, IdeaProfile, IdeaRequest,
+};
 use crate::contract::creators::Creator;
 use crate::contract::ids::CreatorId;
 use crate::contract::keys::KeyKind;
-use crate::contract::meta::{CreditUse, Usage};
+use crate::contract::meta::{AnswerUsage, CreditUse};
 use crate::contract::posts::Post;
 use crate::contract::{Coalescing, Contract as _};
 use crate::environment::{Environment, StartError};
-use crate::fleet::coalesce::{Coalescer, ResultLifetime, SharedWork, Turn};
+use crate::fleet::coalesce::{Coalescer, ResultLifetime, SharedWork, WorkTurn};
 use crate::metrics::CoalescingRole;
 use crate::tenants::TenantCtx;
 use crate::tenants::creators::{CreatorError, Creators};
@@ -57,7 +59,7 @@ pub enum IdeaSource {
     /// A creator of the tenant.
     Creator(CreatorId),
     /// A profile that is not stored.
-    Profile(Profile),
+    Profile(IdeaProfile),
 }
 
 impl TryFrom<&IdeaRequest> for IdeaOrder {
@@ -65,11 +67,11 @@ impl TryFrom<&IdeaRequest> for IdeaOrder {
 
     fn try_from(request: &IdeaRequest) -> Result<Self, ProfileError> {
         let source = match (request.creator_id, request.profile.clone().unwrap_or_default()) {
-            (Some(id), Profile { id: None, .. }) if request.profile.is_none() => IdeaSource::Creator(id),
+            (Some(id), IdeaProfile { id: None, .. }) if request.profile.is_none() => IdeaSource::Creator(id),
             // The form of version 0.1.
             (
                 None,
-                Profile {
+                IdeaProfile {
                     id: Some(id),
                     niche: None,
                     platforms: None,
@@ -79,10 +81,10 @@ impl TryFrom<&IdeaRequest> for IdeaOrder {
                     audience: None,
                 },
             ) => IdeaSource::Creator(id),
-            (None, profile @ Profile { id: None, .. }) if request.profile.is_some() => {
+            (None, profile @ IdeaProfile { id: None, .. }) if request.profile.is_some() => {
                 IdeaSource::Profile(profile)
             }
-            (None, Profile { id: None, .. }) => {
+            (None, IdeaProfile { id: None, .. }) => {
                 let message = "is required, or a `profile` in its place";
                 return Err(ProfileError { pointer: "/creatorId", message });
             }
@@ -95,10 +97,10 @@ impl TryFrom<&IdeaRequest> for IdeaOrder {
     }
 }
 
-impl TryFrom<&BriefRequest> for IdeaOrder {
+impl TryFrom<&IdeaBriefRequest> for IdeaOrder {
     type Error = ProfileError;
 
-    fn try_from(request: &BriefRequest) -> Result<Self, ProfileError> {
+    fn try_from(request: &IdeaBriefRequest) -> Result<Self, ProfileError> {
         Ok(Self {
             source: IdeaSource::Creator(request.creator_id),
             brief: request.brief.as_deref().map(str::to_owned),
@@ -110,7 +112,7 @@ impl TryFrom<&BriefRequest> for IdeaOrder {
 /// What is known of a creator: the profile, the latest posts, and the brief of the order.
 #[derive(Debug)]
 pub struct CreatorContext {
-    subject: Subject,
+    subject: IdeaSubject,
     creator_id: Option<CreatorId>,
     posts: Vec<Post>,
     brief: Option<String>,
@@ -150,13 +152,13 @@ impl Ideas {
         let brief = order.brief.clone();
         match &order.source {
             IdeaSource::Profile(profile) => {
-                let subject = Subject::of_profile(profile, &order.options)?;
+                let subject = IdeaSubject::of_profile(profile, &order.options)?;
                 Ok(CreatorContext { subject, creator_id: None, posts: Vec::new(), brief })
             }
             IdeaSource::Creator(id) => {
                 let (creator, posts) =
                     tokio::join!(self.creator(tenant, *id), self.posts.latest(tenant, *id, POSTS_MAX));
-                let subject = Subject::of_creator(&creator?, &order.options);
+                let subject = IdeaSubject::of_creator(&creator?, &order.options);
                 let posts = posts.map_err(CreatorError::Dynamo)?;
                 Ok(CreatorContext { subject, creator_id: Some(*id), posts, brief })
             }
@@ -169,7 +171,7 @@ impl Ideas {
     /// [`IdeaError::Profile`], [`IdeaError::Creator`]
     pub async fn check(&self, tenant: TenantCtx, order: &IdeaOrder) -> Result<(), IdeaError> {
         match &order.source {
-            IdeaSource::Profile(profile) => Subject::of_profile(profile, &order.options).map(drop)?,
+            IdeaSource::Profile(profile) => IdeaSubject::of_profile(profile, &order.options).map(drop)?,
             IdeaSource::Creator(id) => self.creator(tenant, *id).await.map(drop)?,
         }
         Ok(())
@@ -184,12 +186,13 @@ impl Ideas {
         about: &CreatorContext,
         options: &IdeaOptions,
     ) -> Option<SharedWork> {
-        match (self.models.names(key_kind), Generate::ROUTE.sharing) {
+        match (self.models.names(key_kind), GenerateIdeas::ROUTE.sharing) {
             (Some(models), Coalescing::On { fresh, stale, expected }) if !options.fresh => {
                 // The profile itself and not its number and version: what is equal is what the model reads.
                 let read = serde_json::to_string(&(&about.subject, options, &about.posts, &about.brief));
                 let (read, tenant) = (read.unwrap_or_default(), tenant.id().to_string());
-                let parts = [tenant.as_str(), Generate::ROUTE.operation, prompt::VERSION, &models, &read];
+                let parts =
+                    [tenant.as_str(), GenerateIdeas::ROUTE.operation, prompt::VERSION, &models, &read];
                 Some(SharedWork::new(&parts, fresh, stale, self.coalescer.expected(expected)))
             }
             _ => None,
@@ -219,7 +222,7 @@ impl Ideas {
         about: &CreatorContext,
         options: &IdeaOptions,
         work: &SharedWork,
-        turn: Turn,
+        turn: WorkTurn,
     ) -> Result<IdeaBatch, NoAnswer> {
         let started = Instant::now();
         let compute = async || {
@@ -234,7 +237,7 @@ impl Ideas {
         meta.coalesced = role == CoalescingRole::Follower;
         if meta.cached || meta.coalesced {
             (meta.request_id, meta.attempts) = (context.request, 0);
-            meta.usage = Usage { cost_micro_usd: Some(0), ..Usage::default() };
+            meta.usage = AnswerUsage { cost_micro_usd: Some(0), ..AnswerUsage::default() };
             meta.credits = CreditUse::default();
             meta.latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         }

@@ -20,13 +20,14 @@ use super::screen::Instructions;
 use super::store::store;
 use crate::ai::{AiError, Delivery, ModelBill, NoAnswer, PaidModels, StructuredCall, Writer};
 use crate::contract::messages::{
-    Checks, Message, MessageBatch, MessageData, MessageRequest, MessageStatus, Mode, Recipient, Variant,
+    Message, MessageBatch, MessageChecks, MessageData, MessageMode, MessageRequest, MessageStatus,
+    MessageVariant, Recipient,
 };
 use crate::contract::meta::DegradedReason;
 use crate::environment::{Environment, StartError};
 use crate::tenants::generations::Generations;
 use checks::{has_tokens_of, new_facts, restricted};
-use render::{Masked, Template};
+use render::{MaskedText, Template};
 
 pub(super) const VERSION: &str = "messages/1";
 const RENDERED: &str = "template/1";
@@ -78,13 +79,13 @@ impl RewordResult {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Answer {
-    texts: Vec<Reworded>,
+struct RewordAnswer {
+    texts: Vec<RewordedText>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Reworded {
+struct RewordedText {
     id: usize,
     variants: Vec<String>,
 }
@@ -145,14 +146,14 @@ impl Messages {
     ) -> Result<MessageBatch, MessageError> {
         let started = Instant::now();
         let template = Template::read(&request.template)?;
-        let masked: Vec<Result<Masked, String>> =
+        let masked: Vec<Result<MaskedText, String>> =
             recipients.iter().map(|recipient| checked(&template, recipient, request)).collect();
         let texts: Vec<&str> = distinct(&masked);
         let RewordResult { rewordings, model, degraded, mut bill } = match request.mode {
-            Mode::Rewrite if !texts.is_empty() => self.reword(context, &texts, request).await?,
-            Mode::Render | Mode::Rewrite => RewordResult::unchanged(None, ModelBill::free()),
+            MessageMode::Rewrite if !texts.is_empty() => self.reword(context, &texts, request).await?,
+            MessageMode::Render | MessageMode::Rewrite => RewordResult::unchanged(None, ModelBill::free()),
         };
-        let write = |(recipient, masked): (&Recipient, &Result<Masked, String>)| match masked {
+        let write = |(recipient, masked): (&Recipient, &Result<MaskedText, String>)| match masked {
             Ok(masked) => message(recipient, masked, rewordings.get(&masked.text), &template, request),
             Err(problem) => failed(recipient, problem),
         };
@@ -206,7 +207,11 @@ fn known_to_somebody(template: &Template, recipients: &[Recipient]) -> Result<()
 }
 
 /// The rendered text, if it may be sent at all.
-fn checked(template: &Template, recipient: &Recipient, request: &MessageRequest) -> Result<Masked, String> {
+fn checked(
+    template: &Template,
+    recipient: &Recipient,
+    request: &MessageRequest,
+) -> Result<MaskedText, String> {
     let masked = template.render(recipient)?;
     let text = masked.unmask(&masked.text);
     let (chars, most) = (text.chars().count(), request.context.max_chars.get() as usize);
@@ -222,7 +227,7 @@ fn checked(template: &Template, recipient: &Recipient, request: &MessageRequest)
     }
 }
 
-fn distinct(masked: &[Result<Masked, String>]) -> Vec<&str> {
+fn distinct(masked: &[Result<MaskedText, String>]) -> Vec<&str> {
     let mut seen = HashSet::new();
     let texts = masked.iter().filter_map(|masked| masked.as_ref().ok()).map(|masked| masked.text.as_str());
     texts.filter(|text| seen.insert(*text)).collect()
@@ -260,7 +265,7 @@ fn call(texts: &[&str], request: &MessageRequest) -> StructuredCall<'static> {
 }
 
 fn parse(json: &str, texts: &[&str]) -> Result<Rewordings, AiError> {
-    let answer: Answer = serde_json::from_str(json)
+    let answer: RewordAnswer = serde_json::from_str(json)
         .map_err(|error| AiError::Malformed(format!("not the schema, at column {}", error.column())))?;
     let mut rewordings = Rewordings::new();
     for reworded in answer.texts {
@@ -274,7 +279,7 @@ fn parse(json: &str, texts: &[&str]) -> Result<Rewordings, AiError> {
 /// A recipient's message: the rewordings that pass the checks, or the template's own words.
 fn message(
     recipient: &Recipient,
-    masked: &Masked,
+    masked: &MaskedText,
     reworded: Option<&Vec<String>>,
     template: &Template,
     request: &MessageRequest,
@@ -282,12 +287,12 @@ fn message(
     let most = request.context.max_chars.get() as usize;
     let variant = |candidate: &str, rewritten| {
         let text = masked.unmask(candidate.trim());
-        let checks = Checks {
+        let checks = MessageChecks {
             tokens_intact: has_tokens_of(candidate, &masked.text),
             new_facts: new_facts(candidate, &masked.text),
             restricted: restricted(&text, request.context.restricted_words.iter().map(|word| &**word)),
         };
-        Variant {
+        MessageVariant {
             chars: text.chars().count(),
             text,
             used_vars: template.variables.clone(),
@@ -296,7 +301,7 @@ fn message(
         }
     };
     let instructions = Instructions::of(SYSTEM);
-    let passes = |variant: &Variant| {
+    let passes = |variant: &MessageVariant| {
         let checks = &variant.checks;
         checks.tokens_intact
             && checks.new_facts.is_empty()
@@ -305,7 +310,7 @@ fn message(
             && !instructions.are_in(&variant.text)
     };
     let candidates = reworded.into_iter().flatten().map(|candidate| variant(candidate, true));
-    let mut variants: Vec<Variant> =
+    let mut variants: Vec<MessageVariant> =
         candidates.filter(passes).take(request.variants.get() as usize).collect();
     if variants.is_empty() {
         variants.push(variant(&masked.text, false));

@@ -11,14 +11,14 @@ use crate::contract::content_ideas::Idea;
 /// From here on two texts say the same.
 pub(super) const SAME: f64 = 0.5;
 
-pub(super) type Words = HashSet<String>;
+pub(super) type WordSet = HashSet<String>;
 
-pub(super) fn words(text: &str) -> Words {
+pub(super) fn words(text: &str) -> WordSet {
     meaningful(&text.to_lowercase()).map(str::to_owned).collect()
 }
 
 /// The share of two texts' words that they have in common.
-pub(super) fn jaccard(a: &Words, b: &Words) -> f64 {
+pub(super) fn jaccard(a: &WordSet, b: &WordSet) -> f64 {
     let common = a.intersection(b).count();
     let all = a.len() + b.len() - common;
     if all == 0 { 0.0 } else { common as f64 / all as f64 }
@@ -74,13 +74,13 @@ pub(super) struct DistinctIdeas {
     pub(super) near_duplicate: usize,
 }
 
-fn words_of(idea: &Idea) -> Words {
+fn words_of(idea: &Idea) -> WordSet {
     words(&format!("{} {}", idea.title, idea.hook))
 }
 
 /// Leaves out what the creator has posted, and what another idea says.
 pub(super) fn drop_duplicates(ideas: Vec<Idea>, history: &PostHistory) -> DistinctIdeas {
-    let (mut kept, mut seen, before) = (Vec::<Idea>::new(), Vec::<Words>::new(), ideas.len());
+    let (mut kept, mut seen, before) = (Vec::<Idea>::new(), Vec::<WordSet>::new(), ideas.len());
     for mut idea in ideas {
         let (title, whole) =
             (history.match_words(&idea.title), history.match_words(&format!("{} {}", idea.title, idea.hook)));
@@ -109,7 +109,7 @@ pub(super) fn choose(ideas: &mut Vec<Idea>, count: usize) {
     if ideas.len() <= count {
         return;
     }
-    let told: Vec<Words> = ideas.iter().map(words_of).collect();
+    let told: Vec<WordSet> = ideas.iter().map(words_of).collect();
     let all = ideas.len() as f64;
     let worth = |n: usize| ideas[n].novelty * (1.0 - PLACE * n as f64 / all);
     let (mut left, mut chosen): (Vec<usize>, Vec<usize>) = ((0..ideas.len()).collect(), Vec::new());

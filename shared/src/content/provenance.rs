@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::ai::ModelBill;
 use crate::contract::ids::RequestId;
-use crate::contract::meta::{DegradedReason, GenerationMethod, Meta, Usage};
+use crate::contract::meta::{AnswerUsage, DegradedReason, GenerationMethod, Meta};
 
 /// Who made an answer, and what that took.
 pub(super) struct Provenance {
@@ -38,7 +38,7 @@ impl Provenance {
             cached: false,
             coalesced: false,
             attempts: usage.attempts,
-            usage: Usage {
+            usage: AnswerUsage {
                 input_tokens: usage.tokens.input_tokens,
                 output_tokens: usage.tokens.output_tokens,
                 cost_micro_usd: usage.cost_micro_usd,

@@ -29,7 +29,7 @@ impl Instructions {
 
     /// Whether a text quotes them.
     pub(super) fn are_in(&self, text: &str) -> bool {
-        let mut run = Run::default();
+        let mut run = WordRun::default();
         words(text).any(|word| run.after(&word, self) >= RUN)
     }
 }
@@ -41,11 +41,11 @@ fn words(text: &str) -> impl Iterator<Item = String> {
 
 /// How many of the last words stand in the instructions in this order, for each place where the last one stands.
 #[derive(Debug, Default)]
-struct Run {
+struct WordRun {
     ends: Vec<(usize, usize)>,
 }
 
-impl Run {
+impl WordRun {
     /// The longest run that ends with this word.
     fn after(&mut self, word: &str, instructions: &Instructions) -> usize {
         let ends = std::mem::take(&mut self.ends);
@@ -67,7 +67,7 @@ pub(super) struct Screen<'a> {
     word: String,
     /// What is held back because it may become a quotation, each with the number of words that it counts as.
     held: Vec<(String, usize)>,
-    run: Run,
+    run: WordRun,
     /// Links that were taken out.
     pub(super) links: usize,
 }
@@ -81,7 +81,7 @@ impl<'a> Screen<'a> {
             given: words.map(str::to_owned).collect(),
             word: String::new(),
             held: Vec::new(),
-            run: Run::default(),
+            run: WordRun::default(),
             links: 0,
         }
     }

@@ -14,7 +14,7 @@ use crate::contract::ids::{CreatorId, GenerationId, RequestId};
 use crate::contract::keys::KeyKind;
 use crate::contract::messages::{MessageBatch, MessageStatus};
 use crate::contract::meta::Meta;
-use crate::contract::pricing::PriceAnswer;
+use crate::contract::price_advice::PriceAdvice;
 use crate::telemetry;
 use crate::tenants::TenantCtx;
 use crate::tenants::generations::{Generations, NewGeneration};
@@ -93,7 +93,7 @@ impl StorableAnswer for AssistantAnswer {
     }
 }
 
-impl StorableAnswer for PriceAnswer {
+impl StorableAnswer for PriceAdvice {
     const KIND: GenerationKind = GenerationKind::Pricing;
 
     fn items(&self) -> Vec<String> {

@@ -24,7 +24,7 @@ pub struct Query {
 
 /// A part of what a query finds.
 #[derive(Debug)]
-pub struct Page<T> {
+pub struct ItemPage<T> {
     /// The items.
     pub items: Vec<T>,
     /// The sort key of the last item, when there are more.
@@ -114,7 +114,7 @@ impl Dynamo {
     ///
     /// # Errors
     /// [`DynamoError`]
-    pub async fn page<T: DeserializeOwned>(&self, query: &Query) -> Result<Page<T>, DynamoError> {
+    pub async fn page<T: DeserializeOwned>(&self, query: &Query) -> Result<ItemPage<T>, DynamoError> {
         let start = query.after_sk.as_ref().map(|after| query.position(after));
         // One more than asked for tells whether there are more without a second, empty page.
         let wanted = query.limit.unwrap_or(PAGE_ITEMS) as usize;
@@ -123,7 +123,7 @@ impl Dynamo {
         found.items.truncate(wanted);
         let last = found.items.last().filter(|_| !is_last);
         let last_sk = last.and_then(|item| item.get("SK")?.as_s().ok().cloned());
-        Ok(Page { items: serde_dynamo::from_items(found.items)?, last_sk })
+        Ok(ItemPage { items: serde_dynamo::from_items(found.items)?, last_sk })
     }
 
     /// Everything a query finds, page by page, but no more than its limit. Without one for partitions whose size is
@@ -150,7 +150,7 @@ impl Dynamo {
         query: &'a Query,
         limit: usize,
         start: Option<Item>,
-    ) -> BoxFuture<'a, Result<Found, DynamoError>> {
+    ) -> BoxFuture<'a, Result<QueryPage, DynamoError>> {
         let (pk, sk) = if query.index.is_some() { ("GSI1PK", "GSI1SK") } else { ("PK", "SK") };
         let mut request = self
             .client
@@ -173,14 +173,14 @@ impl Dynamo {
         let request = request.key_condition_expression(condition);
         let call = async move {
             let output = request.send().await?;
-            Ok(Found { items: output.items.unwrap_or_default(), next: output.last_evaluated_key })
+            Ok(QueryPage { items: output.items.unwrap_or_default(), next: output.last_evaluated_key })
         };
         Box::pin(super::counted(call, |_| true))
     }
 }
 
 /// What one call found, and where the next one goes on.
-struct Found {
+struct QueryPage {
     items: Vec<Item>,
     next: Option<Item>,
 }

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Dynamo, DynamoError, Item, Key, attribute, text};
+use super::{Dynamo, DynamoError, Item, ItemKey, attribute, text};
 
 /// What must hold of the item that is there for a write to happen. All of several must.
 #[derive(Debug, Clone)]
@@ -45,13 +45,13 @@ impl Condition {
 /// One change of one item.
 #[derive(Debug, Clone)]
 pub struct Write {
-    key: Key,
-    change: Change,
+    key: ItemKey,
+    change: ItemChange,
     conditions: Vec<Condition>,
 }
 
 #[derive(Debug, Clone)]
-enum Change {
+enum ItemChange {
     Put(Item),
     Delete,
     Update(Changes),
@@ -102,22 +102,22 @@ impl Write {
     ///
     /// # Errors
     /// [`DynamoError::Malformed`] when `entity` is no object.
-    pub fn put(key: Key, entity: &impl Serialize) -> Result<Self, DynamoError> {
+    pub fn put(key: ItemKey, entity: &impl Serialize) -> Result<Self, DynamoError> {
         let mut item: Item = serde_dynamo::to_item(entity)?;
         item.retain(|_, value| !matches!(value, AttributeValue::Null(_)));
         item.insert("PK".to_owned(), text(&key.pk));
         item.insert("SK".to_owned(), text(&key.sk));
-        Ok(Self { key, change: Change::Put(item), conditions: Vec::new() })
+        Ok(Self { key, change: ItemChange::Put(item), conditions: Vec::new() })
     }
 
     /// Some attributes of an item, which is made if it is not there.
-    pub fn update(key: Key) -> Self {
-        Self { key, change: Change::Update(Changes::default()), conditions: Vec::new() }
+    pub fn update(key: ItemKey) -> Self {
+        Self { key, change: ItemChange::Update(Changes::default()), conditions: Vec::new() }
     }
 
     /// The item's end.
-    pub fn delete(key: Key) -> Self {
-        Self { key, change: Change::Delete, conditions: Vec::new() }
+    pub fn delete(key: ItemKey) -> Self {
+        Self { key, change: ItemChange::Delete, conditions: Vec::new() }
     }
 
     /// Adds the keys of the index `GSI1` to a put or an update.
@@ -130,11 +130,11 @@ impl Write {
     #[must_use]
     pub fn set(mut self, name: impl Into<Name>, value: impl Serialize) -> Self {
         match &mut self.change {
-            Change::Put(item) => {
+            ItemChange::Put(item) => {
                 item.insert(name.into().into_owned(), attribute(value));
             }
-            Change::Update(changes) => changes.set.push((name.into(), attribute(value))),
-            Change::Delete => {}
+            ItemChange::Update(changes) => changes.set.push((name.into(), attribute(value))),
+            ItemChange::Delete => {}
         }
         self
     }
@@ -142,7 +142,7 @@ impl Write {
     /// Adds to a number, which counts as 0 if it is not there. For updates.
     #[must_use]
     pub fn add(mut self, name: &'static str, amount: i64) -> Self {
-        if let Change::Update(changes) = &mut self.change {
+        if let ItemChange::Update(changes) = &mut self.change {
             changes.add.push((name.into(), amount));
         }
         self
@@ -151,7 +151,7 @@ impl Write {
     /// Removes an attribute. For updates.
     #[must_use]
     pub fn remove(mut self, name: impl Into<Name>) -> Self {
-        if let Change::Update(changes) = &mut self.change {
+        if let ItemChange::Update(changes) = &mut self.change {
             changes.remove.push(name.into());
         }
         self
@@ -160,8 +160,8 @@ impl Write {
     /// The item of a put.
     pub(super) fn into_item(self) -> Option<Item> {
         match self.change {
-            Change::Put(item) => Some(item),
-            Change::Delete | Change::Update(_) => None,
+            ItemChange::Put(item) => Some(item),
+            ItemChange::Delete | ItemChange::Update(_) => None,
         }
     }
 
@@ -317,9 +317,9 @@ impl Dynamo {
         }
         let (pk, sk) = (text(&write.key.pk), text(&write.key.sk));
         match write.change {
-            Change::Put(item) => send!(self.client.put_item().set_item(Some(item))),
-            Change::Delete => send!(self.client.delete_item().key("PK", pk).key("SK", sk)),
-            Change::Update(changes) => {
+            ItemChange::Put(item) => send!(self.client.put_item().set_item(Some(item))),
+            ItemChange::Delete => send!(self.client.delete_item().key("PK", pk).key("SK", sk)),
+            ItemChange::Update(changes) => {
                 let update = expressions.update(changes);
                 send!(self.client.update_item().key("PK", pk).key("SK", sk).update_expression(update))
             }
@@ -349,9 +349,9 @@ impl Dynamo {
         let (pk, sk) = (text(&write.key.pk), text(&write.key.sk));
         let item = TransactWriteItem::builder();
         Ok(match write.change {
-            Change::Put(attributes) => item.put(part!(Put::builder().set_item(Some(attributes)))?),
-            Change::Delete => item.delete(part!(Delete::builder().key("PK", pk).key("SK", sk))?),
-            Change::Update(changes) => {
+            ItemChange::Put(attributes) => item.put(part!(Put::builder().set_item(Some(attributes)))?),
+            ItemChange::Delete => item.delete(part!(Delete::builder().key("PK", pk).key("SK", sk))?),
+            ItemChange::Update(changes) => {
                 let update = expressions.update(changes);
                 item.update(part!(Update::builder().key("PK", pk).key("SK", sk).update_expression(update))?)
             }

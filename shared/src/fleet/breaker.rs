@@ -10,7 +10,7 @@ mod fleet;
 mod rule;
 
 pub use all::Breakers;
-pub use rule::{Config, Mode, Phase, Report, State, View};
+pub use rule::{BreakerConfig, BreakerMode, BreakerPhase, BreakerReport, BreakerState, BreakerView};
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -32,7 +32,7 @@ const PREFIX: &str = "hz1:brk:";
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
 
 /// When the breaker of a model opens.
-pub const AI: Config = Config {
+pub const AI: BreakerConfig = BreakerConfig {
     bucket_us: 3_000_000,
     buckets: 10,
     calls_min: 10,
@@ -70,7 +70,7 @@ pub enum CallError<E> {
 pub struct Breaker {
     dependency: Dependency,
     keys: [String; 2],
-    config: Config,
+    config: BreakerConfig,
     redis: Arc<Redis>,
     /// A plain lock: a call to a model takes seconds, so nanoseconds at its beginning buy nothing (ADR 8).
     view: Mutex<LocalView>,
@@ -81,8 +81,8 @@ pub struct Breaker {
 /// The breaker as this environment knows it: the state it saw last, and the successes that it has not reported yet.
 #[derive(Default)]
 struct LocalView {
-    state: State,
-    mode: Mode,
+    state: BreakerState,
+    mode: BreakerMode,
     /// What has to be added to the time of this process for that of the server, in microseconds.
     ahead_us: i64,
     successes: u32,
@@ -97,14 +97,20 @@ fn own_us() -> u64 {
 
 /// What a call has to give back: the version of the state that it saw, and its permit where it has one.
 #[derive(Clone, Copy)]
-struct Entry {
+struct CallEntry {
     version: u64,
     permit: Option<u64>,
 }
 
 impl Breaker {
     /// For a dependency, told apart by `name` from others of its kind in the same region.
-    pub fn new(dependency: Dependency, region: &str, name: &str, config: Config, redis: Arc<Redis>) -> Self {
+    pub fn new(
+        dependency: Dependency,
+        region: &str,
+        name: &str,
+        config: BreakerConfig,
+        redis: Arc<Redis>,
+    ) -> Self {
         let key = format!("{PREFIX}{region}:{}:{name}", dependency.as_str());
         LazyLock::force(&BASE);
         let breaker = Self {
@@ -140,15 +146,15 @@ impl Breaker {
     }
 
     /// The state and mode seen last, and the server's time now.
-    pub fn look(&self) -> (State, Mode, u64) {
+    pub fn look(&self) -> (BreakerState, BreakerMode, u64) {
         let view = self.view();
         (view.state.clone(), view.mode, view.now_us())
     }
 
     /// Takes what the server says at its time `now_us`.
     pub fn observe(&self, state: &Value, mode: &Value, now_us: u64) {
-        let state = State::parse(state.text().unwrap_or_default());
-        let mode = Mode::parse(mode.text().unwrap_or_default());
+        let state = BreakerState::parse(state.text().unwrap_or_default());
+        let mode = BreakerMode::parse(mode.text().unwrap_or_default());
         let mut view = self.view();
         (view.state, view.mode, view.ahead_us) = (state, mode, ahead(now_us));
     }
@@ -168,7 +174,7 @@ impl Breaker {
     }
 
     /// Lets a call through, lends it a permit, or refuses it.
-    async fn enter<E>(&self, deadline: Deadline) -> Result<Entry, CallError<E>> {
+    async fn enter<E>(&self, deadline: Deadline) -> Result<CallEntry, CallError<E>> {
         let (view, version) = {
             let view = self.view();
             (view.state.view(view.mode, view.now_us()), view.state.version)
@@ -178,13 +184,13 @@ impl Breaker {
             Err(CallError::Open { retry_after })
         };
         match view {
-            View::Pass => Ok(Entry { version, permit: None }),
-            View::Fraction(thousandths) if random::below(1000) < thousandths => {
-                Ok(Entry { version, permit: None })
+            BreakerView::Pass => Ok(CallEntry { version, permit: None }),
+            BreakerView::Fraction(thousandths) if random::below(1000) < thousandths => {
+                Ok(CallEntry { version, permit: None })
             }
-            View::Fraction(_) => refused(Duration::from_secs(1)),
-            View::Refuse(wait) => refused(Duration::from_micros(wait)),
-            View::Permit => match self.ask(deadline).await {
+            BreakerView::Fraction(_) => refused(Duration::from_secs(1)),
+            BreakerView::Refuse(wait) => refused(Duration::from_micros(wait)),
+            BreakerView::Permit => match self.ask(deadline).await {
                 Some(entry) => Ok(entry),
                 // Another trial is under way; or the breaker is closed by now, as the next call will see.
                 None => refused(Duration::from_secs(1)),
@@ -192,10 +198,10 @@ impl Breaker {
         }
     }
 
-    async fn ask(&self, deadline: Deadline) -> Option<Entry> {
+    async fn ask(&self, deadline: Deadline) -> Option<CallEntry> {
         let permit = random::below(1 << 52) + 1;
         let lease = u64::try_from((deadline.left() + LEASE_MARGIN).as_micros()).unwrap_or(u64::MAX);
-        let report = Report { permit: Some(permit), ..Report::default() };
+        let report = BreakerReport { permit: Some(permit), ..BreakerReport::default() };
         let granted = match self.send("ask", report, lease, deadline).await {
             Ok(granted) => granted,
             Err(_) => {
@@ -205,13 +211,13 @@ impl Breaker {
             }
         };
         let version = self.view().state.version;
-        granted.then_some(Entry { version, permit: Some(permit) })
+        granted.then_some(CallEntry { version, permit: Some(permit) })
     }
 
     /// Waits for a call, and tells the fleet when it becomes slow.
     async fn watch<T, E: Failure>(
         &self,
-        entry: Entry,
+        entry: CallEntry,
         mut op: Pin<&mut impl Future<Output = Result<T, E>>>,
         deadline: Deadline,
     ) -> Result<T, CallError<E>> {
@@ -225,7 +231,7 @@ impl Breaker {
             return Err(CallError::Deadline);
         }
         self.count(BreakerCall::Slow);
-        let report = Report { slow: 1, calls: 1, ..self.report_of(entry) };
+        let report = BreakerReport { slow: 1, calls: 1, ..self.report_of(entry) };
         let (_, ended) =
             tokio::join!(self.tell(report, deadline), tokio::time::timeout(deadline.left(), op.as_mut()));
         match ended {
@@ -241,7 +247,7 @@ impl Breaker {
 
     async fn settle<T, E: Failure>(
         &self,
-        entry: Entry,
+        entry: CallEntry,
         result: Result<T, E>,
         calls: u64,
         deadline: Deadline,
@@ -254,7 +260,7 @@ impl Breaker {
             other => {
                 if entry.permit.is_some() {
                     self.count(BreakerCall::Succeeded);
-                    self.tell(Report { calls, ..self.report_of(entry) }, deadline).await;
+                    self.tell(BreakerReport { calls, ..self.report_of(entry) }, deadline).await;
                 } else if calls > 0 {
                     self.succeeded();
                 }
@@ -277,21 +283,21 @@ impl Breaker {
         std::mem::take(&mut view.successes).into()
     }
 
-    async fn failed(&self, entry: Entry, calls: u64, deadline: Deadline) {
+    async fn failed(&self, entry: CallEntry, calls: u64, deadline: Deadline) {
         self.count(BreakerCall::Failed);
         // What went well before belongs to the same picture.
         let before = if entry.permit.is_none() { self.take_successes() } else { 0 };
-        let report = Report { calls: calls + before, failed: 1, ..self.report_of(entry) };
+        let report = BreakerReport { calls: calls + before, failed: 1, ..self.report_of(entry) };
         self.tell(report, deadline).await;
     }
 
-    fn report_of(&self, entry: Entry) -> Report {
+    fn report_of(&self, entry: CallEntry) -> BreakerReport {
         let jitter = random::below(250);
-        Report { version: entry.version, permit: entry.permit, jitter, ..Report::default() }
+        BreakerReport { version: entry.version, permit: entry.permit, jitter, ..BreakerReport::default() }
     }
 
     /// Tells the fleet, or follows the rule alone.
-    async fn tell(&self, report: Report, deadline: Deadline) {
+    async fn tell(&self, report: BreakerReport, deadline: Deadline) {
         // A call that used up its deadline still has to be told of.
         let deadline = Deadline::after(deadline.left().max(Duration::from_millis(250)));
         if self.send("report", report, 0, deadline).await.is_err() {
@@ -300,7 +306,7 @@ impl Breaker {
     }
 
     /// Follows the rule alone.
-    fn learn(&self, report: Report) {
+    fn learn(&self, report: BreakerReport) {
         let mut view = self.view();
         let (mode, now, before) = (view.mode, view.now_us(), view.state.phase);
         view.state.report(&self.config, mode, now, report);
@@ -309,7 +315,7 @@ impl Breaker {
         }
     }
 
-    fn moved(&self, to: Phase, who: &'static str) {
+    fn moved(&self, to: BreakerPhase, who: &'static str) {
         metrics::breaker_transition(self.dependency, to);
         let breaker = self.keys[0].as_str();
         tracing::warn!(breaker, to = to.as_str(), who, "a breaker moved");

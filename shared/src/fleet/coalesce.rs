@@ -82,7 +82,7 @@ impl SharedWork {
 
 /// What the gate tells a request to do.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum WorkTurn {
     /// Compute for itself: nothing is shared, or nobody knows.
     Alone,
     /// Compute for all.
@@ -148,14 +148,14 @@ impl Coalescer {
     pub async fn once<T: Serialize + DeserializeOwned>(
         &self,
         work: &SharedWork,
-        turn: Turn,
+        turn: WorkTurn,
         deadline: Deadline,
         compute: impl AsyncFnOnce() -> (T, ResultLifetime),
     ) -> (T, CoalescingRole) {
         let role = match turn {
-            Turn::Alone => CoalescingRole::Alone,
-            Turn::Lead => CoalescingRole::Leader,
-            Turn::Take { payload, is_stale } => match read::<T>(&payload) {
+            WorkTurn::Alone => CoalescingRole::Alone,
+            WorkTurn::Lead => CoalescingRole::Leader,
+            WorkTurn::Take { payload, is_stale } => match read::<T>(&payload) {
                 SharedResult::Found(value) => {
                     let role = if is_stale { CoalescingRole::Stale } else { CoalescingRole::Cached };
                     metrics::sharing(role);
@@ -163,7 +163,7 @@ impl Coalescer {
                 }
                 _ => CoalescingRole::Alone,
             },
-            Turn::Follow(wait) => match self.follow(work, wait, deadline).await {
+            WorkTurn::Follow(wait) => match self.follow(work, wait, deadline).await {
                 Ok(value) => {
                     metrics::sharing(CoalescingRole::Follower);
                     return (value, CoalescingRole::Follower);

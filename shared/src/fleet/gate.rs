@@ -10,10 +10,10 @@ use std::time::Duration;
 use crate::clock::Deadline;
 use crate::environment::{Environment, StartError};
 use crate::fleet::breaker::Breaker;
-use crate::fleet::coalesce::{SharedWork, Turn};
-use crate::fleet::idempotency::{Claim, IdempotencyRecord};
+use crate::fleet::coalesce::{SharedWork, WorkTurn};
+use crate::fleet::idempotency::{IdempotencyClaim, IdempotencyRecord};
 use crate::fleet::limits::{Limit, LimitStatus};
-use crate::metrics::{self, Flush, RedisTrip};
+use crate::metrics::{self, RedisTrip, SnapshotFlush};
 use crate::redis::{Redis, RedisError, Script, Trip, Value};
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
@@ -37,7 +37,7 @@ pub struct GateQuestion<'a> {
     /// How many calls it counts as; nothing where the limits are only looked at.
     pub cost: Option<u64>,
     /// The claim of its idempotency key.
-    pub claim: Option<&'a Claim>,
+    pub claim: Option<&'a IdempotencyClaim>,
     /// The work that it shares with equal calls.
     pub shared_work: Option<&'a SharedWork>,
     /// The breakers of what it depends on.
@@ -63,7 +63,7 @@ pub struct GatePass {
     /// The record under its idempotency key.
     pub record: IdempotencyRecord,
     /// Its turn in shared work.
-    pub turn: Turn,
+    pub turn: WorkTurn,
 }
 
 /// The gate of an environment.
@@ -127,7 +127,7 @@ impl Gate {
                 trip = trip.script(Breaker::script(), keys, args);
             }
         }
-        let flush = Flush::due(self.flush_every);
+        let flush = SnapshotFlush::due(self.flush_every);
         let sent = with_flush(trip, flush.as_ref()).send(deadline).await;
         let mut answers = match sent {
             Ok(answers) => answers,
@@ -154,14 +154,14 @@ impl Gate {
     /// # Errors
     /// [`RedisError`]
     pub async fn flush(&self, deadline: Deadline) -> Result<(), RedisError> {
-        let Some(flush) = Flush::due(Duration::ZERO) else { return Ok(()) };
+        let Some(flush) = SnapshotFlush::due(Duration::ZERO) else { return Ok(()) };
         let sent = with_flush(self.redis.trip(), Some(&flush)).send(deadline).await;
         flush.ended(matches!(sent.as_deref(), Ok([Ok(_)])));
         sent.map(|_| ())
     }
 }
 
-fn with_flush<'a>(trip: Trip<'a>, flush: Option<&Flush>) -> Trip<'a> {
+fn with_flush<'a>(trip: Trip<'a>, flush: Option<&SnapshotFlush>) -> Trip<'a> {
     let Some(flush) = flush else { return trip };
     trip.counted_command("HSET", vec![METRICS_KEY.to_owned(), flush.field.clone(), flush.value.clone()])
 }
@@ -175,7 +175,7 @@ fn keys(question: &GateQuestion<'_>) -> Vec<String> {
 }
 
 fn args(question: &GateQuestion<'_>, now_us: Option<u64>) -> Vec<String> {
-    let [hash, claim_token, lease, life] = question.claim.map(Claim::args).unwrap_or_default();
+    let [hash, claim_token, lease, life] = question.claim.map(IdempotencyClaim::args).unwrap_or_default();
     let [lock_ms, expected] = question.shared_work.map(SharedWork::args).unwrap_or_default();
     // One token names the request in both; the claim's where there is one, because its end needs it.
     let token = if question.claim.is_some() {
@@ -256,17 +256,17 @@ fn decode_record(values: &[Value]) -> Option<IdempotencyRecord> {
     }
 }
 
-fn decode_turn(values: &[Value]) -> Option<Turn> {
+fn decode_turn(values: &[Value]) -> Option<WorkTurn> {
     let (what, value) = (values.first()?.text()?, values.get(1));
-    let take = |is_stale| Some(Turn::Take { payload: value?.text()?.to_owned(), is_stale });
+    let take = |is_stale| Some(WorkTurn::Take { payload: value?.text()?.to_owned(), is_stale });
     match what {
-        "none" => Some(Turn::Alone),
-        "lead" => Some(Turn::Lead),
+        "none" => Some(WorkTurn::Alone),
+        "lead" => Some(WorkTurn::Lead),
         "fresh" => take(false),
         "stale" => take(true),
         "follow" => {
             let wait = value.and_then(Value::int).and_then(|int| u64::try_from(int).ok())?;
-            Some(Turn::Follow(Duration::from_micros(wait)))
+            Some(WorkTurn::Follow(Duration::from_micros(wait)))
         }
         _ => None,
     }

@@ -2,7 +2,7 @@
 //! (draft-ietf-httpapi-idempotency-key-header).
 //!
 //! The gate claims the key. The answer is kept in Redis, sealed, for a day. If an environment
-//! dies while it holds the claim, the claim lapses and the next attempt runs again, with the same [`Seed`], so
+//! dies while it holds the claim, the claim lapses and the next attempt runs again, with the same [`IdSeed`], so
 //! that what it creates is the same thing and not a second one.
 
 use std::sync::{Arc, LazyLock};
@@ -28,7 +28,7 @@ const MARGIN: Duration = Duration::from_secs(2);
 
 /// A wish to run once.
 #[derive(Debug, Clone)]
-pub struct Claim {
+pub struct IdempotencyClaim {
     key: String,
     hash: String,
     token: String,
@@ -45,7 +45,7 @@ fn short_hash(parts: &[&[u8]]) -> String {
     URL_SAFE_NO_PAD.encode(&digest(&SHA256, &all).as_ref()[..16])
 }
 
-impl Claim {
+impl IdempotencyClaim {
     /// Of `key` in `scope` (the caller and the operation), for a request of these parts, by the attempt
     /// that this token names.
     pub fn new(scope: &str, key: &str, request: &[&[u8]], token: &str, deadline: Deadline) -> Self {
@@ -101,7 +101,7 @@ pub struct StoredResponse {
 /// 16 bytes that are the same for every attempt of one idempotent request, for the identifier of what it
 /// creates: the time of the first attempt, then what nobody can guess.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seed(pub [u8; 16]);
+pub struct IdSeed(pub [u8; 16]);
 
 /// The responses under idempotency keys, sealed: some hold an API key, and all are somebody's.
 pub struct IdempotencyStore {
@@ -143,12 +143,12 @@ impl IdempotencyStore {
     }
 
     /// The seed of a claim that was granted.
-    pub fn seed(&self, claim: &Claim, first_us: u64) -> Seed {
+    pub fn seed(&self, claim: &IdempotencyClaim, first_us: u64) -> IdSeed {
         let mut bytes = [0; 16];
         bytes[..6].copy_from_slice(&(first_us / 1000).to_be_bytes()[2..]);
         let tag = ring::hmac::sign(&self.seeds, claim.key.as_bytes());
         bytes[6..].copy_from_slice(&tag.as_ref()[..10]);
-        Seed(bytes)
+        IdSeed(bytes)
     }
 
     /// Stores the response of a claim.
@@ -157,7 +157,7 @@ impl IdempotencyStore {
     /// [`RedisError`]: the claim lapses, and another attempt will run again.
     pub async fn store(
         &self,
-        claim: &Claim,
+        claim: &IdempotencyClaim,
         response: &StoredResponse,
         deadline: Deadline,
     ) -> Result<bool, RedisError> {
@@ -170,17 +170,22 @@ impl IdempotencyStore {
     ///
     /// # Errors
     /// [`RedisError`]: the claim lapses by itself.
-    pub async fn release(&self, claim: &Claim, deadline: Deadline) -> Result<bool, RedisError> {
+    pub async fn release(&self, claim: &IdempotencyClaim, deadline: Deadline) -> Result<bool, RedisError> {
         self.end(claim, String::new(), deadline).await
     }
 
-    async fn end(&self, claim: &Claim, answer: String, deadline: Deadline) -> Result<bool, RedisError> {
+    async fn end(
+        &self,
+        claim: &IdempotencyClaim,
+        answer: String,
+        deadline: Deadline,
+    ) -> Result<bool, RedisError> {
         let args = [claim.token.clone(), answer, LIFE.as_millis().to_string()];
         let answer = self.redis.run(&END, std::slice::from_ref(&claim.key), &args, deadline).await?;
         Ok(answer.first().and_then(Value::int) == Some(1))
     }
 
-    fn seal(&self, claim: &Claim, answer: &StoredResponse) -> Option<String> {
+    fn seal(&self, claim: &IdempotencyClaim, answer: &StoredResponse) -> Option<String> {
         let mut bytes = serde_json::to_vec(answer).ok()?;
         let mut nonce = [0; NONCE_LEN];
         SystemRandom::new().fill(&mut nonce).ok()?;
@@ -190,7 +195,7 @@ impl IdempotencyStore {
     }
 
     /// Opens a stored response.
-    pub fn open(&self, claim: &Claim, sealed: &str) -> Option<StoredResponse> {
+    pub fn open(&self, claim: &IdempotencyClaim, sealed: &str) -> Option<StoredResponse> {
         let mut bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (nonce, sealed) = bytes.split_at_mut_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
@@ -209,8 +214,8 @@ mod tests {
         IdempotencyStore::new(Arc::new(redis), &[1; 32], seeds).unwrap()
     }
 
-    fn claim(key: &str) -> Claim {
-        Claim::new("ten_1|createKey", key, &[b"POST", b"{}"], "t", Deadline::after(LIFE))
+    fn claim(key: &str) -> IdempotencyClaim {
+        IdempotencyClaim::new("ten_1|createKey", key, &[b"POST", b"{}"], "t", Deadline::after(LIFE))
     }
 
     #[test]

@@ -6,7 +6,7 @@
 mod local;
 mod rule;
 
-pub use rule::{Algorithm, Rule, State, Step};
+pub use rule::{Algorithm, LimitCount, LimitRule, LimitStep};
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ impl Limit {
     ) -> Self {
         // Hashed: an address is no business of a database's key list. The algorithm is part of the key,
         // because none can read what another stored.
-        let number = Rule::new(algorithm, quota, window).script_args()[0];
+        let number = LimitRule::new(algorithm, quota, window).script_args()[0];
         let digest = digest(&SHA256, format!("{name}|{number}|{identity}").as_bytes());
         let mut id = [0; 16];
         id.copy_from_slice(&digest.as_ref()[..16]);
@@ -60,12 +60,12 @@ impl Limit {
     }
 
     /// How it counts.
-    pub fn rule(&self) -> Rule {
-        Rule::new(self.algorithm, self.quota, self.window)
+    pub fn rule(&self) -> LimitRule {
+        LimitRule::new(self.algorithm, self.quota, self.window)
     }
 
     /// Where the limit stands after a step of its rule.
-    pub fn status(&self, step: &Step) -> LimitStatus {
+    pub fn status(&self, step: &LimitStep) -> LimitStatus {
         LimitStatus {
             name: self.name,
             quota: self.quota,

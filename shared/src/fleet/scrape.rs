@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::clock::{Deadline, Millis};
 use crate::environment::{Environment, StartError};
-use crate::fleet::breaker::{Breakers, Mode, Phase};
+use crate::fleet::breaker::{BreakerMode, BreakerPhase, Breakers};
 use crate::fleet::gate::METRICS_KEY;
-use crate::metrics::{self, Gauge, Totals};
+use crate::metrics::{self, Gauge, MetricTotals};
 use crate::redis::{Redis, RedisError, Script, Value};
 
 static FOLD: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("scrape/fold.lua")]));
@@ -22,7 +22,7 @@ const FOLDED_MAX: usize = 100;
 const LIFE_MS: u64 = 30 * 86_400_000;
 
 /// The fleet, as a scrape sees it.
-pub struct Fleet {
+pub struct FleetMetrics {
     redis: Arc<Redis>,
     breakers: Breakers,
 }
@@ -32,7 +32,7 @@ pub struct Fleet {
 struct Fields {
     retired: String,
     silent: Vec<(String, String)>,
-    totals: Totals,
+    totals: MetricTotals,
     environments: usize,
 }
 
@@ -41,7 +41,7 @@ impl Fields {
         let mut fields = Self::default();
         for pair in values.chunks_exact(2) {
             let (Some(name), Some(text)) = (pair[0].text(), pair[1].text()) else { continue };
-            let (at, totals) = Totals::parse(text);
+            let (at, totals) = MetricTotals::parse(text);
             fields.totals.merge(&totals);
             if name == RETIRED {
                 text.clone_into(&mut fields.retired);
@@ -56,7 +56,7 @@ impl Fields {
     }
 }
 
-impl Fleet {
+impl FleetMetrics {
     /// The fleet of this environment's stage.
     ///
     /// # Errors
@@ -91,9 +91,9 @@ impl Fleet {
     }
 
     async fn fold(&self, fields: &Fields, deadline: Deadline) -> Result<(), RedisError> {
-        let (_, mut retired) = Totals::parse(&fields.retired);
+        let (_, mut retired) = MetricTotals::parse(&fields.retired);
         for (_, text) in &fields.silent {
-            retired.merge(&Totals::parse(text).1);
+            retired.merge(&MetricTotals::parse(text).1);
         }
         let mut args = vec![fields.retired.clone(), retired.text(metrics::server_now()), LIFE_MS.to_string()];
         args.extend(fields.silent.iter().flat_map(|(name, text)| [name.clone(), text.clone()]));
@@ -105,15 +105,15 @@ impl Fleet {
         let mut values = Vec::new();
         for breaker in self.breakers.iter() {
             let (state, mode, now) = breaker.look();
-            let is_over = state.phase == Phase::Ramp && now >= state.until_us;
-            let phase = if is_over { Phase::Closed } else { state.phase };
+            let is_over = state.phase == BreakerPhase::Ramp && now >= state.until_us;
+            let phase = if is_over { BreakerPhase::Closed } else { state.phase };
             let name = breaker.dependency().as_str();
-            for each in Phase::ALL {
+            for each in BreakerPhase::ALL {
                 let labels = vec![("breaker", name.to_owned()), ("state", each.as_str().to_owned())];
                 values.push((labels, f64::from(u8::from(each == phase))));
             }
             let labels = vec![("breaker", name.to_owned()), ("state", "forced".to_owned())];
-            values.push((labels, f64::from(u8::from(mode != Mode::Normal))));
+            values.push((labels, f64::from(u8::from(mode != BreakerMode::Normal))));
         }
         Gauge { name: "breaker_state", help: "1 where a breaker stands; `forced` by an operator.", values }
     }

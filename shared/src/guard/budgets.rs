@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::{Caller, Refusal};
 use crate::contract::route::TENANT_CALLS;
 use crate::contract::{Algorithm, Budget, MINUTE, OnOutage, Plan, Route, operations};
-use crate::fleet::idempotency::Claim;
+use crate::fleet::idempotency::IdempotencyClaim;
 use crate::fleet::limits::{Limit, LimitStatus};
-use crate::http::{HttpRequest, Kind, Problem};
+use crate::http::{HttpRequest, Problem, ProblemKind};
 use crate::metrics;
 
 const IDEMPOTENCY_HEADER: &str = "idempotency-key";
@@ -66,7 +66,7 @@ pub(super) fn claim(
     incoming: &HttpRequest,
     caller: Option<&Caller>,
     token: &str,
-) -> Result<Option<Claim>, Problem> {
+) -> Result<Option<IdempotencyClaim>, Problem> {
     let Some(key) = incoming.raw_header(IDEMPOTENCY_HEADER).filter(|_| route.idempotent) else {
         return Ok(None);
     };
@@ -79,7 +79,7 @@ pub(super) fn claim(
     // else asks.
     let whose = caller.map(|caller| format!("{}|{}", caller.tenant.id(), caller.actor())).unwrap_or_default();
     let scope = format!("{whose}|{}", route.operation);
-    Ok(Some(Claim::new(&scope, key, &incoming.parts(), token, incoming.deadline)))
+    Ok(Some(IdempotencyClaim::new(&scope, key, &incoming.parts(), token, incoming.deadline)))
 }
 
 /// A call that a limit denied.
@@ -95,7 +95,7 @@ pub(super) fn denied(statuses: Vec<LimitStatus>) -> Refusal {
         .map(|s| format!("`{}` of {} calls in {} s", s.name, s.quota, s.window.as_secs()))
         .collect();
     let mut problem = Problem::new(
-        Kind::RateLimited,
+        ProblemKind::RateLimited,
         format!("The limit {} is used up. Wait as `Retry-After` says.", limits.join(" and ")),
     )
     .retry_after(wait);

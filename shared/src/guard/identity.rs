@@ -9,10 +9,10 @@ use crate::auth::key_store::KeyIssuer;
 use crate::clock::Millis;
 use crate::contract::ids::{KeyId, TenantId, UserId};
 use crate::contract::keys::KeyKind;
-use crate::contract::users::Via;
+use crate::contract::users::CredentialKind;
 use crate::contract::{Access, Role, Scope};
-use crate::fleet::idempotency::Seed;
-use crate::http::{HttpRequest, Kind, Problem};
+use crate::fleet::idempotency::IdSeed;
+use crate::http::{HttpRequest, Problem, ProblemKind};
 use crate::tenants::TenantCtx;
 
 /// Names the tenant of a call where a user belongs to several.
@@ -26,7 +26,7 @@ pub struct Caller {
     /// The user, or the one who made the key.
     pub user: UserId,
     /// How the caller proved who it is.
-    pub via: Via,
+    pub via: CredentialKind,
     /// What the user is in the tenant; a key has no role.
     pub role: Option<Role>,
     /// What the credentials allow.
@@ -43,7 +43,7 @@ impl Caller {
     }
 
     /// The caller as the issuer of a key, for one attempt of a request.
-    pub fn issuer(&self, seed: Option<Seed>) -> KeyIssuer<'_> {
+    pub fn issuer(&self, seed: Option<IdSeed>) -> KeyIssuer<'_> {
         KeyIssuer {
             user: self.user,
             actor: self.actor(),
@@ -85,7 +85,7 @@ impl Guard {
         Ok(Caller {
             tenant: TenantCtx::admitted(record.tenant),
             user: record.created_by,
-            via: Via::Key,
+            via: CredentialKind::Key,
             role: None,
             scopes: record.scopes,
             key_kind: record.environment,
@@ -104,7 +104,7 @@ impl Guard {
         Ok(Caller {
             tenant: TenantCtx::admitted(tenant),
             user: claims.sub,
-            via: Via::Session,
+            via: CredentialKind::Session,
             role: Some(role),
             scopes: role.scopes().to_vec(),
             key_kind: KeyKind::Live,
@@ -131,15 +131,15 @@ fn choose(tenants: &[(TenantId, Role)], named: Option<&str>) -> Result<(TenantId
         (Some(named), _) => {
             tenants.iter().find(|(id, _)| id.to_string() == named).copied().ok_or_else(|| {
                 Problem::new(
-                    Kind::Forbidden,
+                    ProblemKind::Forbidden,
                     format!("The header `{TENANT_HEADER}` names no tenant of yours."),
                 )
             })
         }
         (None, [only]) => Ok(*only),
-        (None, []) => Err(Problem::new(Kind::Forbidden, "You do not belong to any tenant.")),
+        (None, []) => Err(Problem::new(ProblemKind::Forbidden, "You do not belong to any tenant.")),
         (None, _) => Err(Problem::new(
-            Kind::InvalidRequest,
+            ProblemKind::InvalidRequest,
             format!("You belong to several tenants. Name one in the header `{TENANT_HEADER}`."),
         )),
     }
@@ -147,11 +147,12 @@ fn choose(tenants: &[(TenantId, Role)], named: Option<&str>) -> Result<(TenantId
 
 pub(super) fn authorize(access: Access, caller: &Caller) -> Result<(), Problem> {
     match access {
-        Access::Session if caller.via != Via::Session => {
-            Err(Problem::new(Kind::Forbidden, "This route is for signed-in users. API keys cannot use it."))
-        }
+        Access::Session if caller.via != CredentialKind::Session => Err(Problem::new(
+            ProblemKind::Forbidden,
+            "This route is for signed-in users. API keys cannot use it.",
+        )),
         Access::Scoped(scope) if !caller.scopes.contains(&scope) => Err(Problem::new(
-            Kind::Forbidden,
+            ProblemKind::Forbidden,
             format!("These credentials lack the scope `{}`.", scope.as_str()),
         )),
         Access::Public | Access::Session | Access::Caller | Access::Scoped(_) | Access::Scraper => Ok(()),
@@ -167,9 +168,9 @@ mod tests {
         let (ana, bea, other) = (TenantId::generate(), TenantId::generate(), TenantId::generate());
         let both = [(ana, Role::Owner), (bea, Role::Viewer)];
         assert_eq!(choose(&both, Some(&bea.to_string())).unwrap(), (bea, Role::Viewer));
-        assert_eq!(choose(&both, None).unwrap_err().kind, Kind::InvalidRequest);
-        assert_eq!(choose(&both, Some(&other.to_string())).unwrap_err().kind, Kind::Forbidden);
+        assert_eq!(choose(&both, None).unwrap_err().kind, ProblemKind::InvalidRequest);
+        assert_eq!(choose(&both, Some(&other.to_string())).unwrap_err().kind, ProblemKind::Forbidden);
         assert_eq!(choose(&both[..1], None).unwrap(), (ana, Role::Owner));
-        assert_eq!(choose(&[], None).unwrap_err().kind, Kind::Forbidden);
+        assert_eq!(choose(&[], None).unwrap_err().kind, ProblemKind::Forbidden);
     }
 }

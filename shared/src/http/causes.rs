@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Kind, Problem};
+use super::{Problem, ProblemKind};
 use crate::ai::NoAnswer;
 use crate::auth::accounts::SignUpError;
 use crate::auth::key_store::KeyError;
 use crate::auth::sessions::RefreshError;
 use crate::auth::signin::{ResumeError, SignInError};
-use crate::content::{AssistantError, IdeaError, MessageError, PriceError, ProfileError};
+use crate::content::{AssistantError, IdeaError, MessageError, PriceAdviceError, ProfileError};
 use crate::contract::meta::DegradedReason;
 use crate::dynamo::{DynamoError, WriteError};
 use crate::redis::RedisError;
@@ -34,7 +34,7 @@ impl From<WriteError> for Problem {
         match error {
             WriteError::Dynamo(error) => error.into(),
             WriteError::Conflict { .. } => {
-                Self::new(Kind::Conflict, "Somebody changed this at the same time. Read it again.")
+                Self::new(ProblemKind::Conflict, "Somebody changed this at the same time. Read it again.")
                     .because(error)
             }
         }
@@ -86,12 +86,12 @@ impl From<SignInError> for Problem {
             SignInError::WrongCredentials => Self::unauthorized("The address or the password is wrong."),
             SignInError::Throttled { wait } => {
                 let detail = "Too many attempts to sign in. Wait as `Retry-After` says; the password was not looked at.";
-                let mut problem = Self::new(Kind::RateLimited, detail).retry_after(wait);
+                let mut problem = Self::new(ProblemKind::RateLimited, detail).retry_after(wait);
                 problem.violated_policies = vec!["signin"];
                 problem
             }
             SignInError::Pending => Self::new(
-                Kind::Forbidden,
+                ProblemKind::Forbidden,
                 "The address is not verified yet. Follow the link in the mail first.",
             ),
             SignInError::Redis(error) => error.into(),
@@ -107,11 +107,11 @@ impl From<KeyError> for Problem {
         match error {
             KeyError::NotFound => Self::not_found("key"),
             KeyError::Rotated => Self::new(
-                Kind::Conflict,
+                ProblemKind::Conflict,
                 "This key was rotated before. Rotate its successor, or create a new key.",
             ),
             KeyError::Exceeds => Self::new(
-                Kind::Forbidden,
+                ProblemKind::Forbidden,
                 "The key would be able to do more than you: give it scopes of your own, and no live key by a test key.",
             ),
             KeyError::PastExpiry => Self::invalid("/expiresAt", "must be in the future"),
@@ -126,7 +126,7 @@ impl From<CreatorError> for Problem {
         match error {
             CreatorError::NotFound => Self::not_found("creator"),
             CreatorError::Changed { current } => Self::new(
-                Kind::Conflict,
+                ProblemKind::Conflict,
                 format!("The creator is at version {current} by now. Read it again and repeat the change."),
             ),
             CreatorError::Dynamo(error) => error.into(),
@@ -138,12 +138,12 @@ impl From<AssistantError> for Problem {
     fn from(error: AssistantError) -> Self {
         match error {
             AssistantError::LastTurn => Self::invalid("/messages", "must end with a message of the user"),
-            AssistantError::Scope(_) => Self::new(Kind::Forbidden, format!("Not allowed: {error}.")),
+            AssistantError::Scope(_) => Self::new(ProblemKind::Forbidden, format!("Not allowed: {error}.")),
             AssistantError::Profile(error) => error.into(),
             AssistantError::Creator(error) => error.into(),
             AssistantError::NoAnswer(error) => error.into(),
             AssistantError::BrokenOff(_) => Self::new(
-                Kind::AiUnavailable,
+                ProblemKind::AiUnavailable,
                 "The model broke off in the middle. What was told is not complete; ask again.",
             )
             .because(error),
@@ -158,7 +158,7 @@ impl From<ReviewError> for Problem {
             ReviewError::NotFound => Self::not_found("generation"),
             ReviewError::NoItem(_) => Self::invalid("/items", error.to_string()),
             ReviewError::Decided { .. } => Self::new(
-                Kind::Conflict,
+                ProblemKind::Conflict,
                 format!("Nothing was decided: {error}. Decisions are final; make it again to decide anew."),
             ),
             ReviewError::Write(error) => error.into(),
@@ -181,15 +181,15 @@ impl From<ImportError> for Problem {
     }
 }
 
-impl From<PriceError> for Problem {
-    fn from(error: PriceError) -> Self {
+impl From<PriceAdviceError> for Problem {
+    fn from(error: PriceAdviceError) -> Self {
         match error {
-            PriceError::Member { pointer, message } => Self::invalid(pointer, message),
-            PriceError::NoData => Self::new(
-                Kind::InsufficientData,
+            PriceAdviceError::Member { pointer, message } => Self::invalid(pointer, message),
+            PriceAdviceError::NoData => Self::new(
+                ProblemKind::InsufficientData,
                 "Nothing was offered of this product to this segment yet. Send `offers`, or import them for the creator.",
             ),
-            PriceError::Creator(error) => error.into(),
+            PriceAdviceError::Creator(error) => error.into(),
         }
     }
 }
@@ -203,7 +203,7 @@ impl From<MessageError> for Problem {
                 "is the identifier of an earlier recipient",
             ),
             MessageError::NoAnswer(NoAnswer::Refused) => {
-                Self::new(Kind::Refused, "The model declined to reword this template.")
+                Self::new(ProblemKind::Refused, "The model declined to reword this template.")
             }
             MessageError::NoAnswer(error) => error.into(),
         }
@@ -230,11 +230,11 @@ impl From<NoAnswer> for Problem {
     fn from(error: NoAnswer) -> Self {
         match error {
             NoAnswer::Refused => Self::new(
-                Kind::Refused,
+                ProblemKind::Refused,
                 "The model declined this request. Change the profile or the options.",
             ),
             NoAnswer::NoCredits { used, limit } => Self::new(
-                Kind::CreditsExhausted,
+                ProblemKind::CreditsExhausted,
                 format!(
                     "The credits of this month are used up ({used} of {limit}). They come back with the month, or with a larger plan; `allowDegraded` accepts the builtin provider, which costs none."
                 ),
@@ -251,7 +251,7 @@ impl From<NoAnswer> for Problem {
                 let detail = format!(
                     "Only the builtin provider could answer, because {why}. Set `allowDegraded` to accept that."
                 );
-                let problem = Self::new(Kind::AiUnavailable, detail).because(error);
+                let problem = Self::new(ProblemKind::AiUnavailable, detail).because(error);
                 match retry {
                     Some(secs) => problem.retry_after(Duration::from_secs(secs)),
                     None => problem,

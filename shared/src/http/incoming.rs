@@ -10,10 +10,10 @@ use lambda_http::{Request, RequestExt as _};
 use serde::de::DeserializeOwned;
 use serde::de::value::MapDeserializer;
 
-use super::{Kind, Problem};
+use super::{Problem, ProblemKind};
 use crate::clock::Deadline;
 use crate::contract::ids::RequestId;
-use crate::contract::{Method, Reads, Route};
+use crate::contract::{BodyFormat, Method, Route};
 
 /// A request whose route is known.
 pub struct HttpRequest {
@@ -121,8 +121,8 @@ impl HttpRequest {
     /// The body, in the form that the route reads.
     pub(crate) fn read<T: DeserializeOwned>(&self, route: &Route) -> Result<T, Problem> {
         match route.reads {
-            Reads::Json => self.body(route.method),
-            Reads::Lines => self.lines(),
+            BodyFormat::Json => self.body(route.method),
+            BodyFormat::Lines => self.lines(),
         }
     }
 
@@ -133,7 +133,7 @@ impl HttpRequest {
             _ => {
                 let detail =
                     "This route reads lines: send `content-type: application/x-ndjson` or `text/csv`.";
-                return Err(Problem::new(Kind::UnsupportedMediaType, detail));
+                return Err(Problem::new(ProblemKind::UnsupportedMediaType, detail));
             }
         };
         let text = std::str::from_utf8(self.body.as_ref()).map_err(|error| {
@@ -182,7 +182,7 @@ impl HttpRequest {
         }
         let got = if media.is_empty() { "none was sent".to_owned() } else { format!("`{media}` was sent") };
         Err(Problem::new(
-            Kind::UnsupportedMediaType,
+            ProblemKind::UnsupportedMediaType,
             format!("This route reads JSON: send `content-type: application/json` ({got})."),
         ))
     }

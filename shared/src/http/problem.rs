@@ -11,8 +11,7 @@ use crate::contract::problem::{FieldError, ProblemBody};
 
 /// The kinds of problem. Each has one code, status and title; the matches are exhaustive on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the titles are the documentation")]
-pub enum Kind {
+pub enum ProblemKind {
     InvalidRequest,
     Unauthorized,
     CreditsExhausted,
@@ -35,7 +34,7 @@ pub enum Kind {
     Deadline,
 }
 
-impl Kind {
+impl ProblemKind {
     /// The HTTP status.
     pub const fn status(self) -> u16 {
         match self {
@@ -149,7 +148,7 @@ impl Kind {
 #[derive(Debug)]
 pub struct Problem {
     /// What kind.
-    pub kind: Kind,
+    pub kind: ProblemKind,
     /// What happened and what to do, for the caller.
     pub detail: String,
     /// The members that were wrong.
@@ -166,7 +165,7 @@ pub struct Problem {
 
 impl Problem {
     /// Of a kind, with a sentence for the caller.
-    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         Self {
             kind,
             detail: detail.into(),
@@ -203,33 +202,33 @@ impl Problem {
     pub fn invalid(pointer: impl Into<String>, message: impl Into<String>) -> Self {
         let (pointer, message) = (pointer.into(), message.into());
         let place = if pointer.is_empty() { "The body" } else { &pointer };
-        Self::new(Kind::InvalidRequest, format!("{place}: {message}.")).field(pointer, message)
+        Self::new(ProblemKind::InvalidRequest, format!("{place}: {message}.")).field(pointer, message)
     }
 
     /// 401.
     pub fn unauthorized(detail: impl Into<String>) -> Self {
-        Self::new(Kind::Unauthorized, detail)
+        Self::new(ProblemKind::Unauthorized, detail)
     }
 
     /// 404 for a thing, in the same words whether it never was or belongs to someone else.
     pub fn not_found(what: &str) -> Self {
-        Self::new(Kind::NotFound, format!("There is no such {what} in this tenant."))
+        Self::new(ProblemKind::NotFound, format!("There is no such {what} in this tenant."))
     }
 
     /// 503 for a part of ours that is away.
     pub fn unavailable(detail: impl Into<String>) -> Self {
-        Self::new(Kind::Unavailable, detail).retry_after(Duration::from_secs(2))
+        Self::new(ProblemKind::Unavailable, detail).retry_after(Duration::from_secs(2))
     }
 
     /// 500, without a word about why.
     pub fn internal(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let detail = "Something went wrong on our side. Quote `instance` when you report it.";
-        Self::new(Kind::Internal, detail).because(source)
+        Self::new(ProblemKind::Internal, detail).because(source)
     }
 
     /// The body of the answer.
     pub fn body(&self, instance: RequestId) -> ProblemBody {
-        let is_limit = self.kind == Kind::RateLimited;
+        let is_limit = self.kind == ProblemKind::RateLimited;
         let reset_time = self.retry_after.filter(|_| is_limit).map(|after| {
             // Up to the next second, so that a client which waits until then is admitted.
             Millis::now().plus(after + Duration::from_millis(999)).rfc3339()

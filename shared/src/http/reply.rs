@@ -17,11 +17,11 @@ use lambda_http::http::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
 
 use super::events::{self, EventSender, EventStream};
-use super::{Kind, Problem};
+use super::{Problem, ProblemKind};
 use crate::contract::ids::{JobId, RequestId};
-use crate::contract::jobs::{Accepted, JobStatus};
+use crate::contract::jobs::{AcceptedJob, JobStatus};
 use crate::contract::problem::MEDIA_TYPE;
-use crate::contract::{Media, Route, StreamEvent};
+use crate::contract::{ReplyFormat, Route, StreamEvent};
 use crate::fleet::idempotency::StoredResponse;
 use crate::fleet::limits::LimitStatus;
 
@@ -38,7 +38,7 @@ pub struct Reply<T> {
 enum Content<T> {
     Value(T),
     /// A job instead of the answer.
-    Accepted(Accepted),
+    AcceptedJob(AcceptedJob),
     /// Events while the answer comes about.
     Events(EventStream),
     /// A document that is written already.
@@ -64,7 +64,7 @@ impl<T> Reply<T> {
 
     /// A job that will make the reply.
     pub fn accepted(job_id: JobId) -> Self {
-        let accepted = Content::Accepted(Accepted { job_id, status: JobStatus::Queued });
+        let accepted = Content::AcceptedJob(AcceptedJob { job_id, status: JobStatus::Queued });
         let reply = Self { content: accepted, headers: HeaderMap::new(), status: Some(StatusCode::ACCEPTED) };
         reply.header(LOCATION, &format!("/api/jobs/{job_id}")).header(RETRY_AFTER, "1")
     }
@@ -131,27 +131,30 @@ impl HttpResponse {
     pub fn success<T: Serialize>(route: &Route, reply: Reply<T>) -> Result<Self, Problem> {
         let mut events = None;
         let (media, body) = match (route.media, reply.content) {
-            (Media::Events, Content::Events(stream)) => {
+            (ReplyFormat::Events, Content::Events(stream)) => {
                 events = Some(stream);
                 (Some("text/event-stream"), Body::Empty)
             }
-            (Media::None, _) => (None, Body::Empty),
-            (Media::Json, Content::Value(value)) => (
+            (ReplyFormat::None, _) => (None, Body::Empty),
+            (ReplyFormat::Json, Content::Value(value)) => (
                 Some("application/json"),
                 Body::Text(serde_json::to_string(&value).map_err(Problem::internal)?),
             ),
-            (Media::Json, Content::Accepted(accepted)) => (
+            (ReplyFormat::Json, Content::AcceptedJob(accepted)) => (
                 Some("application/json"),
                 Body::Text(serde_json::to_string(&accepted).map_err(Problem::internal)?),
             ),
-            (Media::Json, Content::Text(text)) => (Some("application/json"), Body::Text(text.into_owned())),
-            (Media::Html, Content::Text(text)) => {
+            (ReplyFormat::Json, Content::Text(text)) => {
+                (Some("application/json"), Body::Text(text.into_owned()))
+            }
+            (ReplyFormat::Html, Content::Text(text)) => {
                 (Some("text/html; charset=utf-8"), Body::Text(text.into_owned()))
             }
-            (Media::Metrics, Content::Text(text)) => {
+            (ReplyFormat::Metrics, Content::Text(text)) => {
                 (Some("text/plain; version=0.0.4; charset=utf-8"), Body::Text(text.into_owned()))
             }
-            (Media::Html | Media::Metrics | Media::Events, _) | (Media::Json, Content::Events(_)) => {
+            (ReplyFormat::Html | ReplyFormat::Metrics | ReplyFormat::Events, _)
+            | (ReplyFormat::Json, Content::Events(_)) => {
                 return Err(Problem::internal("a reply of another form than its contract says"));
             }
         };
@@ -176,7 +179,7 @@ impl HttpResponse {
         if let Some(after) = problem.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(ceil_secs(after).max(1)));
         }
-        if problem.kind == Kind::Unauthorized {
+        if problem.kind == ProblemKind::Unauthorized {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"huntaze\""));
         }
         if let Some(allow) = problem.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok()) {

@@ -1,15 +1,16 @@
 //! Every metric: its name, what it means, and which values its labels may have.
 
 use super::{
-    BreakerCall, Called, CoalescingRole, Ended, HISTOGRAM_CELLS, Idempotency, LimitDecision, RedisTrip,
+    BreakerCall, CallOutcome, CalledDependency, CoalescingRole, HISTOGRAM_CELLS, Idempotency, LimitDecision,
+    RedisTrip,
 };
 use crate::contract::generations::GenerationKind;
-use crate::contract::health::Phase;
+use crate::contract::health::BreakerPhase;
 use crate::contract::{self, Dependency, consumer, schedule};
 
 /// The values a label may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Set {
+pub enum LabelSet {
     /// The operations of the contract, and `none` for what is none.
     Route,
     /// The first digit of the status.
@@ -31,20 +32,20 @@ pub enum Set {
     /// See [`BreakerCall`].
     BreakerCall,
     /// Where a breaker stands.
-    Phase,
+    BreakerPhase,
     /// See [`CoalescingRole`].
     Role,
     /// See [`Idempotency`].
     Idempotency,
-    /// See [`Called`].
-    Called,
-    /// See [`Ended`].
-    Ended,
+    /// See [`CalledDependency`].
+    CalledDependency,
+    /// See [`CallOutcome`].
+    CallOutcome,
     /// See [`RedisTrip`].
     RedisTrip,
 }
 
-impl Set {
+impl LabelSet {
     /// The values. The last of open sets takes what is in none.
     pub const fn values(self) -> &'static [&'static str] {
         match self {
@@ -58,25 +59,25 @@ impl Set {
             Self::LimitDecision => LimitDecision::ALL,
             Self::Breaker => &Dependency::NAMES,
             Self::BreakerCall => BreakerCall::ALL,
-            Self::Phase => &Phase::NAMES,
+            Self::BreakerPhase => &BreakerPhase::NAMES,
             Self::Role => CoalescingRole::ALL,
             Self::Idempotency => Idempotency::ALL,
-            Self::Called => Called::ALL,
-            Self::Ended => Ended::ALL,
+            Self::CalledDependency => CalledDependency::ALL,
+            Self::CallOutcome => CallOutcome::ALL,
             Self::RedisTrip => RedisTrip::ALL,
         }
     }
 }
 
 /// The place of a value in its set.
-pub(super) fn index(set: Set, value: &str) -> usize {
+pub(super) fn index(set: LabelSet, value: &str) -> usize {
     let values = set.values();
     values.iter().position(|known| *known == value).unwrap_or(values.len() - 1)
 }
 
 /// Metrics of one name.
 #[derive(Debug)]
-pub struct Family {
+pub struct MetricFamily {
     /// Without the prefix `huntaze_` and the ending of its kind.
     pub name: &'static str,
     /// What it means.
@@ -84,10 +85,10 @@ pub struct Family {
     /// Whether it is a histogram of durations; otherwise a counter.
     pub is_histogram: bool,
     /// Its labels.
-    pub labels: &'static [(&'static str, Set)],
+    pub labels: &'static [(&'static str, LabelSet)],
 }
 
-impl Family {
+impl MetricFamily {
     /// Cells of one series.
     pub(super) const fn width(&self) -> usize {
         if self.is_histogram { HISTOGRAM_CELLS } else { 1 }
@@ -126,8 +127,8 @@ macro_rules! families {
         $(pub(super) const $index: usize = Place::$index as usize;)*
 
         /// Every family.
-        pub static FAMILIES: [Family; [$($name),*].len()] = [
-            $(Family { name: $name, help: $help, is_histogram: $histogram, labels: &[$(($label, Set::$set)),*] }),*
+        pub static FAMILIES: [MetricFamily; [$($name),*].len()] = [
+            $(MetricFamily { name: $name, help: $help, is_histogram: $histogram, labels: &[$(($label, LabelSet::$set)),*] }),*
         ];
     };
 }
@@ -139,15 +140,15 @@ families! {
     LIMIT_DECISIONS = "limit_decisions", false, [("decision", LimitDecision)], "How limits were decided, and by whom.";
     LIMIT_DENIALS = "limit_denials", false, [("policy", Policy)], "Calls that a limit denied.";
     BREAKER_CALLS = "breaker_calls", false, [("breaker", Breaker), ("outcome", BreakerCall)], "Calls behind a breaker.";
-    BREAKER_TRANSITIONS = "breaker_transitions", false, [("breaker", Breaker), ("to", Phase)], "Breakers that moved.";
+    BREAKER_TRANSITIONS = "breaker_transitions", false, [("breaker", Breaker), ("to", BreakerPhase)], "Breakers that moved.";
     SHARING = "shared_requests", false, [("role", Role)], "Parts that requests had in shared work.";
     IDEMPOTENCY = "idempotent_requests", false, [("found", Idempotency)], "What idempotency keys found.";
-    DEPENDENCY_CALLS = "dependency_calls", false, [("dependency", Called), ("ended", Ended)], "Calls over the network.";
-    DEPENDENCY_DURATION = "dependency_duration", true, [("dependency", Called)], "What calls over the network took.";
+    DEPENDENCY_CALLS = "dependency_calls", false, [("dependency", CalledDependency), ("ended", CallOutcome)], "Calls over the network.";
+    DEPENDENCY_DURATION = "dependency_duration", true, [("dependency", CalledDependency)], "What calls over the network took.";
     REDIS_TRIPS = "redis_trips", false, [("outcome", RedisTrip)], "Trips to Redis.";
     REDIS_COMMANDS = "redis_billed_commands", false, [], "Commands that Upstash bills, inside scripts too.";
-    SCHEDULE_RUNS = "schedule_runs", false, [("schedule", Schedule), ("ended", Ended)], "Runs of schedules.";
-    STREAM_ITEMS = "stream_items", false, [("consumer", Consumer), ("ended", Ended)], "Changes of the table that were worked on.";
-    JOBS = "jobs", false, [("kind", Kind), ("ended", Ended)], "Jobs that ended.";
+    SCHEDULE_RUNS = "schedule_runs", false, [("schedule", Schedule), ("ended", CallOutcome)], "Runs of schedules.";
+    STREAM_ITEMS = "stream_items", false, [("consumer", Consumer), ("ended", CallOutcome)], "Changes of the table that were worked on.";
+    JOBS = "jobs", false, [("kind", Kind), ("ended", CallOutcome)], "Jobs that ended.";
     FLUSH_FAILURES = "metrics_flush_failures", false, [], "Snapshots that could not be written at first.";
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{BUCKETS, FAMILIES, Family, HISTOGRAM_CELLS, Totals};
+use super::{BUCKETS, FAMILIES, HISTOGRAM_CELLS, MetricFamily, MetricTotals};
 
 /// A value of this moment.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub struct Gauge {
 }
 
 /// The text for a scrape.
-pub fn render(totals: &Totals, gauges: &[Gauge]) -> String {
+pub fn render(totals: &MetricTotals, gauges: &[Gauge]) -> String {
     let mut text = String::with_capacity(64 * 1024);
     for family in &FAMILIES {
         counters(&mut text, family, totals);
@@ -32,7 +32,7 @@ pub fn render(totals: &Totals, gauges: &[Gauge]) -> String {
     text
 }
 
-fn counters(text: &mut String, family: &Family, totals: &Totals) {
+fn counters(text: &mut String, family: &MetricFamily, totals: &MetricTotals) {
     let (ending, kind) = if family.is_histogram { ("_seconds", "histogram") } else { ("_total", "counter") };
     let name = format!("huntaze_{}{ending}", family.name);
     let _ = writeln!(text, "# HELP {name} {}\n# TYPE {name} {kind}", family.help);
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn every_series_is_there_from_zero() {
-        let text = render(&Totals::default(), &[]);
+        let text = render(&MetricTotals::default(), &[]);
         assert!(text.contains("huntaze_requests_total{route=\"listKeys\",status=\"5xx\"} 0\n"));
         assert!(text.contains("huntaze_breaker_transitions_total{breaker=\"ai\",to=\"open\"} 0\n"));
         assert!(text.contains("huntaze_redis_billed_commands_total 0\n"));
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn buckets_are_cumulative_and_sums_are_seconds() {
-        let mut totals = Totals::default();
+        let mut totals = MetricTotals::default();
         let mut cells = vec![0; HISTOGRAM_CELLS];
         (cells[0], cells[2], cells[HISTOGRAM_CELLS - 1]) = (1, 2, 1_500_000);
         totals.add("request_duration,listKeys", &cells);
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_series_of_another_version_is_not_lost() {
-        let mut totals = Totals::default();
+        let mut totals = MetricTotals::default();
         totals.add("requests,aRouteOfTomorrow,2xx", &[4]);
         assert!(render(&totals, &[]).contains("{route=\"aRouteOfTomorrow\",status=\"2xx\"} 4"));
     }

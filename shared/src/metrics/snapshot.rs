@@ -17,11 +17,11 @@ const RENEW_AFTER: Duration = Duration::from_secs(30 * 60);
 
 /// Counts by series.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Totals {
+pub struct MetricTotals {
     series: BTreeMap<String, Vec<u64>>,
 }
 
-impl Totals {
+impl MetricTotals {
     /// Adds to a series.
     pub fn add(&mut self, name: &str, values: &[u64]) {
         let sums = self.series.entry(name.to_owned()).or_default();
@@ -91,28 +91,28 @@ impl Totals {
 
 /// A snapshot on its way to the hash.
 #[derive(Debug)]
-pub struct Flush {
+pub struct SnapshotFlush {
     /// The field.
     pub field: String,
     /// What it holds from now on.
     pub value: String,
-    totals: Totals,
+    totals: MetricTotals,
     at: Millis,
 }
 
-struct Flushing {
+struct FlushState {
     field: String,
     /// What earlier fields of this environment hold.
-    before: Totals,
+    before: MetricTotals,
     /// What the field was last sent, whether or not it arrived.
-    sent: Totals,
+    sent: MetricTotals,
     at: Millis,
     tried: Millis,
 }
 
-static FLUSHING: LazyLock<Mutex<Flushing>> = LazyLock::new(|| {
-    let nothing = Totals::default();
-    Mutex::new(Flushing {
+static FLUSHING: LazyLock<Mutex<FlushState>> = LazyLock::new(|| {
+    let nothing = MetricTotals::default();
+    Mutex::new(FlushState {
         field: random::token(),
         before: nothing.clone(),
         sent: nothing,
@@ -121,7 +121,7 @@ static FLUSHING: LazyLock<Mutex<Flushing>> = LazyLock::new(|| {
     })
 });
 
-impl Flush {
+impl SnapshotFlush {
     /// The snapshot to write, if the last one is older than `every` and there is something to tell.
     pub fn due(every: Duration) -> Option<Self> {
         let now = server_now();
@@ -136,7 +136,7 @@ impl Flush {
         }
         let counts = counted();
         let totals = counts.since(&flushing.before);
-        if totals == Totals::default() {
+        if totals == MetricTotals::default() {
             return None;
         }
         // The command that writes the snapshot is part of it: nobody could count the last one of an environment later.
@@ -164,25 +164,25 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn any_totals() -> impl Strategy<Value = Totals> {
+    fn any_totals() -> impl Strategy<Value = MetricTotals> {
         let series = prop::collection::btree_map(
             "[a-z]{1,3}(,[a-z]{1,2})?",
             prop::collection::vec(0u64..9, 1..4),
             0..6,
         );
-        series.prop_map(|series| Totals { series })
+        series.prop_map(|series| MetricTotals { series })
     }
 
     proptest! {
         #[test]
         fn what_is_written_is_read_back(totals in any_totals(), at in 0u64..2_000_000_000) {
-            prop_assert_eq!(Totals::parse(&totals.text(Millis(at * 1000))), (Millis(at * 1000), totals));
+            prop_assert_eq!(MetricTotals::parse(&totals.text(Millis(at * 1000))), (Millis(at * 1000), totals));
         }
 
         #[test]
         fn the_order_of_adding_does_not_matter(a in any_totals(), b in any_totals(), c in any_totals()) {
-            let sum = |parts: [&Totals; 3]| {
-                let mut all = Totals::default();
+            let sum = |parts: [&MetricTotals; 3]| {
+                let mut all = MetricTotals::default();
                 parts.iter().for_each(|part| all.merge(part));
                 all
             };
@@ -195,14 +195,14 @@ mod tests {
             whole.merge(&b);
             let mut again = a.clone();
             again.merge(&whole.since(&a));
-            let counts = |totals: &Totals| -> u64 { totals.iter().flat_map(|(_, v)| v.iter()).sum() };
+            let counts = |totals: &MetricTotals| -> u64 { totals.iter().flat_map(|(_, v)| v.iter()).sum() };
             prop_assert_eq!(counts(&again), counts(&whole));
         }
     }
 
     #[test]
     fn a_damaged_field_loses_its_damaged_lines_only() {
-        let (at, totals) = Totals::parse("17\nrequests,a 3\nrequests,b x\n\nbroken");
+        let (at, totals) = MetricTotals::parse("17\nrequests,a 3\nrequests,b x\n\nbroken");
         assert_eq!(at, Millis(17_000));
         assert_eq!(totals.iter().collect::<Vec<_>>(), [("requests,a", &[3u64][..])]);
     }

@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 
 use super::Error;
 use super::handler::{Connect, Handler, connect};
-use super::log::{Line, Log};
+use super::log::{RequestLine, RequestLog};
 use super::shutdown;
 use crate::clock::{Deadline, Millis};
 use crate::contract::ids::RequestId;
@@ -21,7 +21,7 @@ use crate::contract::{CallerMarker as _, Contract, Route};
 use crate::endpoint::PreparedEndpoint;
 use crate::environment::{Environment, StartError};
 use crate::guard::{Admission, Demand, Guard, GuardAnswer, Refusal};
-use crate::http::{HttpRequest, HttpResponse, Kind, Problem, StreamedBody, is_method, parameters_of};
+use crate::http::{HttpRequest, HttpResponse, Problem, ProblemKind, StreamedBody, is_method, parameters_of};
 use crate::metrics;
 use crate::telemetry::{self, TRIPS};
 
@@ -35,11 +35,11 @@ const MARGIN: Duration = Duration::from_millis(250);
 /// A Lambda function: the endpoints it answers.
 #[derive(Default)]
 pub struct Function {
-    endpoints: Vec<Slot>,
+    endpoints: Vec<EndpointSlot>,
 }
 
 /// An endpoint of a function, connected or not yet.
-struct Slot {
+struct EndpointSlot {
     route: Route,
     connect: Connect,
     handler: OnceCell<Box<dyn Handler>>,
@@ -57,7 +57,7 @@ impl Function {
         // A handler has a caller exactly where its route admits one.
         const { assert!(E::Contract::ROUTE.access.has_caller() == <E::Contract as Contract>::Caller::HAS_CALLER) };
         let route = E::Contract::ROUTE;
-        self.endpoints.push(Slot { route, connect: connect::<E>, handler: OnceCell::new() });
+        self.endpoints.push(EndpointSlot { route, connect: connect::<E>, handler: OnceCell::new() });
         self
     }
 
@@ -108,7 +108,7 @@ impl Function {
 /// A function that is running.
 #[derive(Default)]
 struct Instance {
-    endpoints: Vec<Slot>,
+    endpoints: Vec<EndpointSlot>,
     environment: Environment,
     guard: OnceCell<Guard>,
     is_warm: AtomicBool,
@@ -125,7 +125,10 @@ impl Instance {
         }
     }
 
-    async fn ready<'a>(&'a self, endpoint: &'a Slot) -> Result<(&'a dyn Handler, Border<'a>), StartError> {
+    async fn ready<'a>(
+        &'a self,
+        endpoint: &'a EndpointSlot,
+    ) -> Result<(&'a dyn Handler, Border<'a>), StartError> {
         let border = match Guard::open_admission(&endpoint.route) {
             Some(admission) => Border::Open(Box::new(admission)),
             None => Border::Guarded(self.guard.get_or_try_init(|| Guard::connect(&self.environment)).await?),
@@ -147,11 +150,11 @@ impl Instance {
 
     async fn render(&self, request: Request) -> (HttpResponse, RequestId) {
         let (started, request_id) = (Instant::now(), RequestId::generate());
-        let log = Log::of(&request, !self.is_warm.swap(true, Ordering::Relaxed));
+        let log = RequestLog::of(&request, !self.is_warm.swap(true, Ordering::Relaxed));
         if log.cold_start {
             metrics::cold_start(self.function());
         }
-        let mut line = Line { operation: "none", tenant: None, trips: Arc::default() };
+        let mut line = RequestLine { operation: "none", tenant: None, trips: Arc::default() };
         let trips = Arc::clone(&line.trips);
         let answered = TRIPS.scope(trips, self.process(request, request_id, &mut line)).await;
         let (rendered, problem) = match answered {
@@ -184,7 +187,7 @@ impl Instance {
         &self,
         request: Request,
         id: RequestId,
-        line: &mut Line,
+        line: &mut RequestLine,
     ) -> Result<HttpResponse, Refusal> {
         let (endpoint, parameters) = self.route(&request)?;
         let route = &endpoint.route;
@@ -197,7 +200,7 @@ impl Instance {
                 incoming.body_bytes(),
                 route.body_bytes_max
             );
-            return Err(Problem::new(Kind::PayloadTooLarge, detail).into());
+            return Err(Problem::new(ProblemKind::PayloadTooLarge, detail).into());
         }
         let answered = async {
             let (handler, border) = self.ready(endpoint).await.map_err(|error| {
@@ -217,7 +220,7 @@ impl Instance {
                 "There was no answer within {} ms. Nothing is known to have failed; try again.",
                 route.deadline_ms
             );
-            Err(Problem::new(Kind::Deadline, detail).into())
+            Err(Problem::new(ProblemKind::Deadline, detail).into())
         })
     }
 
@@ -225,19 +228,19 @@ impl Instance {
     fn route(
         &self,
         request: &Request,
-    ) -> Result<(&Slot, std::collections::BTreeMap<&'static str, String>), Problem> {
+    ) -> Result<(&EndpointSlot, std::collections::BTreeMap<&'static str, String>), Problem> {
         let path = request.raw_http_path();
         let path = if path.is_empty() { request.uri().path() } else { path };
         let here: Vec<_> =
             self.endpoints.iter().filter_map(|e| Some((e, parameters_of(e.route.path, path)?))).collect();
         if here.is_empty() {
             let detail = "There is nothing at this path. `GET /api/docs` lists what there is.";
-            return Err(Problem::new(Kind::NotFound, detail));
+            return Err(Problem::new(ProblemKind::NotFound, detail));
         }
         let allow = here.iter().map(|(e, _)| e.route.method.as_str()).collect::<Vec<_>>().join(", ");
         here.into_iter().find(|(e, _)| is_method(&e.route, request.method())).ok_or_else(|| {
             let detail = format!("This path does not take {}, but {allow}.", request.method());
-            let mut problem = Problem::new(Kind::MethodNotAllowed, detail);
+            let mut problem = Problem::new(ProblemKind::MethodNotAllowed, detail);
             problem.allow = Some(allow);
             problem
         })
@@ -258,7 +261,7 @@ async fn guarded(
     incoming: &Arc<HttpRequest>,
     handler: &dyn Handler,
     guard: &Guard,
-    line: &mut Line,
+    line: &mut RequestLine,
 ) -> Result<HttpResponse, Refusal> {
     let caller = guard.identify(route, incoming).await?;
     line.tenant = caller.as_ref().map(|caller| caller.tenant.id().to_string());

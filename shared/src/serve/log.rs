@@ -13,14 +13,14 @@ use crate::http::Problem;
 use crate::telemetry::{self, Trips};
 
 /// What the canonical line says about a request, as far as the pipeline came.
-pub(super) struct Line {
+pub(super) struct RequestLine {
     pub(super) operation: &'static str,
     pub(super) tenant: Option<String>,
     pub(super) trips: Arc<Trips>,
 }
 
 /// The members of the canonical line that are known before the answer.
-pub(super) struct Log {
+pub(super) struct RequestLog {
     method: HttpMethod,
     path_bytes: usize,
     aws_request_id: String,
@@ -29,7 +29,7 @@ pub(super) struct Log {
     pub(super) cold_start: bool,
 }
 
-impl Log {
+impl RequestLog {
     pub(super) fn of(request: &Request, cold_start: bool) -> Self {
         let context = request.lambda_context_ref();
         Self {
@@ -45,7 +45,7 @@ impl Log {
     pub(super) fn write(
         &self,
         id: RequestId,
-        line: &Line,
+        line: &RequestLine,
         elapsed: Duration,
         status: u16,
         problem: Option<&Problem>,

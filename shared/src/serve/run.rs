@@ -7,7 +7,7 @@ use super::Error;
 use crate::clock::Deadline;
 use crate::environment::Environment;
 use crate::fleet::gate::Gate;
-use crate::metrics::Ended;
+use crate::metrics::CallOutcome;
 use crate::telemetry;
 
 /// How long a run waits for its metrics to be written.
@@ -43,13 +43,13 @@ impl Run<'_> {
     pub(super) async fn perform(
         &self,
         work: impl Future<Output = Result<(), Error>>,
-        count: fn(&'static str, Ended),
+        count: fn(&'static str, CallOutcome),
     ) -> Result<(), Error> {
         let (started, limit) = (Instant::now(), Duration::from_millis(self.deadline_ms));
         let outcome = tokio::time::timeout(limit, work).await;
         let outcome = outcome.unwrap_or_else(|_| Err(format!("not done after {limit:?}").into()));
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        count(self.function, if outcome.is_ok() { Ended::Ok } else { Ended::Error });
+        count(self.function, if outcome.is_ok() { CallOutcome::Ok } else { CallOutcome::Error });
         let Self { trigger, function, aws_request_id, item, .. } = self;
         let error = outcome.as_ref().err().map(|error| telemetry::chain(error.as_ref()));
         macro_rules! line {

@@ -3,18 +3,18 @@
 use serde::{Deserialize, Serialize};
 
 use super::TenantCtx;
-use super::records::{Action, audit};
+use super::records::{AuditAction, audit};
 use crate::clock::Millis;
 use crate::contract::creators::{Creator, Profile};
 use crate::contract::ids::CreatorId;
-use crate::dynamo::{Condition, Dynamo, DynamoError, Key, Page, Query, Write, WriteError};
+use crate::dynamo::{Condition, Dynamo, DynamoError, ItemKey, ItemPage, Query, Write, WriteError};
 use crate::environment::{Environment, StartError};
 
 /// A creator as stored. One partition holds all creators of a tenant, so that a list is a query and sees
 /// what was written a moment ago (an index would lag).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Stored {
+struct StoredCreator {
     id: CreatorId,
     version: u64,
     profile: Profile,
@@ -22,8 +22,8 @@ struct Stored {
     updated_at: Millis,
 }
 
-impl From<Stored> for Creator {
-    fn from(stored: Stored) -> Self {
+impl From<StoredCreator> for Creator {
+    fn from(stored: StoredCreator) -> Self {
         Self {
             id: stored.id,
             version: stored.version,
@@ -57,8 +57,8 @@ pub struct Creators {
     dynamo: Dynamo,
 }
 
-fn key(tenant: TenantCtx, id: CreatorId) -> Key {
-    Key::tenant(tenant.pk_of("CR"), id.to_string())
+fn key(tenant: TenantCtx, id: CreatorId) -> ItemKey {
+    ItemKey::tenant(tenant.pk_of("CR"), id.to_string())
 }
 
 impl Creators {
@@ -81,11 +81,11 @@ impl Creators {
         profile: Profile,
     ) -> Result<Creator, CreatorError> {
         let now = Millis::now();
-        let stored = Stored { id, version: 1, profile, created_at: now, updated_at: now };
+        let stored = StoredCreator { id, version: 1, profile, created_at: now, updated_at: now };
         let write = Write::put(key(tenant, stored.id), &stored)?.when(Condition::Absent);
         match self.dynamo.write(write).await {
             Ok(()) => Ok(stored.into()),
-            Err(WriteError::Conflict { current: Some(item), .. }) => Ok(item.read::<Stored>()?.into()),
+            Err(WriteError::Conflict { current: Some(item), .. }) => Ok(item.read::<StoredCreator>()?.into()),
             Err(error) => Err(not_conflict(error, CreatorError::NotFound)),
         }
     }
@@ -98,7 +98,7 @@ impl Creators {
         Ok(self.read(tenant, id).await?.into())
     }
 
-    async fn read(&self, tenant: TenantCtx, id: CreatorId) -> Result<Stored, CreatorError> {
+    async fn read(&self, tenant: TenantCtx, id: CreatorId) -> Result<StoredCreator, CreatorError> {
         self.dynamo.get(&key(tenant, id)).await?.ok_or(CreatorError::NotFound)
     }
 
@@ -111,10 +111,10 @@ impl Creators {
         tenant: TenantCtx,
         limit: u32,
         after: Option<String>,
-    ) -> Result<Page<Creator>, DynamoError> {
+    ) -> Result<ItemPage<Creator>, DynamoError> {
         let query = Query::tenant(tenant.pk_of("CR")).limit(limit).after(after);
-        let page = self.dynamo.page::<Stored>(&query).await?;
-        Ok(Page { items: page.items.into_iter().map(Into::into).collect(), last_sk: page.last_sk })
+        let page = self.dynamo.page::<StoredCreator>(&query).await?;
+        Ok(ItemPage { items: page.items.into_iter().map(Into::into).collect(), last_sk: page.last_sk })
     }
 
     /// Replaces a profile; with `based_on`, only that version of it.
@@ -132,12 +132,13 @@ impl Creators {
         if based_on.is_some_and(|version| version != current.version) {
             return Err(CreatorError::Changed { current: current.version });
         }
-        let next = Stored { version: current.version + 1, profile, updated_at: Millis::now(), ..current };
+        let next =
+            StoredCreator { version: current.version + 1, profile, updated_at: Millis::now(), ..current };
         let write = Write::put(key(tenant, id), &next)?.when(Condition::equals("version", next.version - 1));
         match self.dynamo.write(write).await {
             Ok(()) => Ok(next.into()),
             Err(WriteError::Conflict { current: Some(item), .. }) => {
-                Err(CreatorError::Changed { current: item.read::<Stored>()?.version })
+                Err(CreatorError::Changed { current: item.read::<StoredCreator>()?.version })
             }
             Err(error) => Err(not_conflict(error, CreatorError::NotFound)),
         }
@@ -149,7 +150,7 @@ impl Creators {
     /// [`CreatorError::NotFound`], [`CreatorError::Dynamo`]
     pub async fn delete(&self, tenant: TenantCtx, id: CreatorId, actor: &str) -> Result<(), CreatorError> {
         let delete = Write::delete(key(tenant, id)).when(Condition::Present);
-        let entry = audit(tenant, Action::CreatorDeleted, actor, &id.to_string(), Millis::now())?;
+        let entry = audit(tenant, AuditAction::CreatorDeleted, actor, &id.to_string(), Millis::now())?;
         self.dynamo
             .transact(vec![delete, entry])
             .await

@@ -15,7 +15,7 @@ use crate::clock::Millis;
 use crate::contract::Plan;
 use crate::contract::ids::RequestId;
 use crate::contract::usage;
-use crate::dynamo::{Condition, CurrentItem, Dynamo, DynamoError, Key, Write, WriteError};
+use crate::dynamo::{Condition, CurrentItem, Dynamo, DynamoError, ItemKey, Write, WriteError};
 use crate::environment::{Environment, StartError};
 
 /// A reservation outlives its request's deadline by this much.
@@ -27,7 +27,7 @@ const ACCOUNT: &str = "CREDITS";
 
 /// What a month's account says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Balance {
+pub struct CreditBalance {
     /// Credits that are spent or reserved.
     pub used: u64,
     /// What the plan gives.
@@ -40,18 +40,18 @@ pub struct Balance {
     pub cost_micro_usd: u64,
 }
 
-impl Balance {
+impl CreditBalance {
     /// Credits that are left.
     pub const fn remaining(&self) -> u64 {
         self.limit.saturating_sub(self.used)
     }
 }
 
-impl From<Balance> for usage::Account {
-    fn from(balance: Balance) -> Self {
+impl From<CreditBalance> for usage::AccountUsage {
+    fn from(balance: CreditBalance) -> Self {
         Self {
             credits: usage::CreditLimit { used: balance.used, limit: balance.limit },
-            tokens: usage::Tokens { input: balance.input_tokens, output: balance.output_tokens },
+            tokens: usage::TokenTotals { input: balance.input_tokens, output: balance.output_tokens },
             cost_micro_usd: balance.cost_micro_usd,
         }
     }
@@ -60,7 +60,7 @@ impl From<Balance> for usage::Account {
 /// The account as stored. What is left over are the keys and the reservations.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Account {
+struct StoredAccount {
     used: u64,
     input_tokens: u64,
     output_tokens: u64,
@@ -75,9 +75,9 @@ struct Hold {
     until: Millis,
 }
 
-impl Account {
-    fn balance(&self, plan: Plan) -> Balance {
-        Balance {
+impl StoredAccount {
+    fn balance(&self, plan: Plan) -> CreditBalance {
+        CreditBalance {
             used: self.used,
             limit: plan.credits(),
             input_tokens: self.input_tokens,
@@ -100,7 +100,7 @@ impl Account {
 #[derive(Debug)]
 #[must_use = "a reservation that is not settled is only given back after its deadline"]
 pub struct Reservation {
-    key: Key,
+    key: ItemKey,
     name: String,
     credits: u64,
     plan: Plan,
@@ -108,7 +108,7 @@ pub struct Reservation {
 
 /// What a request took in the end.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Spent {
+pub struct CreditSpend {
     /// Credits; never more than were reserved.
     pub credits: u64,
     /// Tokens read.
@@ -124,7 +124,7 @@ pub struct Spent {
 pub enum CreditError {
     /// The month's credits are used up.
     #[error("the credits of the month are used up ({} of {})", .0.used, .0.limit)]
-    Exhausted(Balance),
+    Exhausted(CreditBalance),
     /// The account could not be read or written.
     #[error(transparent)]
     Dynamo(#[from] DynamoError),
@@ -136,8 +136,8 @@ pub struct Credits {
     dynamo: Dynamo,
 }
 
-fn account(tenant: TenantCtx, month: &str) -> Key {
-    Key::tenant(tenant.pk_of(&format!("USE#{month}")), ACCOUNT)
+fn account(tenant: TenantCtx, month: &str) -> ItemKey {
+    ItemKey::tenant(tenant.pk_of(&format!("USE#{month}")), ACCOUNT)
 }
 
 impl Credits {
@@ -153,8 +153,13 @@ impl Credits {
     ///
     /// # Errors
     /// [`DynamoError`]
-    pub async fn balance(&self, tenant: TenantCtx, month: &str, plan: Plan) -> Result<Balance, DynamoError> {
-        let found: Option<Account> = self.dynamo.get(&account(tenant, month)).await?;
+    pub async fn balance(
+        &self,
+        tenant: TenantCtx,
+        month: &str,
+        plan: Plan,
+    ) -> Result<CreditBalance, DynamoError> {
+        let found: Option<StoredAccount> = self.dynamo.get(&account(tenant, month)).await?;
         Ok(found.unwrap_or_default().balance(plan))
     }
 
@@ -188,7 +193,11 @@ impl Credits {
     }
 
     /// Nothing when it is held, or the account that has too little left.
-    async fn hold(&self, reservation: &Reservation, held: Hold) -> Result<Option<Account>, DynamoError> {
+    async fn hold(
+        &self,
+        reservation: &Reservation,
+        held: Hold,
+    ) -> Result<Option<StoredAccount>, DynamoError> {
         let limit = reservation.plan.credits();
         let Some(most) = limit.checked_sub(held.credits) else {
             return Ok(Some(self.dynamo.get(&reservation.key).await?.unwrap_or_default()));
@@ -207,7 +216,12 @@ impl Credits {
     }
 
     /// Gives back what environments had set aside and did not settle in time.
-    async fn give_back(&self, key: &Key, account: &Account, now: Millis) -> Result<u64, DynamoError> {
+    async fn give_back(
+        &self,
+        key: &ItemKey,
+        account: &StoredAccount,
+        now: Millis,
+    ) -> Result<u64, DynamoError> {
         let mut given = 0;
         for (name, held) in account.expired(now) {
             let write = Write::update(key.clone())
@@ -228,7 +242,11 @@ impl Credits {
     ///
     /// # Errors
     /// [`DynamoError`]: the credits stay reserved until the reservation's deadline and are given back then.
-    pub async fn settle(&self, reservation: Reservation, spent: Spent) -> Result<Balance, DynamoError> {
+    pub async fn settle(
+        &self,
+        reservation: Reservation,
+        spent: CreditSpend,
+    ) -> Result<CreditBalance, DynamoError> {
         let unspent = reservation.credits.saturating_sub(spent.credits);
         let write = Write::update(reservation.key.clone())
             .add("used", -amount(unspent))
@@ -241,7 +259,7 @@ impl Credits {
             Ok(()) | Err(WriteError::Conflict { .. }) => {}
             Err(WriteError::Dynamo(error)) => return Err(error),
         }
-        let account: Option<Account> = self.dynamo.get(&reservation.key).await?;
+        let account: Option<StoredAccount> = self.dynamo.get(&reservation.key).await?;
         Ok(account.unwrap_or_default().balance(reservation.plan))
     }
 }
@@ -255,7 +273,7 @@ pub struct DailyStop {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Day {
+struct DaySpend {
     cost_micro_usd: u64,
 }
 
@@ -269,9 +287,9 @@ impl DailyStop {
         Ok(Self { dynamo: environment.dynamo().await?, limit_micro_usd })
     }
 
-    fn today(now: Millis) -> Key {
+    fn today(now: Millis) -> ItemKey {
         let day: String = now.rfc3339().chars().take(10).collect();
-        Key::identity(format!("AI#{day}"), "SPENT")
+        ItemKey::identity(format!("AI#{day}"), "SPENT")
     }
 
     /// Whether the day's budget is used up.
@@ -280,7 +298,7 @@ impl DailyStop {
     /// [`DynamoError`]
     pub async fn is_reached(&self) -> Result<bool, DynamoError> {
         let Some(limit) = self.limit_micro_usd else { return Ok(false) };
-        let day: Option<Day> = self.dynamo.get(&Self::today(Millis::now())).await?;
+        let day: Option<DaySpend> = self.dynamo.get(&Self::today(Millis::now())).await?;
         Ok(day.unwrap_or_default().cost_micro_usd >= limit)
     }
 
@@ -315,7 +333,7 @@ mod tests {
             "PK": "T#x", "SK": ACCOUNT, "used": 7, "inputTokens": 1,
             "r:req_1": {"credits": 2, "until": 1_000}, "r:req_2": {"credits": 3, "until": 3_000}, "r:odd": "?",
         });
-        let account: Account = serde_json::from_value(stored).unwrap();
+        let account: StoredAccount = serde_json::from_value(stored).unwrap();
         let expired: Vec<_> = account.expired(Millis(2_000)).collect();
         assert_eq!(expired, [("r:req_1".to_owned(), Hold { credits: 2, until: Millis(1_000) })]);
         assert_eq!(account.balance(Plan::Free).remaining(), Plan::Free.credits() - 7);

@@ -9,11 +9,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::TenantCtx;
-use super::records::{self, Action};
+use super::records::{self, AuditAction};
 use crate::clock::Millis;
-use crate::contract::generations::{Decision, Generation, GenerationKind, ItemCounts, Review, ReviewStatus};
+use crate::contract::generations::{
+    Decision, Generation, GenerationKind, Review, ReviewCounts, ReviewStatus,
+};
 use crate::contract::ids::{CreatorId, GenerationId};
-use crate::dynamo::{Condition, Dynamo, DynamoError, Key, Page, Query, Write, WriteError};
+use crate::dynamo::{Condition, Dynamo, DynamoError, ItemKey, ItemPage, Query, Write, WriteError};
 use crate::environment::{Environment, StartError};
 
 /// Long enough for a quarter's report.
@@ -40,7 +42,7 @@ pub struct NewGeneration {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Stored {
+struct StoredGeneration {
     id: GenerationId,
     kind: GenerationKind,
     creator: Option<CreatorId>,
@@ -48,21 +50,21 @@ struct Stored {
     degraded: bool,
     items: Vec<String>,
     #[serde(default)]
-    decisions: BTreeMap<String, Decided>,
+    decisions: BTreeMap<String, StoredDecision>,
     at: Millis,
     version: u64,
     ttl: u64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Decided {
+struct StoredDecision {
     status: ReviewStatus,
     by: String,
     at: Millis,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Piece {
+struct ContentPiece {
     json: String,
     ttl: u64,
 }
@@ -95,11 +97,11 @@ impl From<DynamoError> for ReviewError {
     }
 }
 
-impl Stored {
-    fn counts(&self) -> ItemCounts {
+impl StoredGeneration {
+    fn counts(&self) -> ReviewCounts {
         let of = |verdict| self.decisions.values().filter(|decided| decided.status == verdict).count();
         let (approved, discarded) = (of(ReviewStatus::Approved), of(ReviewStatus::Discarded));
-        ItemCounts { draft: self.items.len().saturating_sub(approved + discarded), approved, discarded }
+        ReviewCounts { draft: self.items.len().saturating_sub(approved + discarded), approved, discarded }
     }
 
     fn shown(&self) -> Generation {
@@ -115,7 +117,7 @@ impl Stored {
     }
 
     fn decided(&self) -> Vec<Decision> {
-        let decision = |(item, decided): (&String, &Decided)| Decision {
+        let decision = |(item, decided): (&String, &StoredDecision)| Decision {
             item: item.clone(),
             status: decided.status,
             by: decided.by.clone(),
@@ -142,7 +144,7 @@ impl Stored {
         }
         let before = self.decisions.len();
         for item in about {
-            let decided = Decided { status: review.status, by: by.to_owned(), at };
+            let decided = StoredDecision { status: review.status, by: by.to_owned(), at };
             self.decisions.entry(item).or_insert(decided);
         }
         Ok(self.decisions.len() > before)
@@ -155,8 +157,8 @@ pub struct Generations {
     dynamo: Dynamo,
 }
 
-fn head(tenant: TenantCtx, id: GenerationId) -> Key {
-    Key::tenant(tenant.pk_of("GEN"), id.to_string())
+fn head(tenant: TenantCtx, id: GenerationId) -> ItemKey {
+    ItemKey::tenant(tenant.pk_of("GEN"), id.to_string())
 }
 
 fn pieces_of(tenant: TenantCtx, id: GenerationId) -> String {
@@ -182,15 +184,25 @@ impl Generations {
         let (id, creator) = (new.id, new.creator);
         let NewGeneration { kind, model, degraded, items, .. } = new;
         let decisions = BTreeMap::new();
-        let stored =
-            Stored { id, kind, creator, model, degraded, items, decisions, at: now, version: 1, ttl };
+        let stored = StoredGeneration {
+            id,
+            kind,
+            creator,
+            model,
+            degraded,
+            items,
+            decisions,
+            at: now,
+            version: 1,
+            ttl,
+        };
         let mut first = Write::put(head(tenant, id), &stored)?;
         if let Some(creator) = creator {
             first = first.indexed(&tenant.pk_of(&format!("CR#{creator}#GEN")), &id.to_string());
         }
         let piece = |(number, json): (usize, String)| {
-            let key = Key::tenant(pieces_of(tenant, id), format!("P#{number:03}"));
-            Write::put(key, &Piece { json, ttl })
+            let key = ItemKey::tenant(pieces_of(tenant, id), format!("P#{number:03}"));
+            Write::put(key, &ContentPiece { json, ttl })
         };
         let mut pieces = split(json).into_iter().enumerate().map(piece).collect::<Result<Vec<_>, _>>()?;
         if pieces.len() > 1 {
@@ -211,14 +223,18 @@ impl Generations {
         creator: Option<CreatorId>,
         limit: u32,
         after: Option<String>,
-    ) -> Result<Page<Generation>, DynamoError> {
+    ) -> Result<ItemPage<Generation>, DynamoError> {
         let all = tenant.pk_of("GEN");
         let query = match creator {
             None => Query::tenant(all),
             Some(creator) => Query::tenant_index(tenant.pk_of(&format!("CR#{creator}#GEN"))).within(all),
         };
-        let page: Page<Stored> = self.dynamo.page(&query.newest_first().limit(limit).after(after)).await?;
-        Ok(Page { items: page.items.iter().map(Stored::shown).collect(), last_sk: page.last_sk })
+        let page: ItemPage<StoredGeneration> =
+            self.dynamo.page(&query.newest_first().limit(limit).after(after)).await?;
+        Ok(ItemPage {
+            items: page.items.iter().map(StoredGeneration::shown).collect(),
+            last_sk: page.last_sk,
+        })
     }
 
     /// What a generation is and what was decided about it.
@@ -230,8 +246,8 @@ impl Generations {
         tenant: TenantCtx,
         id: GenerationId,
     ) -> Result<Option<(Generation, Vec<Decision>)>, DynamoError> {
-        let stored: Option<Stored> = self.dynamo.get(&head(tenant, id)).await?;
-        Ok(stored.filter(Stored::is_there).map(|stored| (stored.shown(), stored.decided())))
+        let stored: Option<StoredGeneration> = self.dynamo.get(&head(tenant, id)).await?;
+        Ok(stored.filter(StoredGeneration::is_there).map(|stored| (stored.shown(), stored.decided())))
     }
 
     /// The content of a generation as it was kept.
@@ -239,7 +255,7 @@ impl Generations {
     /// # Errors
     /// [`DynamoError`]
     pub async fn content(&self, tenant: TenantCtx, id: GenerationId) -> Result<String, DynamoError> {
-        let pieces: Vec<Piece> =
+        let pieces: Vec<ContentPiece> =
             self.dynamo.all(Query::tenant(pieces_of(tenant, id)).beginning("P#")).await?;
         Ok(pieces.into_iter().map(|piece| piece.json).collect())
     }
@@ -255,13 +271,13 @@ impl Generations {
         review: &Review,
         by: &str,
     ) -> Result<Generation, ReviewError> {
-        let stored: Option<Stored> = self.dynamo.get(&head(tenant, id)).await?;
-        let mut stored = stored.filter(Stored::is_there).ok_or(ReviewError::NotFound)?;
+        let stored: Option<StoredGeneration> = self.dynamo.get(&head(tenant, id)).await?;
+        let mut stored = stored.filter(StoredGeneration::is_there).ok_or(ReviewError::NotFound)?;
         let now = Millis::now();
         if stored.decide(review, by, now)? {
             let action = match review.status {
-                ReviewStatus::Approved => Action::DraftsApproved,
-                ReviewStatus::Discarded => Action::DraftsDiscarded,
+                ReviewStatus::Approved => AuditAction::DraftsApproved,
+                ReviewStatus::Discarded => AuditAction::DraftsDiscarded,
             };
             let change = Write::update(head(tenant, id))
                 .set("decisions", &stored.decisions)
@@ -274,7 +290,7 @@ impl Generations {
     }
 }
 
-impl Stored {
+impl StoredGeneration {
     /// The table lets expired items go when it comes to it.
     fn is_there(&self) -> bool {
         self.ttl > Millis::now().secs()
@@ -298,7 +314,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn stored() -> Stored {
+    fn stored() -> StoredGeneration {
         let json = json!({
             "id": GenerationId::generate(), "kind": "messages", "creator": null, "model": "m", "degraded": false,
             "items": ["a", "b", "c"], "at": 1, "version": 1, "ttl": 1,
@@ -317,7 +333,7 @@ mod tests {
             stored.decide(&review(json!({"status": "discarded", "items": ["b"]})), "x", Millis(1)).unwrap()
         );
         assert!(stored.decide(&review(json!({"status": "approved"})), "y", Millis(2)).unwrap());
-        assert_eq!(stored.counts(), ItemCounts { draft: 0, approved: 2, discarded: 1 });
+        assert_eq!(stored.counts(), ReviewCounts { draft: 0, approved: 2, discarded: 1 });
         assert!(
             !stored.decide(&review(json!({"status": "approved", "items": ["a"]})), "z", Millis(3)).unwrap()
         );
@@ -334,7 +350,7 @@ mod tests {
         let unknown =
             stored.decide(&review(json!({"status": "discarded", "items": ["b", "q"]})), "x", Millis(2));
         assert!(matches!(unknown, Err(ReviewError::NoItem(item)) if item == "q"));
-        assert_eq!(stored.counts(), ItemCounts { draft: 2, approved: 1, discarded: 0 });
+        assert_eq!(stored.counts(), ReviewCounts { draft: 2, approved: 1, discarded: 0 });
     }
 
     #[test]

@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::TenantCtx;
 use crate::clock::Millis;
-use crate::contract::content_ideas::{BriefRequest, IdeaRequest};
+use crate::contract::content_ideas::{IdeaBriefRequest, IdeaRequest};
 use crate::contract::generations::GenerationKind;
 use crate::contract::ids::{GenerationId, JobId, RequestId};
 use crate::contract::jobs::JobStatus;
 use crate::contract::keys::KeyKind;
 use crate::contract::messages::MessageRequest;
-use crate::dynamo::{Condition, Dynamo, DynamoError, Key, Query, Write, WriteError};
+use crate::dynamo::{Condition, Dynamo, DynamoError, ItemKey, Query, Write, WriteError};
 use crate::environment::{Environment, StartError};
 
 /// Of two runs that claim a job at the same moment one has it; the other looks again after this.
@@ -25,26 +25,25 @@ const KEEP: Duration = Duration::from_secs(7 * 86_400);
 /// What is to be done: the request, as it was read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "the names are the documentation")]
-pub enum Task {
+pub enum JobTask {
     Ideas(IdeaRequest),
-    Brief(BriefRequest),
+    Brief(IdeaBriefRequest),
     Messages(MessageRequest),
 }
 
-impl From<IdeaRequest> for Task {
+impl From<IdeaRequest> for JobTask {
     fn from(request: IdeaRequest) -> Self {
         Self::Ideas(request)
     }
 }
 
-impl From<BriefRequest> for Task {
-    fn from(request: BriefRequest) -> Self {
+impl From<IdeaBriefRequest> for JobTask {
+    fn from(request: IdeaBriefRequest) -> Self {
         Self::Brief(request)
     }
 }
 
-impl Task {
+impl JobTask {
     /// What it makes.
     pub const fn kind(&self) -> GenerationKind {
         match self {
@@ -66,7 +65,7 @@ impl Task {
 /// A job as stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Job {
+pub struct JobRecord {
     /// Its name.
     pub id: JobId,
     /// What it makes.
@@ -99,9 +98,9 @@ pub struct Job {
     ttl: u64,
 }
 
-impl Job {
+impl JobRecord {
     /// A job that waits for its turn.
-    pub fn new(id: JobId, request: RequestId, environment: KeyKind, task: &Task) -> Self {
+    pub fn new(id: JobId, request: RequestId, environment: KeyKind, task: &JobTask) -> Self {
         let at = Millis::now();
         Self {
             id,
@@ -125,7 +124,7 @@ impl Job {
     ///
     /// # Errors
     /// When a version that knew other requests wrote it down.
-    pub fn task(&self) -> Result<Task, serde_json::Error> {
+    pub fn task(&self) -> Result<JobTask, serde_json::Error> {
         serde_json::from_str(&self.task)
     }
 
@@ -137,9 +136,9 @@ impl Job {
 
 /// What a run that wants a job gets.
 #[derive(Debug)]
-pub enum Claimed {
+pub enum JobClaim {
     /// The job, which is its own now.
-    Mine(Box<Job>),
+    Mine(Box<JobRecord>),
     /// Nothing: it is done, or it is gone.
     Done,
     /// Nothing yet: another run has it.
@@ -151,7 +150,7 @@ pub enum Claimed {
 
 /// How a job ended.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum JobOutcome {
     /// With a result.
     Made(GenerationId),
     /// With a problem, as JSON.
@@ -159,7 +158,7 @@ pub enum Outcome {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Part {
+struct StoredPart {
     json: String,
     ttl: u64,
 }
@@ -170,8 +169,8 @@ pub struct Jobs {
     dynamo: Dynamo,
 }
 
-fn key(tenant: TenantCtx, id: JobId) -> Key {
-    Key::tenant(tenant.pk_of("JOB"), id.to_string())
+fn key(tenant: TenantCtx, id: JobId) -> ItemKey {
+    ItemKey::tenant(tenant.pk_of("JOB"), id.to_string())
 }
 
 fn parts_of(tenant: TenantCtx, id: JobId) -> String {
@@ -191,7 +190,7 @@ impl Jobs {
     ///
     /// # Errors
     /// [`DynamoError`]
-    pub async fn queue(&self, tenant: TenantCtx, job: &Job) -> Result<(), DynamoError> {
+    pub async fn queue(&self, tenant: TenantCtx, job: &JobRecord) -> Result<(), DynamoError> {
         match self.dynamo.write(Write::put(key(tenant, job.id), job)?.when(Condition::Absent)).await {
             Ok(()) | Err(WriteError::Conflict { .. }) => Ok(()),
             Err(WriteError::Dynamo(error)) => Err(error),
@@ -202,8 +201,8 @@ impl Jobs {
     ///
     /// # Errors
     /// [`DynamoError`]
-    pub async fn get(&self, tenant: TenantCtx, id: JobId) -> Result<Option<Job>, DynamoError> {
-        let job: Option<Job> = self.dynamo.get(&key(tenant, id)).await?;
+    pub async fn get(&self, tenant: TenantCtx, id: JobId) -> Result<Option<JobRecord>, DynamoError> {
+        let job: Option<JobRecord> = self.dynamo.get(&key(tenant, id)).await?;
         Ok(job.filter(|job| job.ttl > Millis::now().secs()))
     }
 
@@ -211,14 +210,19 @@ impl Jobs {
     ///
     /// # Errors
     /// [`DynamoError`]
-    pub async fn claim(&self, tenant: TenantCtx, id: JobId, lease: Duration) -> Result<Claimed, DynamoError> {
-        let Some(mut job) = self.get(tenant, id).await? else { return Ok(Claimed::Done) };
+    pub async fn claim(
+        &self,
+        tenant: TenantCtx,
+        id: JobId,
+        lease: Duration,
+    ) -> Result<JobClaim, DynamoError> {
+        let Some(mut job) = self.get(tenant, id).await? else { return Ok(JobClaim::Done) };
         let now = Millis::now();
         match job.status {
-            JobStatus::Succeeded | JobStatus::Failed => return Ok(Claimed::Done),
+            JobStatus::Succeeded | JobStatus::Failed => return Ok(JobClaim::Done),
             JobStatus::Running if job.lease_until.is_some_and(|until| until > now) => {
                 let left = job.lease_until.map_or(Duration::ZERO, |until| until.since(now));
-                return Ok(Claimed::Busy { left });
+                return Ok(JobClaim::Busy { left });
             }
             JobStatus::Queued | JobStatus::Running => {}
         }
@@ -230,9 +234,9 @@ impl Jobs {
         match self.dynamo.write(write).await {
             Ok(()) => {
                 job.attempts += 1;
-                Ok(Claimed::Mine(Box::new(job)))
+                Ok(JobClaim::Mine(Box::new(job)))
             }
-            Err(WriteError::Conflict { .. }) => Ok(Claimed::Busy { left: LOOK_AGAIN }),
+            Err(WriteError::Conflict { .. }) => Ok(JobClaim::Busy { left: LOOK_AGAIN }),
             Err(WriteError::Dynamo(error)) => Err(error),
         }
     }
@@ -244,16 +248,16 @@ impl Jobs {
     pub async fn part_done(
         &self,
         tenant: TenantCtx,
-        job: &Job,
+        job: &JobRecord,
         number: usize,
         json: String,
         done: u64,
     ) -> Result<(), WriteError> {
-        let part = Key::tenant(parts_of(tenant, job.id), format!("C#{number:04}"));
+        let part = ItemKey::tenant(parts_of(tenant, job.id), format!("C#{number:04}"));
         let counted = Write::update(key(tenant, job.id))
             .set("done", done)
             .when(Condition::equals("attempts", job.attempts));
-        self.dynamo.transact(vec![counted, Write::put(part, &Part { json, ttl: job.ttl })?]).await
+        self.dynamo.transact(vec![counted, Write::put(part, &StoredPart { json, ttl: job.ttl })?]).await
     }
 
     /// The results of the parts that are done, in their order.
@@ -261,7 +265,8 @@ impl Jobs {
     /// # Errors
     /// [`DynamoError`]
     pub async fn parts(&self, tenant: TenantCtx, id: JobId) -> Result<Vec<String>, DynamoError> {
-        let parts: Vec<Part> = self.dynamo.all(Query::tenant(parts_of(tenant, id)).beginning("C#")).await?;
+        let parts: Vec<StoredPart> =
+            self.dynamo.all(Query::tenant(parts_of(tenant, id)).beginning("C#")).await?;
         Ok(parts.into_iter().map(|part| part.json).collect())
     }
 
@@ -269,7 +274,7 @@ impl Jobs {
     ///
     /// # Errors
     /// [`WriteError`]; a conflict where another run has taken the job over.
-    pub async fn renew(&self, tenant: TenantCtx, job: &Job, lease: Duration) -> Result<(), WriteError> {
+    pub async fn renew(&self, tenant: TenantCtx, job: &JobRecord, lease: Duration) -> Result<(), WriteError> {
         let write = Write::update(key(tenant, job.id))
             .set("leaseUntil", Millis::now().plus(lease))
             .when(Condition::equals("attempts", job.attempts));
@@ -280,7 +285,7 @@ impl Jobs {
     ///
     /// # Errors
     /// [`WriteError`]; a conflict where another run has taken the job over.
-    pub async fn release(&self, tenant: TenantCtx, job: &Job) -> Result<(), WriteError> {
+    pub async fn release(&self, tenant: TenantCtx, job: &JobRecord) -> Result<(), WriteError> {
         let write = Write::update(key(tenant, job.id))
             .set("status", JobStatus::Queued)
             .remove("leaseUntil")
@@ -292,15 +297,20 @@ impl Jobs {
     ///
     /// # Errors
     /// [`WriteError`]; a conflict where another run has taken the job over.
-    pub async fn finish(&self, tenant: TenantCtx, job: &Job, outcome: Outcome) -> Result<(), WriteError> {
+    pub async fn finish(
+        &self,
+        tenant: TenantCtx,
+        job: &JobRecord,
+        outcome: JobOutcome,
+    ) -> Result<(), WriteError> {
         let write = Write::update(key(tenant, job.id))
             .remove("leaseUntil")
             .when(Condition::equals("attempts", job.attempts));
         let write = match outcome {
-            Outcome::Made(generation) => {
+            JobOutcome::Made(generation) => {
                 write.set("status", JobStatus::Succeeded).set("generation", generation).set("done", job.total)
             }
-            Outcome::Failed(problem) => write.set("status", JobStatus::Failed).set("problem", problem),
+            JobOutcome::Failed(problem) => write.set("status", JobStatus::Failed).set("problem", problem),
         };
         self.dynamo.write(write).await
     }

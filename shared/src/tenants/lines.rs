@@ -8,7 +8,7 @@ use crate::contract::lines::{FailedLine, LineFormat, Lines};
 const RECORDS_MAX: usize = 5_000;
 
 /// What can be imported.
-pub trait Record: DeserializeOwned {
+pub trait ImportRecord: DeserializeOwned {
     /// The columns that a CSV must have.
     const NEEDED: &'static [&'static str];
     /// The columns that hold whole numbers; an empty one is left out.
@@ -25,7 +25,7 @@ pub trait Record: DeserializeOwned {
 
 /// The records of an import, and the lines that are none.
 #[derive(Debug)]
-pub struct Read<T> {
+pub struct ImportLines<T> {
     /// In the order of the lines.
     pub records: Vec<T>,
     /// Likewise.
@@ -36,14 +36,14 @@ pub struct Read<T> {
 ///
 /// # Errors
 /// A sentence where nothing can be read: a header without a column that every record needs, too many lines.
-pub fn read<T: Record>(lines: &Lines) -> Result<Read<T>, String> {
+pub fn read<T: ImportRecord>(lines: &Lines) -> Result<ImportLines<T>, String> {
     match lines.format {
         LineFormat::JsonLines => json_lines(&lines.text),
         LineFormat::Csv => csv(&lines.text),
     }
 }
 
-impl<T: Record> Read<T> {
+impl<T: ImportRecord> ImportLines<T> {
     const fn nothing() -> Self {
         Self { records: Vec::new(), failed: Vec::new() }
     }
@@ -60,8 +60,8 @@ impl<T: Record> Read<T> {
     }
 }
 
-fn json_lines<T: Record>(text: &str) -> Result<Read<T>, String> {
-    let mut read = Read::nothing();
+fn json_lines<T: ImportRecord>(text: &str) -> Result<ImportLines<T>, String> {
+    let mut read = ImportLines::nothing();
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let mut parser = serde_json::Deserializer::from_str(line);
         let record = serde_path_to_error::deserialize(&mut parser).map_err(|error| told(&error));
@@ -84,7 +84,7 @@ fn told(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     }
 }
 
-fn csv<T: Record>(text: &str) -> Result<Read<T>, String> {
+fn csv<T: ImportRecord>(text: &str) -> Result<ImportLines<T>, String> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(text.as_bytes());
     let header =
         reader.headers().map_err(|error| format!("has no header that can be read: {error}"))?.clone();
@@ -93,7 +93,7 @@ fn csv<T: Record>(text: &str) -> Result<Read<T>, String> {
             return Err(format!("has no column `{needed}` in its header"));
         }
     }
-    let mut read = Read::nothing();
+    let mut read = ImportLines::nothing();
     let mut record = csv::StringRecord::new();
     loop {
         let line = reader.position().line();
@@ -112,7 +112,7 @@ fn csv<T: Record>(text: &str) -> Result<Read<T>, String> {
 }
 
 /// A record of a CSV. Through JSON, so that both formats have the same rules; an empty number is none.
-fn record_of<T: Record>(header: &csv::StringRecord, record: &csv::StringRecord) -> Result<T, String> {
+fn record_of<T: ImportRecord>(header: &csv::StringRecord, record: &csv::StringRecord) -> Result<T, String> {
     let mut members = serde_json::Map::new();
     for (name, value) in header.iter().zip(record) {
         let is_number = T::NUMBERS.contains(&name);

@@ -11,13 +11,13 @@ use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use super::TenantCtx;
-use super::lines::Record;
+use super::lines::ImportRecord;
 use crate::clock::Millis;
 use crate::contract::currency::Currency;
 use crate::contract::ids::CreatorId;
 use crate::contract::offers::DayOffers;
-use crate::contract::pricing::{ARMS_MAX, ProductType, Segment};
-use crate::dynamo::{Condition, Dynamo, DynamoError, Key, Page, Query, Write, WriteError};
+use crate::contract::price_advice::{ARMS_MAX, ProductType, Segment};
+use crate::dynamo::{Condition, Dynamo, DynamoError, ItemKey, ItemPage, Query, Write, WriteError};
 use crate::environment::{Environment, StartError};
 use pricing::{Arm, Arms, weight};
 
@@ -34,7 +34,7 @@ const POOL_MAX: u32 = 100;
 const TRIES: u32 = 5;
 const PREFIX: &str = "OFFER#";
 
-impl Record for DayOffers {
+impl ImportRecord for DayOffers {
     const NEEDED: &'static [&'static str] =
         &["day", "productType", "currency", "priceCents", "offered", "sold"];
     const NUMBERS: &'static [&'static str] = &["priceCents", "offered", "sold"];
@@ -56,7 +56,7 @@ impl Record for DayOffers {
 
 /// What prices are compared within: a creator's product, for a segment, in a currency.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Series {
+pub struct OfferSeries {
     /// What is sold.
     pub product: ProductType,
     /// In what it is paid.
@@ -65,7 +65,7 @@ pub struct Series {
     pub segment: Segment,
 }
 
-impl Series {
+impl OfferSeries {
     fn of(record: &DayOffers) -> Self {
         let (product, currency) = (record.product_type, record.currency);
         Self { product, currency, segment: record.segment.clone() }
@@ -86,7 +86,7 @@ impl Series {
 
 /// A record as stored: apart from the item's keys, because an unknown member of a record is a mistake.
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct StoredOffers {
     offers: DayOffers,
     ttl: u64,
 }
@@ -95,7 +95,7 @@ struct Stored {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Statistics {
-    series: Series,
+    series: OfferSeries,
     version: u64,
     /// When ages were counted.
     as_of: Millis,
@@ -120,7 +120,7 @@ impl Statistics {
 
 /// What price advice reads.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct DemandHistory {
     /// Of the product itself; nothing where nothing is stored.
     pub own: Option<Arms>,
     /// Of the tenant's similar products.
@@ -152,12 +152,12 @@ pub struct Offers {
     dynamo: Dynamo,
 }
 
-fn statistics(tenant: TenantCtx, creator: CreatorId, series: &Series) -> Key {
-    Key::tenant(tenant.pk_of("SALES"), format!("{}{creator}#{}", series.kind(), series.hash()))
+fn statistics(tenant: TenantCtx, creator: CreatorId, series: &OfferSeries) -> ItemKey {
+    ItemKey::tenant(tenant.pk_of("SALES"), format!("{}{creator}#{}", series.kind(), series.hash()))
 }
 
 fn sort_key(record: &DayOffers) -> String {
-    let series = Series::of(record).hash();
+    let series = OfferSeries::of(record).hash();
     format!("{PREFIX}{series}#{}#{:09}", record.day, record.price_cents.get())
 }
 
@@ -181,7 +181,7 @@ impl Offers {
         records: Vec<DayOffers>,
     ) -> Result<usize, ImportError> {
         let pk = tenant.pk_of_creator(creator);
-        let series: BTreeSet<Series> = records.iter().map(Series::of).collect();
+        let series: BTreeSet<OfferSeries> = records.iter().map(OfferSeries::of).collect();
         if series.len() > SERIES_MAX {
             return Err(ImportError::TooMany(series.len()));
         }
@@ -189,7 +189,7 @@ impl Offers {
             records.into_iter().map(|record| (sort_key(&record), record)).collect();
         let put = |(sk, offers): (String, DayOffers)| {
             let ttl = offers.day.begins().plus(KEEP + DAY).secs();
-            Write::put(Key::tenant(pk.clone(), sk), &Stored { offers, ttl })
+            Write::put(ItemKey::tenant(pk.clone(), sk), &StoredOffers { offers, ttl })
         };
         let writes = by_key.into_iter().map(put).collect::<Result<Vec<_>, _>>()?;
         let count = writes.len();
@@ -201,7 +201,12 @@ impl Offers {
     }
 
     /// Makes the statistics of a series what its records say.
-    async fn count(&self, tenant: TenantCtx, creator: CreatorId, series: &Series) -> Result<(), WriteError> {
+    async fn count(
+        &self,
+        tenant: TenantCtx,
+        creator: CreatorId,
+        series: &OfferSeries,
+    ) -> Result<(), WriteError> {
         let key = statistics(tenant, creator, series);
         let prefix = format!("{PREFIX}{}#", series.hash());
         let mut tries = 0;
@@ -210,7 +215,7 @@ impl Offers {
             let before = self.dynamo.get::<Statistics>(&key).await?.map_or(0, |stored| stored.version);
             let records = Query::tenant(tenant.pk_of_creator(creator)).beginning(prefix.clone());
             let records = records.consistent().newest_first().limit(RECORDS_MAX);
-            let records = self.dynamo.all::<Stored>(records).await?;
+            let records = self.dynamo.all::<StoredOffers>(records).await?;
             let now = Millis::now();
             let next = summed(series, &records, before + 1, now);
             let write = Write::put(key.clone(), &next)?
@@ -234,8 +239,8 @@ impl Offers {
         &self,
         tenant: TenantCtx,
         creator: Option<CreatorId>,
-        series: &Series,
-    ) -> Result<Known, DynamoError> {
+        series: &OfferSeries,
+    ) -> Result<DemandHistory, DynamoError> {
         let own = creator.map(|creator| statistics(tenant, creator, series));
         let stored = async {
             match &own {
@@ -247,7 +252,7 @@ impl Offers {
         let (stored, similar) = tokio::try_join!(stored, self.dynamo.page::<Statistics>(&similar))?;
         let now = Millis::now();
         let is_other = |other: &&Statistics| own.as_ref().is_none_or(|own| own.sk != other.sk);
-        Ok(Known {
+        Ok(DemandHistory {
             own: stored.and_then(|stored| stored.arms(now)),
             pool: similar.items.iter().filter(is_other).filter_map(|other| other.arms(now)).collect(),
         })
@@ -261,7 +266,7 @@ impl Offers {
         &self,
         tenant: TenantCtx,
         creator: CreatorId,
-    ) -> Result<Vec<(Series, Arms)>, DynamoError> {
+    ) -> Result<Vec<(OfferSeries, Arms)>, DynamoError> {
         let query = Query::tenant_index(tenant.pk_of_creator(creator)).beginning("SALES#").limit(POOL_MAX);
         let found = self.dynamo.page::<Statistics>(&query).await?.items;
         let now = Millis::now();
@@ -278,10 +283,10 @@ impl Offers {
         creator: CreatorId,
         limit: u32,
         after: Option<String>,
-    ) -> Result<Page<DayOffers>, DynamoError> {
+    ) -> Result<ItemPage<DayOffers>, DynamoError> {
         let query = Query::tenant(tenant.pk_of_creator(creator)).beginning(PREFIX).limit(limit).after(after);
-        let page = self.dynamo.page::<Stored>(&query).await?;
-        Ok(Page {
+        let page = self.dynamo.page::<StoredOffers>(&query).await?;
+        Ok(ItemPage {
             items: page.items.into_iter().map(|stored| stored.offers).collect(),
             last_sk: page.last_sk,
         })
@@ -289,8 +294,8 @@ impl Offers {
 }
 
 /// Offers and sales by price, weighed by their age.
-fn summed(series: &Series, records: &[Stored], version: u64, as_of: Millis) -> Statistics {
-    let arm = |stored: &Stored| {
+fn summed(series: &OfferSeries, records: &[StoredOffers], version: u64, as_of: Millis) -> Statistics {
+    let arm = |stored: &StoredOffers| {
         let offers = &stored.offers;
         // The middle of the day stands for it.
         let weight = weight(as_of.since(offers.day.begins().plus(DAY / 2)));
@@ -310,11 +315,11 @@ fn summed(series: &Series, records: &[Stored], version: u64, as_of: Millis) -> S
 
 #[cfg(test)]
 mod tests {
-    use super::super::lines::{Read, read};
+    use super::super::lines::{ImportLines, read};
     use super::*;
     use crate::contract::lines::{LineFormat, Lines};
 
-    fn csv(rows: &str) -> Read<DayOffers> {
+    fn csv(rows: &str) -> ImportLines<DayOffers> {
         let text = format!("day,productType,segment,currency,priceCents,offered,sold\n{rows}");
         read(&Lines { format: LineFormat::Csv, text }).unwrap()
     }
@@ -356,9 +361,10 @@ mod tests {
             day(0)
         );
         let records = csv(&rows.replace(",,", ",all,")).records;
-        let stored: Vec<Stored> = records.into_iter().map(|offers| Stored { offers, ttl: 0 }).collect();
+        let stored: Vec<StoredOffers> =
+            records.into_iter().map(|offers| StoredOffers { offers, ttl: 0 }).collect();
         let now = stored[1].offers.day.begins().plus(DAY / 2);
-        let summed = summed(&Series::of(&stored[0].offers), &stored, 1, now);
+        let summed = summed(&OfferSeries::of(&stored[0].offers), &stored, 1, now);
         assert_eq!(summed.arms, [(900.0, 150.0, 80.0), (1200.0, 50.0, 9.0)]);
         let later = summed.arms(now.plus(DAY * 60)).unwrap();
         assert!((later.offered() - 100.0).abs() < 1e-9);
@@ -369,7 +375,7 @@ mod tests {
         let name = |segment: &str| {
             let segment = Segment::parse(segment.to_owned()).unwrap();
             let currency: Currency = serde_json::from_str("\"USD\"").unwrap();
-            Series { product: ProductType::Message, currency, segment }.hash()
+            OfferSeries { product: ProductType::Message, currency, segment }.hash()
         };
         assert_ne!(name("a#b"), name("a"));
         assert_eq!(name("a#b").len(), 16);

@@ -6,22 +6,22 @@ use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use super::TenantCtx;
-use super::lines::Record;
+use super::lines::ImportRecord;
 use crate::contract::ids::CreatorId;
 use crate::contract::posts::Post;
-use crate::dynamo::{Dynamo, DynamoError, Key, Page, Query, Write};
+use crate::dynamo::{Dynamo, DynamoError, ItemKey, ItemPage, Query, Write};
 use crate::environment::{Environment, StartError};
 
 const PREFIX: &str = "POST#";
 
-impl Record for Post {
+impl ImportRecord for Post {
     const NEEDED: &'static [&'static str] = &["id", "platform", "publishedAt", "text"];
     const NUMBERS: &'static [&'static str] = &["likes", "comments", "views"];
 }
 
 /// A post as stored: apart from the item's keys, because an unknown member of a post is a mistake.
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct StoredPost {
     post: Post,
 }
 
@@ -62,7 +62,7 @@ impl Posts {
         let by_key: BTreeMap<String, Post> = posts.into_iter().map(|post| (sort_key(&post), post)).collect();
         let writes: Vec<Write> = by_key
             .into_iter()
-            .map(|(sk, post)| Write::put(Key::tenant(pk.clone(), sk), &Stored { post }))
+            .map(|(sk, post)| Write::put(ItemKey::tenant(pk.clone(), sk), &StoredPost { post }))
             .collect::<Result<_, _>>()?;
         let count = writes.len();
         self.dynamo.put_all(writes).await?;
@@ -79,10 +79,13 @@ impl Posts {
         creator: CreatorId,
         limit: u32,
         after: Option<String>,
-    ) -> Result<Page<Post>, DynamoError> {
+    ) -> Result<ItemPage<Post>, DynamoError> {
         let query = Query::tenant(tenant.pk_of_creator(creator)).beginning(PREFIX).limit(limit).after(after);
-        let page = self.dynamo.page::<Stored>(&query).await?;
-        Ok(Page { items: page.items.into_iter().map(|stored| stored.post).collect(), last_sk: page.last_sk })
+        let page = self.dynamo.page::<StoredPost>(&query).await?;
+        Ok(ItemPage {
+            items: page.items.into_iter().map(|stored| stored.post).collect(),
+            last_sk: page.last_sk,
+        })
     }
 
     /// The latest posts, as many as one read holds.
@@ -97,18 +100,18 @@ impl Posts {
     ) -> Result<Vec<Post>, DynamoError> {
         let query =
             Query::tenant(tenant.pk_of_creator(creator)).beginning(PREFIX).limit(limit).newest_first();
-        let page = self.dynamo.page::<Stored>(&query).await?;
+        let page = self.dynamo.page::<StoredPost>(&query).await?;
         Ok(page.items.into_iter().map(|stored| stored.post).collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::lines::{Read, read};
+    use super::super::lines::{ImportLines, read};
     use super::*;
     use crate::contract::lines::{LineFormat, Lines};
 
-    fn lines(format: LineFormat, text: &str) -> Result<Read<Post>, String> {
+    fn lines(format: LineFormat, text: &str) -> Result<ImportLines<Post>, String> {
         read(&Lines { format, text: text.to_owned() })
     }
 

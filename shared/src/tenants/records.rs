@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::TenantCtx;
 use crate::clock::Millis;
 use crate::contract::ids::{RecordId, UserId};
-use crate::dynamo::{DynamoError, Key, Write};
+use crate::dynamo::{DynamoError, ItemKey, Write};
 
 /// Records are of use for a while; then the table lets them go.
 const KEEP_AUDIT: Duration = Duration::from_secs(400 * 86_400);
@@ -15,7 +15,7 @@ const KEEP_EVENT: Duration = Duration::from_secs(30 * 86_400);
 
 /// What was done, for the audit trail.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub enum Action {
+pub enum AuditAction {
     /// A key was made.
     #[serde(rename = "key.created")]
     KeyCreated,
@@ -38,7 +38,7 @@ pub enum Action {
 
 /// What happened, for whoever has to act on it.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub enum Event {
+pub enum OutboxEvent {
     /// An account was opened; it waits for its address to be verified where `tokenId` is there.
     #[serde(rename = "account.opened")]
     AccountOpened,
@@ -53,7 +53,7 @@ pub enum Event {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct AuditEntry<'a> {
-    action: Action,
+    action: AuditAction,
     actor: &'a str,
     target: &'a str,
     at: Millis,
@@ -66,19 +66,20 @@ struct AuditEntry<'a> {
 /// [`DynamoError::Malformed`]
 pub fn audit(
     tenant: TenantCtx,
-    action: Action,
+    action: AuditAction,
     actor: &str,
     target: &str,
     now: Millis,
 ) -> Result<Write, DynamoError> {
-    let key = Key::tenant(tenant.pk_of(&format!("AUD#{}", now.month())), RecordId::generate().to_string());
+    let key =
+        ItemKey::tenant(tenant.pk_of(&format!("AUD#{}", now.month())), RecordId::generate().to_string());
     Write::put(key, &AuditEntry { action, actor, target, at: now, ttl: now.plus(KEEP_AUDIT).secs() })
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct OutboxItem {
-    event: Event,
+    event: OutboxEvent,
     user_id: UserId,
     /// From this and a derived key the mailer makes the token again, so that none is stored.
     token_id: Option<RecordId>,
@@ -92,11 +93,11 @@ struct OutboxItem {
 /// [`DynamoError::Malformed`]
 pub fn outbox(
     tenant: TenantCtx,
-    event: Event,
+    event: OutboxEvent,
     user_id: UserId,
     token_id: Option<RecordId>,
     now: Millis,
 ) -> Result<Write, DynamoError> {
-    let key = Key::tenant(tenant.pk_of("OUT"), RecordId::generate().to_string());
+    let key = ItemKey::tenant(tenant.pk_of("OUT"), RecordId::generate().to_string());
     Write::put(key, &OutboxItem { event, user_id, token_id, at: now, ttl: now.plus(KEEP_EVENT).secs() })
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::TenantCtx;
 use crate::clock::Millis;
 use crate::contract::ids::TenantId;
-use crate::dynamo::{Dynamo, DynamoError, Key, Query, Write, WriteError};
+use crate::dynamo::{Dynamo, DynamoError, ItemKey, Query, Write, WriteError};
 use crate::environment::{Environment, StartError};
 
 /// The counters of a month are spread over so many partitions of the index, so that no single one is hot.
@@ -17,7 +17,7 @@ const TOTAL: &str = "TOTAL";
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Counter {
+struct StoredCounter {
     tenant: TenantId,
     route: String,
     count: u64,
@@ -26,7 +26,7 @@ struct Counter {
 /// The total of a month, as the roll-up found it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Total {
+pub struct UsageTotal {
     /// Calls of all metered routes.
     pub requests: u64,
     /// When they were added up.
@@ -35,16 +35,16 @@ pub struct Total {
 
 /// A month of a tenant.
 #[derive(Debug)]
-pub struct Month {
+pub struct MonthUsage {
     /// Calls by route.
     pub routes: Vec<(String, u64)>,
     /// The last total.
-    pub total: Option<Total>,
+    pub total: Option<UsageTotal>,
 }
 
 /// What a roll-up did.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct RolledUp {
+pub struct RollUpResult {
     /// Tenants with calls in the month.
     pub tenants: u64,
     /// Calls of all of them.
@@ -80,7 +80,7 @@ impl UsageCounters {
     /// [`WriteError`]
     pub async fn count(&self, tenant: TenantCtx, route: &'static str, now: Millis) -> Result<(), WriteError> {
         let month = now.month();
-        let key = Key::tenant(partition(tenant, &month), format!("{ROUTE}{route}"));
+        let key = ItemKey::tenant(partition(tenant, &month), format!("{ROUTE}{route}"));
         let index = shard(&month, tenant.id().to_bytes()[15] % SHARDS);
         let write = Write::update(key)
             .add("count", 1)
@@ -94,11 +94,11 @@ impl UsageCounters {
     ///
     /// # Errors
     /// [`DynamoError`]
-    pub async fn month(&self, tenant: TenantCtx, month: &str) -> Result<Month, DynamoError> {
+    pub async fn month(&self, tenant: TenantCtx, month: &str) -> Result<MonthUsage, DynamoError> {
         let counters = Query::tenant(partition(tenant, month)).beginning(ROUTE);
-        let counters: Vec<Counter> = self.dynamo.all(counters).await?;
-        let total = self.dynamo.get(&Key::tenant(partition(tenant, month), TOTAL)).await?;
-        Ok(Month {
+        let counters: Vec<StoredCounter> = self.dynamo.all(counters).await?;
+        let total = self.dynamo.get(&ItemKey::tenant(partition(tenant, month), TOTAL)).await?;
+        Ok(MonthUsage {
             routes: counters.into_iter().map(|counter| (counter.route, counter.count)).collect(),
             total,
         })
@@ -108,18 +108,19 @@ impl UsageCounters {
     ///
     /// # Errors
     /// [`WriteError`]; totals already written are right, and the next run writes the rest.
-    pub async fn roll_up(&self, month: &str, now: Millis) -> Result<RolledUp, WriteError> {
-        let mut done = RolledUp::default();
+    pub async fn roll_up(&self, month: &str, now: Millis) -> Result<RollUpResult, WriteError> {
+        let mut done = RollUpResult::default();
         for number in 0..SHARDS {
-            let counters: Vec<Counter> = self.dynamo.all(Query::tenant_index(shard(month, number))).await?;
+            let counters: Vec<StoredCounter> =
+                self.dynamo.all(Query::tenant_index(shard(month, number))).await?;
             let mut totals = BTreeMap::<TenantId, u64>::new();
             for counter in counters {
                 *totals.entry(counter.tenant).or_default() += counter.count;
             }
             for (tenant, requests) in totals {
                 // The roll-up has no caller; the index it reads names the tenant.
-                let key = Key::tenant(format!("T#{tenant}#USE#{month}"), TOTAL);
-                self.dynamo.write(Write::put(key, &Total { requests, at: now })?).await?;
+                let key = ItemKey::tenant(format!("T#{tenant}#USE#{month}"), TOTAL);
+                self.dynamo.write(Write::put(key, &UsageTotal { requests, at: now })?).await?;
                 done.tenants += 1;
                 done.requests += requests;
             }

@@ -10,7 +10,7 @@ use crate::endpoint::{Call, ParsedRequest, PreparedEndpoint, ServedContract};
 use crate::environment::{Environment, StartError};
 use crate::guard::Demand;
 use crate::http::{Problem, Reply};
-use crate::tenants::jobs::{Jobs, Task};
+use crate::tenants::jobs::{JobTask, Jobs};
 
 /// Proposes ideas for a contract whose body is an order for them.
 pub struct ProposeIdeas<C> {
@@ -24,13 +24,13 @@ pub enum IdeaPlan {
     /// With a job: it is long, or the caller prefers that.
     Job,
     /// With the ideas themselves, from what was read of the creator.
-    Now(IdeaOrder, CreatorContext),
+    Now(Box<(IdeaOrder, CreatorContext)>),
 }
 
 impl<C> PreparedEndpoint for ProposeIdeas<C>
 where
     C: ServedContract<Caller = SomeCaller, Reply = IdeaBatch>,
-    C::Body: Clone + Into<Task>,
+    C::Body: Clone + Into<JobTask>,
     for<'a> IdeaOrder: TryFrom<&'a C::Body, Error = ProfileError>,
 {
     type Contract = C;
@@ -51,13 +51,14 @@ where
         }
         let about = self.ideas.context(caller.tenant, &order).await?;
         let shared_work = self.ideas.shared_work(caller.tenant, caller.key_kind, &about, &order.options);
-        Ok((IdeaPlan::Now(order, about), Demand { cost, shared_work }))
+        Ok((IdeaPlan::Now(Box::new((order, about))), Demand { cost, shared_work }))
     }
 
     async fn handle(&self, mut call: Call<C>, plan: IdeaPlan) -> Result<Reply<IdeaBatch>, Problem> {
-        let IdeaPlan::Now(order, about) = plan else {
+        let IdeaPlan::Now(read) = plan else {
             return queue(&self.jobs, &call, &call.body.clone().into()).await;
         };
+        let (order, about) = *read;
         let context = call.generation(order.options.weight());
         let batch = match call.take_turn() {
             Some((work, turn)) => {

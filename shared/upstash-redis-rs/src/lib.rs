@@ -28,6 +28,8 @@
 //! - An error answer of Redis is [`Error::Server`] with its code (`WRONGTYPE`, `NOSCRIPT`, ...) apart from its
 //!   message; a refused token is [`Error::Unauthorized`]; a proxy's HTML page is [`Error::Status`].
 
+#![warn(missing_docs)]
+
 mod client;
 mod command;
 mod connection;

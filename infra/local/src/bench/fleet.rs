@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use shared::clock::Deadline;
 use shared::contract::Dependency;
 use shared::fleet::breaker::{AI, Breaker};
-use shared::fleet::coalesce::{Coalescer, ResultLifetime, SharedWork, Turn};
+use shared::fleet::coalesce::{Coalescer, ResultLifetime, SharedWork, WorkTurn};
 use shared::fleet::gate::{Gate, GateAnswer, GateQuestion};
 use shared::fleet::limits::{Algorithm, Limit};
 use shared::redis::Redis;
@@ -149,7 +149,7 @@ async fn sharing(wire: &Wire) -> Result<String, LocalError> {
             let asked = GateQuestion { shared_work: Some(&share), cost: Some(1), ..GateQuestion::default() };
             let turn = match gate.ask(&asked, soon()).await {
                 GateAnswer::Admitted(passed) => passed.turn,
-                _ => Turn::Alone,
+                _ => WorkTurn::Alone,
             };
             let compute = async || {
                 calls.fetch_add(1, Ordering::Relaxed);

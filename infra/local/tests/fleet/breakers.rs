@@ -7,7 +7,7 @@ use std::time::Duration;
 use local::wire::Mode as WireMode;
 use shared::clock::Deadline;
 use shared::contract::Dependency;
-use shared::fleet::breaker::{AI, Breaker, CallError, Config, Failure, Mode, Phase};
+use shared::fleet::breaker::{AI, Breaker, BreakerConfig, BreakerMode, BreakerPhase, CallError, Failure};
 
 use crate::{Database, soon};
 
@@ -23,7 +23,8 @@ impl Failure for Oops {
     }
 }
 
-const QUICK: Config = Config { calls_min: 4, open_us: 300_000, slow_us: 50_000, ramp_us: 200_000, ..AI };
+const QUICK: BreakerConfig =
+    BreakerConfig { calls_min: 4, open_us: 300_000, slow_us: 50_000, ramp_us: 200_000, ..AI };
 
 fn breaker(database: &Database) -> Arc<Breaker> {
     Arc::new(Breaker::new(Dependency::Ai, "eu-west-1", "m", QUICK, database.environment()))
@@ -37,7 +38,7 @@ async fn open(breaker: &Breaker) {
     for _ in 0..4 {
         assert_eq!(call(breaker, Err(Oops::Theirs)).await, Err(CallError::Failed(Oops::Theirs)));
     }
-    assert_eq!(breaker.look().0.phase, Phase::Open);
+    assert_eq!(breaker.look().0.phase, BreakerPhase::Open);
 }
 
 #[tokio::test]
@@ -57,7 +58,7 @@ async fn a_callers_own_mistake_never_opens_it() {
         assert_eq!(call(&one, Err(Oops::Ours)).await, Err(CallError::Failed(Oops::Ours)));
     }
     one.refresh(soon()).await.unwrap();
-    assert_eq!(one.look().0.phase, Phase::Closed);
+    assert_eq!(one.look().0.phase, BreakerPhase::Closed);
 }
 
 #[tokio::test]
@@ -75,7 +76,7 @@ async fn a_call_counts_as_slow_when_it_passes_the_threshold_and_not_when_it_ends
     tokio::select! {
         _ = calls => panic!("the calls hang"),
         () = async {
-            while one.look().0.phase != Phase::Open { tokio::time::sleep(Duration::from_millis(10)).await; }
+            while one.look().0.phase != BreakerPhase::Open { tokio::time::sleep(Duration::from_millis(10)).await; }
         } => {}
     }
 }
@@ -126,10 +127,10 @@ async fn it_recovers_by_trials_and_a_ramp() {
     open(&one).await;
     tokio::time::sleep(Duration::from_micros(QUICK.open_us * 5 / 4)).await;
     for _ in 0..QUICK.passes {
-        assert_ne!(one.look().0.phase, Phase::Ramp);
+        assert_ne!(one.look().0.phase, BreakerPhase::Ramp);
         call(&one, Ok(())).await.unwrap();
     }
-    assert_eq!(one.look().0.phase, Phase::Ramp);
+    assert_eq!(one.look().0.phase, BreakerPhase::Ramp);
     tokio::time::sleep(Duration::from_micros(QUICK.ramp_us)).await;
     for _ in 0..50 {
         call(&one, Ok(())).await.unwrap();
@@ -171,7 +172,10 @@ async fn one_write_of_an_operator_moves_the_whole_fleet() {
         for _ in 0..20 {
             assert_eq!(call(breaker, Err(Oops::Theirs)).await, Err(CallError::Failed(Oops::Theirs)));
         }
-        assert_eq!((breaker.look().0.phase, breaker.look().1), (Phase::Closed, Mode::ForcedClosed));
+        assert_eq!(
+            (breaker.look().0.phase, breaker.look().1),
+            (BreakerPhase::Closed, BreakerMode::ForcedClosed)
+        );
     }
 }
 
@@ -187,7 +191,7 @@ async fn without_redis_an_environment_follows_the_same_rule_alone() {
     for _ in 0..QUICK.passes {
         call(&one, Ok(())).await.unwrap();
     }
-    assert_eq!(one.look().0.phase, Phase::Ramp);
+    assert_eq!(one.look().0.phase, BreakerPhase::Ramp);
 }
 
 #[tokio::test]

@@ -7,9 +7,9 @@ use local::wire::Mode;
 use shared::clock::Deadline;
 use shared::contract::Dependency;
 use shared::fleet::breaker::{self, Breaker};
-use shared::fleet::coalesce::{SharedWork, Turn};
+use shared::fleet::coalesce::{SharedWork, WorkTurn};
 use shared::fleet::gate::{Gate, GateAnswer, GatePass, GateQuestion};
-use shared::fleet::idempotency::{Claim, IdempotencyRecord, IdempotencyStore, StoredResponse};
+use shared::fleet::idempotency::{IdempotencyClaim, IdempotencyRecord, IdempotencyStore, StoredResponse};
 use shared::fleet::limits::{Algorithm, Limit};
 use shared::redis::{Redis, RedisError};
 
@@ -25,8 +25,8 @@ fn share(what: &str) -> SharedWork {
     SharedWork::new(&["ten_1", what], HOUR, HOUR, Duration::from_secs(1))
 }
 
-fn claim(key: &str, body: &str, token: &str, lease: Duration) -> Claim {
-    Claim::new("ten_1|createCreator", key, &[body.as_bytes()], token, Deadline::after(lease))
+fn claim(key: &str, body: &str, token: &str, lease: Duration) -> IdempotencyClaim {
+    IdempotencyClaim::new("ten_1|createCreator", key, &[body.as_bytes()], token, Deadline::after(lease))
 }
 
 fn answers(redis: Arc<Redis>) -> IdempotencyStore {
@@ -70,7 +70,7 @@ async fn an_admitted_call_is_billed_five_commands_with_limit_sharing_and_breaker
     };
     let (billed, trips, verdict) = cost(&database, gate.ask(&asked(), soon())).await;
     assert_eq!((billed, trips), (5, 1), "EVALSHA, TIME, MGET, SET limit, SET lock");
-    assert_eq!(passed(verdict).turn, Turn::Lead);
+    assert_eq!(passed(verdict).turn, WorkTurn::Lead);
     let (billed, trips, verdict) = cost(&database, gate.ask(&asked(), soon())).await;
     assert_eq!((billed, trips), (3, 1), "EVALSHA, TIME, MGET");
     assert!(matches!(verdict, GateAnswer::Denied(_)));
@@ -188,7 +188,7 @@ async fn a_claim_whose_holder_died_is_taken_over_with_the_same_seed_and_the_dead
     let gate = Gate::new(database.environment(), HOUR);
     let answers = answers(database.environment());
     let limits = [limit(1000, "a")];
-    let ask = async |claim: &Claim| {
+    let ask = async |claim: &IdempotencyClaim| {
         let asked =
             GateQuestion { limits: &limits, cost: Some(1), claim: Some(claim), ..GateQuestion::default() };
         passed(gate.ask(&asked, soon()).await).record
@@ -212,7 +212,7 @@ async fn a_claim_that_was_given_back_may_be_tried_again_with_the_same_seed() {
     let database = Database::start().await;
     let gate = Gate::new(database.environment(), HOUR);
     let answers = answers(database.environment());
-    let ask = async |claim: &Claim| {
+    let ask = async |claim: &IdempotencyClaim| {
         let asked = GateQuestion { claim: Some(claim), cost: Some(1), ..GateQuestion::default() };
         passed(gate.ask(&asked, soon()).await).record
     };
@@ -232,7 +232,7 @@ async fn a_trip_that_is_sent_twice_holds_what_it_held() {
         let asked = GateQuestion { claim: Some(&mine), cost: Some(1), ..GateQuestion::default() };
         assert!(matches!(passed(gate.ask(&asked, soon()).await).record, IdempotencyRecord::Claimed { .. }));
         let asked = GateQuestion { shared_work: Some(&what), cost: Some(1), ..GateQuestion::default() };
-        assert_eq!(passed(gate.ask(&asked, soon()).await).turn, Turn::Lead);
+        assert_eq!(passed(gate.ask(&asked, soon()).await).turn, WorkTurn::Lead);
     }
 }
 

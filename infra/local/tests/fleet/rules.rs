@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Runs, TestRunner};
-use shared::fleet::breaker::{Breaker, Config, Mode, Report, State};
+use shared::fleet::breaker::{Breaker, BreakerConfig, BreakerMode, BreakerReport, BreakerState};
 use shared::fleet::gate::{Gate, GateAnswer, GateQuestion};
-use shared::fleet::limits::{Algorithm, Limit, State as Count};
+use shared::fleet::limits::{Algorithm, Limit, LimitCount as Count, LimitStep};
 use shared::redis::{Redis, Value};
 
 use crate::{Database, soon};
@@ -68,10 +68,10 @@ fn the_gate_counts_as_the_rules_say_and_a_denied_call_takes_nothing() {
                 .zip(&counts)
                 .map(|((limit, step), count)| {
                     if admits {
-                        limit.status(&shared::fleet::limits::Step { wait_us: 0, ..*step })
+                        limit.status(&LimitStep { wait_us: 0, ..*step })
                     } else {
                         let looked = limit.rule().step(*count, now, 0);
-                        limit.status(&shared::fleet::limits::Step { wait_us: step.wait_us, ..looked })
+                        limit.status(&LimitStep { wait_us: step.wait_us, ..looked })
                     }
                 })
                 .collect();
@@ -95,7 +95,7 @@ enum Did {
     Reports { age: u64, permit: usize, calls: u64, failed: u64, slow: u64 },
 }
 
-const CONFIG: Config = Config {
+const CONFIG: BreakerConfig = BreakerConfig {
     bucket_us: 1_000_000,
     buckets: 5,
     calls_min: 4,
@@ -123,8 +123,8 @@ fn the_breakers_script_moves_as_its_rule_says() {
         if !mode.is_empty() {
             redis.command("SET", &[&keys[1], mode], soon()).await.unwrap();
         }
-        let parsed = Mode::parse(mode);
-        let (mut model, mut now, mut permits) = (State::default(), BEGIN_US, Vec::<u64>::new());
+        let parsed = BreakerMode::parse(mode);
+        let (mut model, mut now, mut permits) = (BreakerState::default(), BEGIN_US, Vec::<u64>::new());
         for (i, (gap, did)) in events.into_iter().enumerate() {
             now += gap;
             let (what, report, granted) = match did {
@@ -134,12 +134,12 @@ fn the_breakers_script_moves_as_its_rule_says() {
                     if granted {
                         permits.push(permit);
                     }
-                    ("ask", Report { permit: Some(permit), ..Report::default() }, granted)
+                    ("ask", BreakerReport { permit: Some(permit), ..BreakerReport::default() }, granted)
                 }
                 Did::Reports { age, permit, calls, failed, slow } => {
                     let version = model.version.saturating_sub(age);
                     let permit = permits.iter().rev().nth(permit).copied();
-                    let report = Report { version, permit, calls, failed, slow, jitter: 100 };
+                    let report = BreakerReport { version, permit, calls, failed, slow, jitter: 100 };
                     model.report(&CONFIG, parsed, now, report);
                     ("report", report, false)
                 }
@@ -148,7 +148,11 @@ fn the_breakers_script_moves_as_its_rule_says() {
             let answer = redis.run(Breaker::script(), &keys, &args, soon()).await.unwrap();
             assert_eq!(answer[1], Value::Int(i64::from(granted)), "{what} {report:?}");
             let state = answer[2].text().unwrap();
-            assert_eq!((state, &State::parse(state)), (model.text().as_str(), &model), "{what} {report:?}");
+            assert_eq!(
+                (state, &BreakerState::parse(state)),
+                (model.text().as_str(), &model),
+                "{what} {report:?}"
+            );
         }
     });
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use local::wire::Mode;
 use shared::clock::Deadline;
-use shared::fleet::coalesce::{Coalescer, LEASE, ResultLifetime, SharedWork, Turn};
+use shared::fleet::coalesce::{Coalescer, LEASE, ResultLifetime, SharedWork, WorkTurn};
 use shared::fleet::gate::{Gate, GateAnswer, GateQuestion};
 use shared::metrics::CoalescingRole;
 
@@ -28,7 +28,7 @@ impl Environment {
         }
     }
 
-    async fn turn(&self, share: &SharedWork) -> Turn {
+    async fn turn(&self, share: &SharedWork) -> WorkTurn {
         match self
             .gate
             .ask(&GateQuestion { shared_work: Some(share), cost: Some(1), ..GateQuestion::default() }, soon())
@@ -82,7 +82,7 @@ async fn when_a_leader_dies_exactly_one_follower_takes_over() {
     let (dead, fleet) = (Environment::of(&database), (0..8).map(|_| Environment::of(&database)));
     let fleet: Vec<_> = fleet.collect();
     let (what, begun) = (share(HOUR, HOUR), std::time::Instant::now());
-    assert_eq!(dead.turn(&what).await, Turn::Lead);
+    assert_eq!(dead.turn(&what).await, WorkTurn::Lead);
     let made = Arc::new(AtomicUsize::new(0));
     let requests = fleet.iter().map(|environment| {
         let made = Arc::clone(&made);
@@ -103,7 +103,7 @@ async fn when_a_leader_dies_exactly_one_follower_takes_over() {
     // The dead one comes back and wants to publish.
     let late = dead
         .coalescer
-        .once(&what, Turn::Lead, soon(), async || ("stale".to_owned(), ResultLifetime::Full))
+        .once(&what, WorkTurn::Lead, soon(), async || ("stale".to_owned(), ResultLifetime::Full))
         .await;
     assert_eq!(late.0, "stale", "its own caller is answered");
     let (kept, role) = fleet[0].request(&share(HOUR, HOUR), async || unreachable!("it is there")).await;
@@ -200,9 +200,9 @@ async fn a_result_that_is_too_large_is_computed_by_each() {
 async fn followers_compute_alone_when_redis_goes_away_or_their_deadline_comes() {
     let database = Database::start().await;
     let (leader, follower) = (Environment::of(&database), Environment::of(&database));
-    assert_eq!(leader.turn(&share(HOUR, HOUR)).await, Turn::Lead);
+    assert_eq!(leader.turn(&share(HOUR, HOUR)).await, WorkTurn::Lead);
     let turn = follower.turn(&share(HOUR, HOUR)).await;
-    assert!(matches!(turn, Turn::Follow(_)), "{turn:?}");
+    assert!(matches!(turn, WorkTurn::Follow(_)), "{turn:?}");
     let short = Deadline::after(Duration::from_millis(1_800));
     let compute = async || ("own".to_owned(), ResultLifetime::Full);
     let (_, role) = follower.coalescer.once(&share(HOUR, HOUR), turn, short, compute).await;

@@ -2,18 +2,18 @@
 
 use shared::fleet::breaker::Breakers;
 use shared::fleet::gate::METRICS_KEY;
-use shared::fleet::scrape::Fleet;
-use shared::metrics::Totals;
+use shared::fleet::scrape::FleetMetrics;
+use shared::metrics::MetricTotals;
 
 use crate::{Database, soon};
 
 fn snapshot(at_secs: u64, count: u64) -> String {
-    let mut totals = Totals::default();
+    let mut totals = MetricTotals::default();
     totals.add("requests,getMe,2xx", &[count]);
     totals.text(shared::clock::Millis(at_secs * 1000))
 }
 
-async fn counted(fleet: &Fleet) -> u64 {
+async fn counted(fleet: &FleetMetrics) -> u64 {
     let text = fleet.text(soon()).await.unwrap();
     let line = "huntaze_requests_total{route=\"getMe\",status=\"2xx\"} ";
     text.lines().find_map(|found| found.strip_prefix(line)).unwrap().parse().unwrap()
@@ -28,7 +28,8 @@ async fn silent_environments_are_folded_once_whoever_scrapes_and_however_often()
         let at = if i % 5 == 0 { now } else { now - 4_000 };
         redis.command("HSET", &[METRICS_KEY, &format!("env{i}"), &snapshot(at, 2)], soon()).await.unwrap();
     }
-    let fleets: Vec<_> = (0..5).map(|_| Fleet::new(database.environment(), Breakers::default())).collect();
+    let fleets: Vec<_> =
+        (0..5).map(|_| FleetMetrics::new(database.environment(), Breakers::default())).collect();
     for _ in 0..4 {
         let scrapes = futures_util::future::join_all(fleets.iter().map(counted)).await;
         assert_eq!(scrapes, [500; 5]);
@@ -42,7 +43,7 @@ async fn silent_environments_are_folded_once_whoever_scrapes_and_however_often()
 async fn a_snapshot_that_is_written_again_counts_once() {
     let database = Database::start().await;
     let redis = database.environment();
-    let fleet = Fleet::new(database.environment(), Breakers::default());
+    let fleet = FleetMetrics::new(database.environment(), Breakers::default());
     let now = shared::clock::Millis::now().secs();
     for count in [3, 3, 4] {
         redis.command("HSET", &[METRICS_KEY, "env", &snapshot(now, count)], soon()).await.unwrap();

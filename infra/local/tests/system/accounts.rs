@@ -5,8 +5,8 @@ use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
 use local::{Options, Stack};
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::auth::derived::DerivedKeys;
 use shared::auth::password::Passwords;
+use shared::secrets::DerivedKeys;
 use shared::secrets::Key32;
 
 fn account(email: &str) -> Value {

@@ -6,7 +6,7 @@ use crate::content::language::Language;
 use crate::contract::assistant::{AssistantRequest, Tool, ToolStatus, ToolUse};
 use crate::contract::content_ideas::{Idea, IdeaBatch};
 use crate::contract::creators::Creator;
-use crate::tenants::credits::Balance;
+use crate::tenants::credits::CreditBalance;
 
 /// Named in `meta.promptVersion` and, as the model, in `meta.model`.
 pub(super) const VERSION: &str = "plain/2";
@@ -14,18 +14,18 @@ pub(super) const VERSION: &str = "plain/2";
 const IDEAS: u32 = 3;
 
 /// The sentences of one language.
-struct Words {
+struct PlainSentences {
     no_model: &'static str,
     ideas: &'static str,
     no_ideas: &'static str,
     prices: &'static str,
     no_prices: &'static str,
     nothing: &'static str,
-    credits: fn(&Balance) -> String,
+    credits: fn(&CreditBalance) -> String,
     no_credits: &'static str,
 }
 
-const ENGLISH: Words = Words {
+const ENGLISH: PlainSentences = PlainSentences {
     no_model: "No model can answer now, so this is no conversation but what the tools say.",
     ideas: "Ideas for this creator:",
     no_ideas: "There are no ideas now; try again shortly.",
@@ -36,7 +36,7 @@ const ENGLISH: Words = Words {
     no_credits: "The account cannot be read now; try again shortly.",
 };
 
-const FRENCH: Words = Words {
+const FRENCH: PlainSentences = PlainSentences {
     no_model: "Aucun modèle ne peut répondre pour l'instant : ceci n'est pas une conversation, mais ce que disent les outils.",
     ideas: "Des idées pour ce profil :",
     no_ideas: "Pas d'idées pour l'instant ; réessayez dans un moment.",

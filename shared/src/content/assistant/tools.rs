@@ -4,23 +4,23 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::ideas::{IdeaError, IdeaOrder, IdeaSource, Ideas};
-use super::super::{GenerationContext, PriceError, Prices, ProfileError};
+use super::super::{GenerationContext, PriceAdviceError, PriceAdvisor, ProfileError};
 use crate::clock::Millis;
 use crate::contract::assistant::{Tool, ToolStatus, ToolUse};
 use crate::contract::bounded::Whole;
 use crate::contract::content_ideas::{Idea, IdeaBatch, IdeaOptions};
 use crate::contract::ids::{CreatorId, GenerationId};
-use crate::contract::pricing::{Cents, PriceAnswer, ProductType};
+use crate::contract::price_advice::{Cents, PriceAdvice, ProductType};
 use crate::environment::{Environment, StartError};
 use crate::telemetry;
-use crate::tenants::credits::{Balance, Credits};
-use crate::tenants::offers::Series;
+use crate::tenants::credits::{CreditBalance, Credits};
+use crate::tenants::offers::OfferSeries;
 use crate::tenants::plans::{Plans, REMEMBERED};
 
 /// The services behind the assistant's tools.
 pub struct Tools {
     ideas: Ideas,
-    prices: Prices,
+    prices: PriceAdvisor,
     credits: Credits,
     plans: std::sync::Arc<Plans>,
 }
@@ -52,7 +52,7 @@ impl Tools {
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self {
             ideas: Ideas::connect(environment).await?,
-            prices: Prices::connect(environment).await?,
+            prices: PriceAdvisor::connect(environment).await?,
             credits: Credits::connect(environment).await?,
             plans: Plans::connect(environment).await?,
         })
@@ -109,7 +109,7 @@ impl Tools {
         let (series, answer) = advised.map_err(|error| {
             tracing::info!(error = %telemetry::chain(&error), "a tool said nothing");
             ToolError(match error {
-                PriceError::NoData => "no offers are stored for this creator's product",
+                PriceAdviceError::NoData => "no offers are stored for this creator's product",
                 _ => "no price advice can be given now",
             })
         })?;
@@ -130,8 +130,8 @@ impl Tools {
         creator: Option<CreatorId>,
         product: Option<ProductType>,
         price: Option<Cents>,
-    ) -> Result<(Series, PriceAnswer), PriceError> {
-        let creator = creator.ok_or(PriceError::NoData)?;
+    ) -> Result<(OfferSeries, PriceAdvice), PriceAdviceError> {
+        let creator = creator.ok_or(PriceAdviceError::NoData)?;
         let context = GenerationContext { generation: GenerationId::generate(), credits: 0, ..context };
         self.prices.advise_stored(context, creator, product, price).await
     }
@@ -155,7 +155,7 @@ impl Tools {
     }
 
     /// The month's account.
-    pub(super) async fn balance(&self, context: GenerationContext) -> Option<Balance> {
+    pub(super) async fn balance(&self, context: GenerationContext) -> Option<CreditBalance> {
         let plan = self.plans.of(context.tenant, REMEMBERED).await;
         let balance = self.credits.balance(context.tenant, &Millis::now().month(), plan).await;
         balance
@@ -163,7 +163,7 @@ impl Tools {
             .ok()
     }
 
-    async fn account(&self, context: GenerationContext) -> Result<Balance, ToolError> {
+    async fn account(&self, context: GenerationContext) -> Result<CreditBalance, ToolError> {
         self.balance(context).await.ok_or(ToolError("the account cannot be read now"))
     }
 }
@@ -173,7 +173,7 @@ fn read<T: serde::de::DeserializeOwned>(arguments: &str) -> Result<T, ToolError>
         .map_err(|_| ToolError("the arguments are not what the schema says"))
 }
 
-fn usage(balance: &Balance) -> Value {
+fn usage(balance: &CreditBalance) -> Value {
     json!({
         "month": Millis::now().month(),
         "credits": {"used": balance.used, "limit": balance.limit, "remaining": balance.remaining()},

@@ -2,14 +2,14 @@
 
 use std::hash::{Hash, Hasher};
 
-use super::super::Subject;
+use super::super::IdeaSubject;
 use crate::random::SplitMix64;
 
 /// Choices for a subject.
 pub(super) struct Dice(SplitMix64);
 
 impl Dice {
-    pub(super) fn new(subject: &Subject, seed: u64) -> Self {
+    pub(super) fn new(subject: &IdeaSubject, seed: u64) -> Self {
         // FNV-1a: the standard hasher may change between compilers, and with it everyone's ideas.
         let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
         subject.hash(&mut hash);

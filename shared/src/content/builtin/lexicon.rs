@@ -1,10 +1,10 @@
 //! The words for a subject: of its niche, or its own name for the niche in general phrases.
 
-use super::super::Subject;
+use super::super::IdeaSubject;
 use super::calendar::occasions;
 use super::dice::Dice;
 use super::niches::{self, Niche};
-use super::{Language, Vocabulary, Wish};
+use super::{GrammarOptions, Language, Vocabulary};
 use crate::contract::content_ideas::{Hashtag, HashtagSource};
 
 /// A slot: where its words come from in a known niche, and the phrases for any other, with `{n}` for its name.
@@ -44,7 +44,7 @@ pub(super) struct Lexicon<'a> {
     language: Language,
     name: String,
     people: String,
-    wish: Wish<'a>,
+    wish: GrammarOptions<'a>,
 }
 
 /// Words of one slot in the order in which they are used: each once before any of them twice.
@@ -58,9 +58,9 @@ struct Deck {
 pub(super) struct Decks(Vec<Deck>);
 
 /// One choice of words for every slot.
-pub(super) struct Filled(Vec<(&'static str, String)>);
+pub(super) struct FilledSlots(Vec<(&'static str, String)>);
 
-impl Filled {
+impl FilledSlots {
     pub(super) fn fill(&self, pattern: &str) -> String {
         self.0.iter().fold(pattern.to_owned(), |text, (slot, words)| text.replace(slot, words))
     }
@@ -72,7 +72,7 @@ fn braceless(text: &str) -> String {
 }
 
 impl<'a> Lexicon<'a> {
-    pub(super) fn new(subject: &Subject, language: Language, wish: Wish<'a>) -> Self {
+    pub(super) fn new(subject: &IdeaSubject, language: Language, wish: GrammarOptions<'a>) -> Self {
         let anyone = match language {
             Language::English => "people",
             Language::French => "tout le monde",
@@ -126,7 +126,7 @@ impl<'a> Lexicon<'a> {
     }
 
     /// The next words of every slot.
-    pub(super) fn draw(&self, decks: &mut Decks, dice: &mut Dice) -> Filled {
+    pub(super) fn draw(&self, decks: &mut Decks, dice: &mut Dice) -> FilledSlots {
         let mut filled = Vec::new();
         for deck in &mut decks.0 {
             if deck.used == deck.words.len() {
@@ -137,7 +137,7 @@ impl<'a> Lexicon<'a> {
             deck.used += 1;
         }
         filled.push(("{people}", self.people.clone()));
-        Filled(filled)
+        FilledSlots(filled)
     }
 
     pub(super) fn hashtags(&self, dice: &mut Dice, most: usize) -> Vec<Hashtag> {

@@ -4,19 +4,20 @@ use super::english::ENGLISH;
 use super::french::FRENCH;
 use super::niches::KNOWN_BY;
 use super::*;
-use crate::contract::content_ideas::{Format, Profile};
+use crate::contract::content_ideas::{Format, IdeaProfile};
 use serde_json::json;
 
-fn subject(json: &str) -> Subject {
-    Subject::of_profile(&serde_json::from_str::<Profile>(json).unwrap(), &IdeaOptions::default()).unwrap()
+fn subject(json: &str) -> IdeaSubject {
+    IdeaSubject::of_profile(&serde_json::from_str::<IdeaProfile>(json).unwrap(), &IdeaOptions::default())
+        .unwrap()
 }
 
 fn options(json: &str) -> IdeaOptions {
     serde_json::from_str(json).unwrap()
 }
 
-const fn wish(seed: u64, count: usize) -> Wish<'static> {
-    Wish { seed, count, month: 11, topics: &[] }
+const fn wish(seed: u64, count: usize) -> GrammarOptions<'static> {
+    GrammarOptions { seed, count, month: 11, topics: &[] }
 }
 
 fn visible(ideas: &[Idea]) -> Vec<String> {
@@ -69,8 +70,12 @@ fn a_thousand_seeds_give_whole_distinct_ideas_within_the_limits_of_every_platfor
         });
         let subject = subject(&profile.to_string());
         let options = options(&json!({"count": count, "maxHashtags": 30}).to_string());
-        let wish =
-            Wish { seed: seed as u64, count, month: u8::try_from(seed % 12).unwrap() + 1, topics: &[] };
+        let wish = GrammarOptions {
+            seed: seed as u64,
+            count,
+            month: u8::try_from(seed % 12).unwrap() + 1,
+            topics: &[],
+        };
         let composed = Grammar.compose(&subject, &options, wish);
         let ideas = composed.ideas;
         assert!(composed.warnings.is_empty(), "{niche}: {:?}", composed.warnings);
@@ -174,7 +179,7 @@ fn an_unknown_niche_gets_general_ideas_about_itself_and_its_posts_and_says_so() 
     for language in ["en", "fr"] {
         let profile = json!({"niche": "beekeeping {topic}", "language": language}).to_string();
         let topics = ["honey".to_owned(), "sw{arm".to_owned()];
-        let wish = Wish { topics: &topics, ..wish(1, 20) };
+        let wish = GrammarOptions { topics: &topics, ..wish(1, 20) };
         let composed = Grammar.compose(&subject(&profile), &options(r#"{"count":20}"#), wish);
         assert_eq!(composed.ideas.len(), 20);
         assert!(composed.warnings[0].contains("does not know this niche"));
@@ -213,7 +218,7 @@ fn a_language_that_is_not_written_is_answered_in_english_with_a_warning() {
 #[test]
 fn a_month_brings_its_own_occasions() {
     let all = |month| {
-        let wish = Wish { month, ..wish(1, 120) };
+        let wish = GrammarOptions { month, ..wish(1, 120) };
         let subject = subject(r#"{"niche":"cooking"}"#);
         visible(&Grammar.compose(&subject, &options("{}"), wish).ideas).join(" ").to_lowercase()
     };

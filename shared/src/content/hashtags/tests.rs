@@ -13,7 +13,7 @@ fn post(text: &str, likes: u64) -> Post {
     serde_json::from_value(json).unwrap()
 }
 
-fn fitting(posts: &[Post], text: &str) -> Vec<Suggestion> {
+fn fitting(posts: &[Post], text: &str) -> Vec<HashtagSuggestion> {
     Hashtags::new(&PostHistory::new(posts)).fitting(text, 5)
 }
 

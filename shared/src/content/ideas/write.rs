@@ -5,8 +5,8 @@
 use std::time::{Duration, Instant};
 
 use super::super::GenerationContext;
-use super::super::builtin::{self, Wish};
-use super::super::hashtags::{Hashtags, Suggestion};
+use super::super::builtin::{self, GrammarOptions};
+use super::super::hashtags::{HashtagSuggestion, Hashtags};
 use super::super::history::PostHistory;
 use super::super::novelty::{DistinctIdeas, choose, drop_duplicates};
 use super::super::platform::hashtags_max;
@@ -18,7 +18,7 @@ use super::{CreatorContext, Ideas};
 use crate::ai::{AiError, Delivery, ModelBill, NoAnswer, PaidModel, Writer};
 use crate::clock::Millis;
 use crate::contract::content_ideas::{
-    Dropped, Hashtag, HashtagSource, Idea, IdeaBatch, IdeaData, IdeaOptions,
+    DroppedIdeas, Hashtag, HashtagSource, Idea, IdeaBatch, IdeaData, IdeaOptions,
 };
 use crate::contract::creators::Platform;
 use crate::contract::ids::RequestId;
@@ -85,7 +85,7 @@ impl Ideas {
         let (prompt_version, builtin_version) = (prompt::VERSION, builtin::VERSION);
         let provenance = Provenance { model, prompt_version, builtin_version, degraded, bill };
         let mut batch = IdeaBatch {
-            data: IdeaData { ideas, dropped: Dropped { near_duplicate, policy } },
+            data: IdeaData { ideas, dropped: DroppedIdeas { near_duplicate, policy } },
             meta: provenance.meta(context.request, started),
         };
         store(&self.generations, context, about.creator_id, &mut batch).await;
@@ -98,7 +98,7 @@ impl Ideas {
         let seed = options.seed.unwrap_or_else(|| seed_of(request));
         let month = Millis::now().month_number();
         let topics = &named(topics, history);
-        let wish = Wish { seed, count: wanted + (*wanted).min(SPARE_MAX), month, topics };
+        let wish = GrammarOptions { seed, count: wanted + (*wanted).min(SPARE_MAX), month, topics };
         let composed = self.grammar.compose(&about.subject, options, wish);
         warnings.extend(composed.warnings);
         if about.brief.is_some() {
@@ -183,9 +183,9 @@ fn add_tags(ideas: &mut [Idea], history: &PostHistory, platform: Platform, optio
     }
 }
 
-impl From<Suggestion> for Hashtag {
-    fn from(suggestion: Suggestion) -> Self {
-        let Suggestion { tag, score, uses, lift_pct } = suggestion;
+impl From<HashtagSuggestion> for Hashtag {
+    fn from(suggestion: HashtagSuggestion) -> Self {
+        let HashtagSuggestion { tag, score, uses, lift_pct } = suggestion;
         Self { tag, source: HashtagSource::History, score: Some(score), uses, lift_pct: Some(lift_pct) }
     }
 }

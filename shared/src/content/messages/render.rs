@@ -32,14 +32,14 @@ pub(super) struct Template {
 
 /// A message with its values behind tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Masked {
+pub(super) struct MaskedText {
     /// The text; where a value stood, there is `⟦1⟧`, `⟦2⟧`, in this order.
     pub(super) text: String,
     /// The values.
     pub(super) values: Vec<String>,
 }
 
-impl Masked {
+impl MaskedText {
     /// A text that has the same tokens, with the values in their place.
     pub(super) fn unmask(&self, text: &str) -> String {
         let mut whole = text.to_owned();
@@ -92,7 +92,7 @@ impl Template {
     ///
     /// # Errors
     /// A sentence about what this recipient lacks.
-    pub(super) fn render(&self, recipient: &Recipient) -> Result<Masked, String> {
+    pub(super) fn render(&self, recipient: &Recipient) -> Result<MaskedText, String> {
         let mut values: BTreeMap<String, Value> =
             recipient.vars.iter().map(|(name, scalar)| (name.clone(), value(scalar))).collect();
         if let Some(segment) = &recipient.segment {
@@ -109,7 +109,7 @@ impl Template {
         let context = Value::from_object(values);
         let template = self.environment.template_from_str(&self.source).map_err(|error| explain(&error))?;
         let text = template.render(context).map_err(|error| explain(&error))?;
-        Ok(Masked { text: text.trim().to_owned(), values: std::mem::take(&mut self.emitted()) })
+        Ok(MaskedText { text: text.trim().to_owned(), values: std::mem::take(&mut self.emitted()) })
     }
 
     fn emitted(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
@@ -150,7 +150,7 @@ mod tests {
         serde_json::from_value(json!({"id": "fan_1", "vars": vars})).unwrap()
     }
 
-    fn render(template: &str, vars: serde_json::Value) -> Result<Masked, String> {
+    fn render(template: &str, vars: serde_json::Value) -> Result<MaskedText, String> {
         Template::read(template).map_err(|error| error.0)?.render(&recipient(vars))
     }
 

@@ -1,13 +1,13 @@
 //! When a breaker opens and how it recovers, and what an operator wants of it.
 
-use super::Report;
+use super::BreakerReport;
 
 /// A dependency that nobody calls is forgotten after so long.
 const LIFE_MS: u64 = 3_600_000;
 
 /// What an operator wants of a breaker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Mode {
+pub enum BreakerMode {
     /// The rule decides.
     #[default]
     Normal,
@@ -19,7 +19,7 @@ pub enum Mode {
     MetricsOnly,
 }
 
-impl Mode {
+impl BreakerMode {
     /// As stored; a mode that nobody knows is none.
     pub fn parse(text: &str) -> Self {
         match text {
@@ -33,7 +33,7 @@ impl Mode {
 
 /// When a breaker opens and how it recovers.
 #[derive(Debug, Clone, Copy)]
-pub struct Config {
+pub struct BreakerConfig {
     /// The window is so many buckets of this length.
     pub bucket_us: u64,
     /// See `bucket_us`.
@@ -58,9 +58,9 @@ pub struct Config {
     pub ramp_us: u64,
 }
 
-impl Config {
+impl BreakerConfig {
     /// What `breaker.lua` takes: at `now_us` (0 for the server's clock), to `ask` for a permit or to `report`.
-    pub fn script_args(&self, now_us: u64, what: &str, report: Report, lease_us: u64) -> Vec<String> {
+    pub fn script_args(&self, now_us: u64, what: &str, report: BreakerReport, lease_us: u64) -> Vec<String> {
         let c = self;
         let rule = [
             c.bucket_us,
@@ -75,7 +75,7 @@ impl Config {
             c.ramp_us,
             LIFE_MS,
         ];
-        let Report { version, permit, calls, failed, slow, jitter } = report;
+        let BreakerReport { version, permit, calls, failed, slow, jitter } = report;
         let told = [permit.unwrap_or(0), lease_us, version, calls, failed, slow, jitter];
         let head = [now_us.to_string(), what.to_owned()];
         head.into_iter().chain(rule.iter().chain(&told).map(u64::to_string)).collect()

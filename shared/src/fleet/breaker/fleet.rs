@@ -4,9 +4,9 @@ use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Breaker, Mode, PREFIX, Phase, Report};
+use super::{Breaker, BreakerMode, BreakerPhase, BreakerReport, PREFIX};
 use crate::clock::{Deadline, Millis};
-use crate::contract::health::{Check, Status};
+use crate::contract::health::{HealthCheck, HealthStatus};
 use crate::redis::{RedisError, Script, Value};
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("breaker.lua")]));
@@ -20,7 +20,7 @@ impl Breaker {
     pub(super) async fn send(
         &self,
         what: &str,
-        report: Report,
+        report: BreakerReport,
         lease: u64,
         deadline: Deadline,
     ) -> Result<bool, RedisError> {
@@ -66,7 +66,7 @@ impl Breaker {
         };
         is_due.then(|| {
             let calls = self.take_successes();
-            let report = Report { version, calls, ..Report::default() };
+            let report = BreakerReport { version, calls, ..BreakerReport::default() };
             (self.keys.to_vec(), self.config.script_args(0, "report", report, 0))
         })
     }
@@ -94,14 +94,18 @@ impl Breaker {
     }
 
     /// How well the dependency is, without calling it.
-    pub fn health(&self) -> Check {
+    pub fn health(&self) -> HealthCheck {
         let (state, mode, _) = self.look();
         let (status, detail) = match (mode, state.phase) {
-            (Mode::ForcedOpen, _) => (Status::Warn, Some("its breaker is held open by an operator")),
-            (_, Phase::Open) => (Status::Warn, Some("its breaker is open; answers are degraded")),
-            (_, Phase::HalfOpen | Phase::Ramp) => (Status::Warn, Some("it recovers")),
-            (_, Phase::Closed) => (Status::Pass, None),
+            (BreakerMode::ForcedOpen, _) => {
+                (HealthStatus::Warn, Some("its breaker is held open by an operator"))
+            }
+            (_, BreakerPhase::Open) => {
+                (HealthStatus::Warn, Some("its breaker is open; answers are degraded"))
+            }
+            (_, BreakerPhase::HalfOpen | BreakerPhase::Ramp) => (HealthStatus::Warn, Some("it recovers")),
+            (_, BreakerPhase::Closed) => (HealthStatus::Pass, None),
         };
-        Check { component: self.dependency().as_str(), status, latency_ms: 0, detail }
+        HealthCheck { component: self.dependency().as_str(), status, latency_ms: 0, detail }
     }
 }

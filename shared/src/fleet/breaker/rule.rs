@@ -3,17 +3,17 @@
 
 use std::fmt::Write as _;
 
-pub use super::config::{Config, Mode};
+pub use super::config::{BreakerConfig, BreakerMode};
 /// Where a breaker stands.
-pub use crate::contract::health::Phase;
+pub use crate::contract::health::BreakerPhase;
 
 /// What is stored of a breaker.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct State {
+pub struct BreakerState {
     /// Grows with every transition; what was begun under another version counts for nothing.
     pub version: u64,
     /// Where it stands.
-    pub phase: Phase,
+    pub phase: BreakerPhase,
     /// Since when.
     pub since_us: u64,
     /// When open or ramp ends.
@@ -30,7 +30,7 @@ pub struct State {
 
 /// How calls went.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct BreakerReport {
     /// The version that the calls saw.
     pub version: u64,
     /// The permit that the call had, if it had one.
@@ -47,7 +47,7 @@ pub struct Report {
 
 /// What a caller may do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum View {
+pub enum BreakerView {
     /// Call.
     Pass,
     /// Call so many times in a thousand.
@@ -58,7 +58,7 @@ pub enum View {
     Refuse(u64),
 }
 
-impl State {
+impl BreakerState {
     /// Reads what is stored. What cannot be read is a new breaker.
     pub fn parse(text: &str) -> Self {
         let mut parts = text
@@ -68,7 +68,7 @@ impl State {
             return Self::default();
         };
         let [version, phase, since_us, until_us, openings, passed] = head[..] else { return Self::default() };
-        let phase = usize::try_from(phase).ok().and_then(|phase| Phase::ALL.get(phase).copied());
+        let phase = usize::try_from(phase).ok().and_then(|phase| BreakerPhase::ALL.get(phase).copied());
         Self {
             version,
             phase: phase.unwrap_or_default(),
@@ -98,23 +98,25 @@ impl State {
     }
 
     /// What a caller may do at `now`.
-    pub fn view(&self, mode: Mode, now: u64) -> View {
+    pub fn view(&self, mode: BreakerMode, now: u64) -> BreakerView {
         match (mode, self.phase) {
-            (Mode::ForcedOpen, _) => View::Refuse(1_000_000),
-            (Mode::ForcedClosed | Mode::MetricsOnly, _) | (_, Phase::Closed) => View::Pass,
-            (_, Phase::Open) if now < self.until_us => View::Refuse(self.until_us - now),
-            (_, Phase::Open | Phase::HalfOpen) => View::Permit,
-            (_, Phase::Ramp) if now >= self.until_us => View::Pass,
-            (_, Phase::Ramp) => {
+            (BreakerMode::ForcedOpen, _) => BreakerView::Refuse(1_000_000),
+            (BreakerMode::ForcedClosed | BreakerMode::MetricsOnly, _) | (_, BreakerPhase::Closed) => {
+                BreakerView::Pass
+            }
+            (_, BreakerPhase::Open) if now < self.until_us => BreakerView::Refuse(self.until_us - now),
+            (_, BreakerPhase::Open | BreakerPhase::HalfOpen) => BreakerView::Permit,
+            (_, BreakerPhase::Ramp) if now >= self.until_us => BreakerView::Pass,
+            (_, BreakerPhase::Ramp) => {
                 let length = (self.until_us - self.since_us).max(1);
-                View::Fraction(100 + 900 * now.saturating_sub(self.since_us) / length)
+                BreakerView::Fraction(100 + 900 * now.saturating_sub(self.since_us) / length)
             }
         }
     }
 
     /// Whether the next call would be a trial.
     pub fn is_due(&self, now: u64) -> bool {
-        self.phase == Phase::HalfOpen || (self.phase == Phase::Open && now >= self.until_us)
+        self.phase == BreakerPhase::HalfOpen || (self.phase == BreakerPhase::Open && now >= self.until_us)
     }
 
     /// The window's calls, failed and slow.
@@ -124,15 +126,22 @@ impl State {
     }
 
     /// Asks for a permit for a call that ends within `lease_us`.
-    pub fn ask(&mut self, config: &Config, mode: Mode, now: u64, permit: u64, lease_us: u64) -> bool {
+    pub fn ask(
+        &mut self,
+        config: &BreakerConfig,
+        mode: BreakerMode,
+        now: u64,
+        permit: u64,
+        lease_us: u64,
+    ) -> bool {
         self.settle(now);
-        if !matches!(mode, Mode::Normal | Mode::MetricsOnly) {
+        if !matches!(mode, BreakerMode::Normal | BreakerMode::MetricsOnly) {
             return false;
         }
-        if self.phase == Phase::Open && now >= self.until_us {
-            self.enter(Phase::HalfOpen, now, 0);
+        if self.phase == BreakerPhase::Open && now >= self.until_us {
+            self.enter(BreakerPhase::HalfOpen, now, 0);
         }
-        if self.phase != Phase::HalfOpen {
+        if self.phase != BreakerPhase::HalfOpen {
             return false;
         }
         self.leases.retain(|[_, deadline]| *deadline > now);
@@ -144,11 +153,11 @@ impl State {
     }
 
     /// Tells how calls went.
-    pub fn report(&mut self, config: &Config, mode: Mode, now: u64, report: Report) {
+    pub fn report(&mut self, config: &BreakerConfig, mode: BreakerMode, now: u64, report: BreakerReport) {
         self.settle(now);
         match (mode, self.phase) {
-            (Mode::ForcedOpen | Mode::ForcedClosed, _) | (_, Phase::Open) => {}
-            (_, Phase::HalfOpen) => {
+            (BreakerMode::ForcedOpen | BreakerMode::ForcedClosed, _) | (_, BreakerPhase::Open) => {}
+            (_, BreakerPhase::HalfOpen) => {
                 let held = self.leases.len();
                 self.leases.retain(|[permit, deadline]| Some(*permit) != report.permit || *deadline <= now);
                 if self.leases.len() == held {
@@ -159,12 +168,12 @@ impl State {
                 } else {
                     self.passed += 1;
                     if self.passed >= config.passes {
-                        self.enter(Phase::Ramp, now, now + config.ramp_us);
+                        self.enter(BreakerPhase::Ramp, now, now + config.ramp_us);
                     }
                 }
             }
-            (_, Phase::Closed | Phase::Ramp) if report.version != self.version => {}
-            (_, Phase::Closed | Phase::Ramp) => {
+            (_, BreakerPhase::Closed | BreakerPhase::Ramp) if report.version != self.version => {}
+            (_, BreakerPhase::Closed | BreakerPhase::Ramp) => {
                 let index = now / config.bucket_us;
                 self.buckets.retain(|bucket| bucket[0] + config.buckets > index);
                 if self.buckets.last().is_none_or(|bucket| bucket[0] != index) {
@@ -178,7 +187,7 @@ impl State {
                 let [calls, failed, slow] = self.window();
                 let unwell =
                     failed * 100 >= config.failure_pct * calls || slow * 100 >= config.slow_pct * calls;
-                if calls >= config.calls_min && unwell && mode == Mode::Normal {
+                if calls >= config.calls_min && unwell && mode == BreakerMode::Normal {
                     self.open(config, now, report.jitter);
                 }
             }
@@ -187,19 +196,19 @@ impl State {
 
     /// A ramp that has ended is closed.
     fn settle(&mut self, now: u64) {
-        if self.phase == Phase::Ramp && now >= self.until_us {
-            self.phase = Phase::Closed;
+        if self.phase == BreakerPhase::Ramp && now >= self.until_us {
+            self.phase = BreakerPhase::Closed;
             self.openings = 0;
         }
     }
 
-    fn open(&mut self, config: &Config, now: u64, jitter: u64) {
+    fn open(&mut self, config: &BreakerConfig, now: u64, jitter: u64) {
         let time = config.open_us.saturating_mul(1 << self.openings.min(20)).min(config.open_max_us);
         self.openings += 1;
-        self.enter(Phase::Open, now, now + time * (1000 + jitter) / 1000);
+        self.enter(BreakerPhase::Open, now, now + time * (1000 + jitter) / 1000);
     }
 
-    fn enter(&mut self, phase: Phase, now: u64, until_us: u64) {
+    fn enter(&mut self, phase: BreakerPhase, now: u64, until_us: u64) {
         self.version += 1;
         (self.phase, self.since_us, self.until_us, self.passed) = (phase, now, until_us, 0);
         self.leases.clear();
@@ -212,7 +221,7 @@ mod tests {
     use super::*;
 
     const SECOND: u64 = 1_000_000;
-    const CONFIG: Config = Config {
+    const CONFIG: BreakerConfig = BreakerConfig {
         bucket_us: SECOND,
         buckets: 10,
         calls_min: 4,
@@ -226,87 +235,90 @@ mod tests {
         ramp_us: 10 * SECOND,
     };
 
-    fn calls(state: &State, calls: u64, failed: u64, slow: u64) -> Report {
-        Report { version: state.version, calls, failed, slow, ..Report::default() }
+    fn calls(state: &BreakerState, calls: u64, failed: u64, slow: u64) -> BreakerReport {
+        BreakerReport { version: state.version, calls, failed, slow, ..BreakerReport::default() }
     }
 
-    fn opened(now: u64) -> State {
-        let mut state = State::default();
-        state.report(&CONFIG, Mode::Normal, now, calls(&State::default(), 4, 4, 0));
-        assert_eq!(state.phase, Phase::Open);
+    fn opened(now: u64) -> BreakerState {
+        let mut state = BreakerState::default();
+        state.report(&CONFIG, BreakerMode::Normal, now, calls(&BreakerState::default(), 4, 4, 0));
+        assert_eq!(state.phase, BreakerPhase::Open);
         state
     }
 
     #[test]
     fn it_opens_at_the_failure_rate_and_not_before_enough_calls() {
-        let mut state = State::default();
-        let fresh = State::default();
-        state.report(&CONFIG, Mode::Normal, 0, calls(&fresh, 3, 3, 0));
-        assert_eq!(state.phase, Phase::Closed, "three calls are too few to judge");
-        state.report(&CONFIG, Mode::Normal, 0, calls(&fresh, 5, 0, 0));
-        assert_eq!(state.phase, Phase::Closed, "3 of 8");
-        state.report(&CONFIG, Mode::Normal, 0, calls(&fresh, 2, 2, 0));
-        assert_eq!(state.phase, Phase::Open, "5 of 10");
+        let mut state = BreakerState::default();
+        let fresh = BreakerState::default();
+        state.report(&CONFIG, BreakerMode::Normal, 0, calls(&fresh, 3, 3, 0));
+        assert_eq!(state.phase, BreakerPhase::Closed, "three calls are too few to judge");
+        state.report(&CONFIG, BreakerMode::Normal, 0, calls(&fresh, 5, 0, 0));
+        assert_eq!(state.phase, BreakerPhase::Closed, "3 of 8");
+        state.report(&CONFIG, BreakerMode::Normal, 0, calls(&fresh, 2, 2, 0));
+        assert_eq!(state.phase, BreakerPhase::Open, "5 of 10");
     }
 
     #[test]
     fn slow_calls_open_it_and_old_ones_are_forgotten() {
-        let mut state = State::default();
-        let fresh = State::default();
-        state.report(&CONFIG, Mode::Normal, 0, calls(&fresh, 3, 0, 3));
-        state.report(&CONFIG, Mode::Normal, 11 * SECOND, calls(&fresh, 1, 0, 1));
-        assert_eq!(state.phase, Phase::Closed, "the window has moved on");
-        state.report(&CONFIG, Mode::Normal, 11 * SECOND, calls(&fresh, 4, 0, 3));
-        assert_eq!(state.phase, Phase::Open);
+        let mut state = BreakerState::default();
+        let fresh = BreakerState::default();
+        state.report(&CONFIG, BreakerMode::Normal, 0, calls(&fresh, 3, 0, 3));
+        state.report(&CONFIG, BreakerMode::Normal, 11 * SECOND, calls(&fresh, 1, 0, 1));
+        assert_eq!(state.phase, BreakerPhase::Closed, "the window has moved on");
+        state.report(&CONFIG, BreakerMode::Normal, 11 * SECOND, calls(&fresh, 4, 0, 3));
+        assert_eq!(state.phase, BreakerPhase::Open);
     }
 
     #[test]
     fn open_times_double_and_a_closed_ramp_begins_anew() {
         let mut state = opened(0);
-        assert_eq!(state.view(Mode::Normal, SECOND), View::Refuse(4 * SECOND));
+        assert_eq!(state.view(BreakerMode::Normal, SECOND), BreakerView::Refuse(4 * SECOND));
         let mut now = 0;
         for expected in [10, 20, 40, 60, 60] {
             now = state.until_us;
-            assert!(state.ask(&CONFIG, Mode::Normal, now, 7, SECOND));
+            assert!(state.ask(&CONFIG, BreakerMode::Normal, now, 7, SECOND));
             state.report(
                 &CONFIG,
-                Mode::Normal,
+                BreakerMode::Normal,
                 now,
-                Report { permit: Some(7), failed: 1, ..Report::default() },
+                BreakerReport { permit: Some(7), failed: 1, ..BreakerReport::default() },
             );
             assert_eq!(state.until_us - now, expected * SECOND);
         }
         now = state.until_us.max(now);
         for permit in [1, 2] {
-            assert!(state.ask(&CONFIG, Mode::Normal, now, permit, SECOND));
+            assert!(state.ask(&CONFIG, BreakerMode::Normal, now, permit, SECOND));
             state.report(
                 &CONFIG,
-                Mode::Normal,
+                BreakerMode::Normal,
                 now,
-                Report { permit: Some(permit), calls: 1, ..Report::default() },
+                BreakerReport { permit: Some(permit), calls: 1, ..BreakerReport::default() },
             );
         }
-        assert_eq!((state.phase, state.view(Mode::Normal, now)), (Phase::Ramp, View::Fraction(100)));
-        assert_eq!(state.view(Mode::Normal, now + 5 * SECOND), View::Fraction(550));
-        assert_eq!(state.view(Mode::Normal, now + 10 * SECOND), View::Pass);
-        state.report(&CONFIG, Mode::Normal, now + 10 * SECOND, calls(&state.clone(), 1, 0, 0));
-        assert_eq!((state.phase, state.openings), (Phase::Closed, 0));
+        assert_eq!(
+            (state.phase, state.view(BreakerMode::Normal, now)),
+            (BreakerPhase::Ramp, BreakerView::Fraction(100))
+        );
+        assert_eq!(state.view(BreakerMode::Normal, now + 5 * SECOND), BreakerView::Fraction(550));
+        assert_eq!(state.view(BreakerMode::Normal, now + 10 * SECOND), BreakerView::Pass);
+        state.report(&CONFIG, BreakerMode::Normal, now + 10 * SECOND, calls(&state.clone(), 1, 0, 0));
+        assert_eq!((state.phase, state.openings), (BreakerPhase::Closed, 0));
     }
 
     #[test]
     fn a_permit_that_never_comes_back_is_lent_again_after_its_deadline() {
         let mut state = opened(0);
         let due = state.until_us;
-        assert!(state.ask(&CONFIG, Mode::Normal, due, 1, 3 * SECOND));
-        assert!(state.ask(&CONFIG, Mode::Normal, due, 2, 3 * SECOND));
-        assert!(!state.ask(&CONFIG, Mode::Normal, due + SECOND, 3, 3 * SECOND));
-        assert!(state.ask(&CONFIG, Mode::Normal, due + 3 * SECOND, 3, 3 * SECOND));
+        assert!(state.ask(&CONFIG, BreakerMode::Normal, due, 1, 3 * SECOND));
+        assert!(state.ask(&CONFIG, BreakerMode::Normal, due, 2, 3 * SECOND));
+        assert!(!state.ask(&CONFIG, BreakerMode::Normal, due + SECOND, 3, 3 * SECOND));
+        assert!(state.ask(&CONFIG, BreakerMode::Normal, due + 3 * SECOND, 3, 3 * SECOND));
         let before = state.clone();
         state.report(
             &CONFIG,
-            Mode::Normal,
+            BreakerMode::Normal,
             due + 3 * SECOND,
-            Report { permit: Some(1), failed: 1, ..Report::default() },
+            BreakerReport { permit: Some(1), failed: 1, ..BreakerReport::default() },
         );
         assert_eq!(state, before, "whoever is late has lost the right to judge");
     }
@@ -315,15 +327,20 @@ mod tests {
     fn what_began_before_a_transition_counts_for_nothing() {
         let mut state = opened(0);
         let before = state.clone();
-        state.report(&CONFIG, Mode::Normal, SECOND, Report { calls: 9, ..Report::default() });
+        state.report(
+            &CONFIG,
+            BreakerMode::Normal,
+            SECOND,
+            BreakerReport { calls: 9, ..BreakerReport::default() },
+        );
         assert_eq!(state, before);
-        state.ask(&CONFIG, Mode::Normal, state.until_us, 1, SECOND);
+        state.ask(&CONFIG, BreakerMode::Normal, state.until_us, 1, SECOND);
         let half_open = state.clone();
         state.report(
             &CONFIG,
-            Mode::Normal,
+            BreakerMode::Normal,
             half_open.since_us,
-            Report { calls: 1, failed: 1, ..Report::default() },
+            BreakerReport { calls: 1, failed: 1, ..BreakerReport::default() },
         );
         assert_eq!(state, half_open, "a straggler neither opens nor closes it");
     }
@@ -331,22 +348,22 @@ mod tests {
     #[test]
     fn an_operator_overrules_the_rule() {
         let state = opened(0);
-        assert_eq!(state.view(Mode::ForcedClosed, 1), View::Pass);
-        assert_eq!(state.view(Mode::MetricsOnly, 1), View::Pass);
-        assert!(matches!(State::default().view(Mode::ForcedOpen, 1), View::Refuse(_)));
-        let mut counted = State::default();
-        counted.report(&CONFIG, Mode::MetricsOnly, 0, calls(&State::default(), 9, 9, 0));
-        assert_eq!((counted.phase, counted.window()), (Phase::Closed, [9, 9, 0]));
+        assert_eq!(state.view(BreakerMode::ForcedClosed, 1), BreakerView::Pass);
+        assert_eq!(state.view(BreakerMode::MetricsOnly, 1), BreakerView::Pass);
+        assert!(matches!(BreakerState::default().view(BreakerMode::ForcedOpen, 1), BreakerView::Refuse(_)));
+        let mut counted = BreakerState::default();
+        counted.report(&CONFIG, BreakerMode::MetricsOnly, 0, calls(&BreakerState::default(), 9, 9, 0));
+        assert_eq!((counted.phase, counted.window()), (BreakerPhase::Closed, [9, 9, 0]));
     }
 
     #[test]
     fn what_is_stored_is_read_back() {
         let mut state = opened(12);
-        state.ask(&CONFIG, Mode::Normal, state.until_us, 5, 9);
-        assert_eq!(State::parse(&state.text()), state);
-        let mut counted = State::default();
-        counted.report(&CONFIG, Mode::Normal, 5 * SECOND, calls(&State::default(), 3, 1, 1));
-        assert_eq!(State::parse(&counted.text()), counted);
-        assert_eq!(State::parse("nonsense"), State::default());
+        state.ask(&CONFIG, BreakerMode::Normal, state.until_us, 5, 9);
+        assert_eq!(BreakerState::parse(&state.text()), state);
+        let mut counted = BreakerState::default();
+        counted.report(&CONFIG, BreakerMode::Normal, 5 * SECOND, calls(&BreakerState::default(), 3, 1, 1));
+        assert_eq!(BreakerState::parse(&counted.text()), counted);
+        assert_eq!(BreakerState::parse("nonsense"), BreakerState::default());
     }
 }

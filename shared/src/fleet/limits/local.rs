@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::rule::State;
+use super::rule::LimitCount;
 use super::{Limit, LimitStatus};
 use crate::clock::Millis;
 
@@ -40,7 +40,7 @@ impl<V> ExpiringMap<V> {
 /// What this environment has counted by itself, by the key of a limit.
 #[derive(Default)]
 pub(super) struct LocalCounts {
-    counts: ExpiringMap<State>,
+    counts: ExpiringMap<LimitCount>,
 }
 
 impl LocalCounts {
@@ -66,9 +66,9 @@ impl LocalCounts {
             }
             return Ok(limits.iter().zip(&steps).map(|(limit, step)| limit.status(step)).collect());
         }
-        let denied = |(limit, step): (&Limit, &super::Step)| {
+        let denied = |(limit, step): (&Limit, &super::LimitStep)| {
             let looked = limit.rule().step(stored(limit), now_us, 0);
-            limit.status(&super::Step { wait_us: step.wait_us, ..looked })
+            limit.status(&super::LimitStep { wait_us: step.wait_us, ..looked })
         };
         Err(limits.iter().zip(&steps).map(denied).collect())
     }

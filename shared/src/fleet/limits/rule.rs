@@ -7,11 +7,11 @@ use std::time::Duration;
 pub use crate::contract::route::Algorithm;
 
 /// What a rule remembers of a caller. Which values it uses is the rule's own business.
-pub type State = [u64; 3];
+pub type LimitCount = [u64; 3];
 
 /// A limit as its rule sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rule {
+pub struct LimitRule {
     algorithm: Algorithm,
     /// An interval or a window.
     span_us: u64,
@@ -21,7 +21,7 @@ pub struct Rule {
 
 /// The outcome of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Step {
+pub struct LimitStep {
     /// Until this call would be admitted; zero admits it.
     pub wait_us: u64,
     /// Calls that would be admitted after this one.
@@ -29,10 +29,10 @@ pub struct Step {
     /// Until the quota is whole again.
     pub reset_us: u64,
     /// What to remember, if the call is admitted.
-    pub state: State,
+    pub state: LimitCount,
 }
 
-impl Rule {
+impl LimitRule {
     /// `quota` calls per `window`, all of which may come at once.
     pub fn new(algorithm: Algorithm, quota: u32, window: Duration) -> Self {
         let window_us = u64::try_from(window.as_micros()).unwrap_or(u64::MAX).max(1);
@@ -57,7 +57,7 @@ impl Rule {
     }
 
     /// One call of `cost` at `now_us`; `cost` 0 only looks.
-    pub fn step(self, stored: Option<State>, now_us: u64, cost: u64) -> Step {
+    pub fn step(self, stored: Option<LimitCount>, now_us: u64, cost: u64) -> LimitStep {
         match self.algorithm {
             Algorithm::Gcra => gcra(stored, now_us, cost, self.span_us, self.calls),
             Algorithm::FixedWindow => fixed_window(stored, now_us, cost, self.span_us, self.calls),
@@ -71,11 +71,11 @@ fn calls(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-fn gcra(stored: Option<State>, now: u64, cost: u64, interval: u64, burst: u64) -> Step {
+fn gcra(stored: Option<LimitCount>, now: u64, cost: u64, interval: u64, burst: u64) -> LimitStep {
     let arrival = stored.map_or(now, |state| state[0]).max(now);
     let after = arrival + cost * interval;
     let full = burst * interval;
-    Step {
+    LimitStep {
         wait_us: (after - now).saturating_sub(full),
         remaining: calls(full.saturating_sub(after - now) / interval),
         reset_us: after - now,
@@ -83,12 +83,12 @@ fn gcra(stored: Option<State>, now: u64, cost: u64, interval: u64, burst: u64) -
     }
 }
 
-fn fixed_window(stored: Option<State>, now: u64, cost: u64, window: u64, quota: u64) -> Step {
+fn fixed_window(stored: Option<LimitCount>, now: u64, cost: u64, window: u64, quota: u64) -> LimitStep {
     let [at, used, _] = stored.unwrap_or_default();
     let index = (now / window).max(at);
     let used = if at == index { used } else { 0 };
     let reset_us = (index + 1) * window - now;
-    Step {
+    LimitStep {
         wait_us: if used + cost > quota { reset_us } else { 0 },
         remaining: calls(quota.saturating_sub(used + cost)),
         reset_us,
@@ -96,7 +96,7 @@ fn fixed_window(stored: Option<State>, now: u64, cost: u64, window: u64, quota: 
     }
 }
 
-fn sliding_window(stored: Option<State>, now: u64, cost: u64, window: u64, quota: u64) -> Step {
+fn sliding_window(stored: Option<LimitCount>, now: u64, cost: u64, window: u64, quota: u64) -> LimitStep {
     let [at, stored_used, stored_before] = stored.unwrap_or_default();
     let index = (now / window).max(at);
     let (used, before) = match stored {
@@ -124,7 +124,7 @@ fn sliding_window(stored: Option<State>, now: u64, cost: u64, window: u64, quota
         };
         (since + faded).saturating_sub(elapsed).max(1)
     };
-    Step {
+    LimitStep {
         wait_us,
         remaining: calls(quota.saturating_sub(counted + cost)),
         reset_us: (index + 2) * window - now,
@@ -132,13 +132,13 @@ fn sliding_window(stored: Option<State>, now: u64, cost: u64, window: u64, quota
     }
 }
 
-fn token_bucket(stored: Option<State>, now: u64, cost: u64, interval: u64, capacity: u64) -> Step {
+fn token_bucket(stored: Option<LimitCount>, now: u64, cost: u64, interval: u64, capacity: u64) -> LimitStep {
     let full = interval * capacity;
     let (credit, last) =
         stored.map_or((full, 0), |[credit, last, _]| ((credit + now.saturating_sub(last)).min(full), last));
     let need = cost * interval;
     let after = credit.saturating_sub(need);
-    Step {
+    LimitStep {
         wait_us: need.saturating_sub(credit),
         remaining: calls(after / interval),
         reset_us: full - after,
@@ -156,7 +156,7 @@ mod tests {
         [Algorithm::Gcra, Algorithm::FixedWindow, Algorithm::SlidingWindow, Algorithm::TokenBucket];
 
     /// Keeps the state only of an admitted call, as the script does.
-    fn run(rule: Rule, stored: &mut Option<State>, now: u64, cost: u64) -> Step {
+    fn run(rule: LimitRule, stored: &mut Option<LimitCount>, now: u64, cost: u64) -> LimitStep {
         let step = rule.step(*stored, now, cost);
         if step.wait_us == 0 {
             *stored = Some(step.state);
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn the_whole_quota_may_come_at_once_and_not_one_more() {
         for algorithm in ALL {
-            let rule = Rule::new(algorithm, 3, Duration::from_secs(60));
+            let rule = LimitRule::new(algorithm, 3, Duration::from_secs(60));
             let mut stored = None;
             for left in [2, 1, 0] {
                 let step = run(rule, &mut stored, 61 * SECOND, 1);
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn looking_changes_nothing() {
         for algorithm in ALL {
-            let rule = Rule::new(algorithm, 5, Duration::from_secs(60));
+            let rule = LimitRule::new(algorithm, 5, Duration::from_secs(60));
             let mut stored = None;
             run(rule, &mut stored, 7 * SECOND, 2);
             let looked = rule.step(stored, 8 * SECOND, 0);
@@ -203,7 +203,7 @@ mod tests {
             window_s in 1u64..120,
             gaps in prop::collection::vec(0u64..3 * SECOND, 1..300),
         ) {
-            let rule = Rule::new(algorithm, quota, Duration::from_secs(window_s));
+            let rule = LimitRule::new(algorithm, quota, Duration::from_secs(window_s));
             let (mut now, mut stored, mut admitted) = (1u64, None, Vec::new());
             for gap in gaps {
                 now += gap;
@@ -224,7 +224,7 @@ mod tests {
             window_s in 1u64..20,
             gaps in prop::collection::vec(0u64..SECOND, 1..300),
         ) {
-            let rule = Rule::new(algorithm, quota, Duration::from_secs(window_s));
+            let rule = LimitRule::new(algorithm, quota, Duration::from_secs(window_s));
             let (mut now, mut stored) = (1u64, None);
             let mut admitted = std::collections::HashMap::<u64, u32>::new();
             for gap in gaps {
@@ -245,7 +245,7 @@ mod tests {
             cost in 1u64..4,
         ) {
             prop_assume!(cost <= u64::from(quota));
-            let rule = Rule::new(algorithm, quota, Duration::from_secs(window_s));
+            let rule = LimitRule::new(algorithm, quota, Duration::from_secs(window_s));
             let (mut now, mut stored) = (1u64, None);
             for gap in gaps {
                 now += gap;

@@ -1,15 +1,15 @@
 //! The advice in words. Every number in them stands in the answer.
 
 use super::super::language::Language;
-use crate::contract::pricing::{Action, Estimate, PriceRequest, Recommendation};
+use crate::contract::price_advice::{DemandEstimate, PriceAction, PriceAdviceRequest, PriceRecommendation};
 
 /// What is told.
 pub(super) struct Facts<'a> {
-    pub(super) request: &'a PriceRequest,
+    pub(super) request: &'a PriceAdviceRequest,
     /// The price beside the current one.
     pub(super) other: Option<f64>,
-    pub(super) recommendation: Recommendation,
-    pub(super) estimate: Estimate,
+    pub(super) recommendation: PriceRecommendation,
+    pub(super) estimate: DemandEstimate,
     pub(super) language: Language,
 }
 
@@ -41,26 +41,26 @@ impl Facts<'_> {
         let share = self.language.percent(self.recommendation.test_share_pct);
         let several = self.recommendation.allocation.len() > 2;
         Some(match (self.recommendation.action, self.language) {
-            (Action::Keep, Language::English) => format!("Keep {current}."),
-            (Action::Keep, Language::French) => format!("Gardez {current}."),
-            (Action::Test, Language::English) if several => {
+            (PriceAction::Keep, Language::English) => format!("Keep {current}."),
+            (PriceAction::Keep, Language::French) => format!("Gardez {current}."),
+            (PriceAction::Test, Language::English) if several => {
                 format!(
                     "Spread the next offers as `allocation` says: {share} of them at other prices than {current}, most often {other}."
                 )
             }
-            (Action::Test, Language::French) if several => {
+            (PriceAction::Test, Language::French) if several => {
                 format!(
                     "Répartissez les prochaines offres comme le dit `allocation` : {share} à d'autres prix que {current}, le plus souvent {other}."
                 )
             }
-            (Action::Test, Language::English) => {
+            (PriceAction::Test, Language::English) => {
                 format!("Test {other} on {share} of the offers, beside {current}.")
             }
-            (Action::Test, Language::French) => {
+            (PriceAction::Test, Language::French) => {
                 format!("Testez {other} sur {share} des offres, à côté de {current}.")
             }
-            (Action::Switch, Language::English) => format!("Take {other} instead of {current}."),
-            (Action::Switch, Language::French) => format!("Passez de {current} à {other}."),
+            (PriceAction::Switch, Language::English) => format!("Take {other} instead of {current}."),
+            (PriceAction::Switch, Language::French) => format!("Passez de {current} à {other}."),
         })
     }
 
@@ -118,7 +118,7 @@ impl Facts<'_> {
     fn needed(&self) -> Option<String> {
         let needed = self.recommendation.offers_needed.filter(|needed| *needed > 0)?;
         let (needed, other) = (self.number(needed), self.other());
-        let kept = self.recommendation.action == Action::Keep;
+        let kept = self.recommendation.action == PriceAction::Keep;
         (!kept).then(|| match self.language {
             Language::English => format!("{needed} more offers of {other} decide, if they sell as expected."),
             Language::French => {

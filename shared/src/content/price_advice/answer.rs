@@ -7,24 +7,24 @@ use crate::ai::ModelBill;
 use crate::content::provenance::Provenance;
 use crate::contract::ids::RequestId;
 use crate::contract::meta::{GenerationMethod, Meta};
-use crate::contract::pricing::{
-    self as wire, Change, CurvePoint, DemandModel, Estimate, Fit, GuardrailCode, PriceShare, Recommendation,
-    Shapes,
+use crate::contract::price_advice::{
+    self as wire, CurvePoint, DemandEstimate, DemandModel, GuardrailCode, PriceChange, PriceRecommendation,
+    PriceShare, ShapeFit, ShapeWeights,
 };
-use pricing::{Action, Answer, Arms, Band, Guardrail, Margin, Point, Policy, Shape};
+use pricing::{Action, Arms, Band, Guardrail, Margin, Point, Policy, PriceAnswer, Shape};
 
-const fn action(action: Action) -> wire::Action {
+const fn action(action: Action) -> wire::PriceAction {
     match action {
-        Action::Keep => wire::Action::Keep,
-        Action::Test => wire::Action::Test,
-        Action::Switch => wire::Action::Switch,
+        Action::Keep => wire::PriceAction::Keep,
+        Action::Test => wire::PriceAction::Test,
+        Action::Switch => wire::PriceAction::Switch,
     }
 }
 
-pub(super) const fn policy(policy: wire::Policy) -> Policy {
+pub(super) const fn policy(policy: wire::PricePolicy) -> Policy {
     match policy {
-        wire::Policy::Ladder => Policy::Ladder,
-        wire::Policy::Thompson => Policy::Thompson,
+        wire::PricePolicy::Ladder => Policy::Ladder,
+        wire::PricePolicy::Thompson => Policy::Thompson,
     }
 }
 
@@ -72,15 +72,15 @@ fn cents(price: f64) -> u64 {
     price.round().max(0.0) as u64
 }
 
-pub(super) fn recommendation(answer: &Answer) -> Recommendation {
+pub(super) fn recommendation(answer: &PriceAnswer) -> PriceRecommendation {
     let share =
         |(price, share): &(f64, f64)| PriceShare { price_cents: cents(*price), share_pct: percent(*share) };
-    let change = |change: Band| Change {
+    let change = |change: Band| PriceChange {
         mean: percent(change.mean),
         p05: percent(change.p05),
         p95: percent(change.p95),
     };
-    Recommendation {
+    PriceRecommendation {
         action: action(answer.action),
         price_cents: cents(answer.price),
         test_share_pct: percent(answer.share),
@@ -91,19 +91,19 @@ pub(super) fn recommendation(answer: &Answer) -> Recommendation {
     }
 }
 
-pub(super) fn estimate(answer: &Answer, arms: &Arms, pooled: usize) -> Estimate {
+pub(super) fn estimate(answer: &PriceAnswer, arms: &Arms, pooled: usize) -> DemandEstimate {
     let [logit, linear, exponential] = answer.weights.map(|weight| rounded(weight, 3));
     let elasticity = answer.elasticity;
-    Estimate {
+    DemandEstimate {
         optimal_cents: answer.best.map(|best| cents(best.p50)),
         interval90: answer.best.map(|best| [cents(best.p05), cents(best.p95)]),
         elasticity_at_current: elasticity.map(|elasticity| rounded(elasticity.p50, 2)),
         elasticity_interval90: elasticity.map(|band| [rounded(band.p05, 2), rounded(band.p95, 2)]),
         model: model(answer.shape, answer.fits),
-        shapes: Shapes { logit, linear, exponential },
+        shapes: ShapeWeights { logit, linear, exponential },
         n: arms.offered().round() as u64,
         prices: arms.as_slice().len(),
-        fit: Fit { p_value: answer.p_value.map(|p| rounded(p, 4)), ok: answer.fits },
+        fit: ShapeFit { p_value: answer.p_value.map(|p| rounded(p, 4)), ok: answer.fits },
         pooled,
     }
 }

@@ -7,9 +7,9 @@ use crate::meta::Meta;
 
 /// The answer.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct PriceAnswer {
+pub struct PriceAdvice {
     /// The advice.
-    pub data: PriceData,
+    pub data: PriceAdviceData,
     /// How it came about.
     pub meta: Meta,
 }
@@ -17,15 +17,15 @@ pub struct PriceAnswer {
 /// The advice, and what it is based on.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct PriceData {
+pub struct PriceAdviceData {
     /// What to do.
-    pub recommendation: Recommendation,
+    pub recommendation: PriceRecommendation,
     /// What is believed of demand.
-    pub estimate: Estimate,
+    pub estimate: DemandEstimate,
     /// Demand by price, ready to plot; empty where too little is known for one.
     pub curve: Vec<CurvePoint>,
     /// What held the advice back, and why.
-    pub guardrails: Vec<Guardrail>,
+    pub guardrails: Vec<PriceGuardrail>,
     /// The advice in words, for people. Its numbers are those of this answer.
     pub explanation: String,
     /// Whether buyers must be told that the price was made for them: it is, where `segment` is not `all`.
@@ -35,7 +35,7 @@ pub struct PriceData {
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum Action {
+pub enum PriceAction {
     /// Stay at the current price.
     Keep,
     /// Offer another price beside it.
@@ -47,9 +47,9 @@ pub enum Action {
 /// What to do.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Recommendation {
+pub struct PriceRecommendation {
     /// What to do.
-    pub action: Action,
+    pub action: PriceAction,
     /// The price to keep, test or take.
     pub price_cents: u64,
     /// The share of offers at other prices than the current one, in percent.
@@ -61,7 +61,7 @@ pub struct Recommendation {
     pub probability_better: Option<f64>,
     /// By how much the objective changes at the tested price, in percent; null where too little is known, or nothing is
     /// earned at the current price.
-    pub expected_change_pct: Option<Change>,
+    pub expected_change_pct: Option<PriceChange>,
     /// How to spread the next offers over prices; the shares add up to 100.
     pub allocation: Vec<PriceShare>,
 }
@@ -78,7 +78,7 @@ pub struct PriceShare {
 
 /// A change that is not known, in percent.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Change {
+pub struct PriceChange {
     /// What is expected.
     pub mean: f64,
     /// It is lower in one case of twenty.
@@ -90,7 +90,7 @@ pub struct Change {
 /// What is believed of demand.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Estimate {
+pub struct DemandEstimate {
     /// The best price for the objective, without the constraints; null where too little is known.
     pub optimal_cents: Option<u64>,
     /// The best price lies between these in nine cases of ten.
@@ -102,13 +102,13 @@ pub struct Estimate {
     /// The shape of demand.
     pub model: DemandModel,
     /// How likely each shape is.
-    pub shapes: Shapes,
+    pub shapes: ShapeWeights,
     /// Offers that the estimate is based on; stored ones count half as much for every 60 days of their age.
     pub n: u64,
     /// At so many different prices.
     pub prices: usize,
     /// How well the shape explains them.
-    pub fit: Fit,
+    pub fit: ShapeFit,
     /// How many similar products of the tenant lent their shape.
     pub pooled: usize,
 }
@@ -116,7 +116,7 @@ pub struct Estimate {
 /// How well a shape explains what was seen.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Fit {
+pub struct ShapeFit {
     /// How often offers would look less like the likeliest shape than these do, if it were true; null with fewer than three
     /// prices, which fit every shape.
     pub p_value: Option<f64>,
@@ -126,7 +126,7 @@ pub struct Fit {
 
 /// How likely each shape of demand is.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Shapes {
+pub struct ShapeWeights {
     /// P = 1 / (1 + e^-(a - b x))
     pub logit: f64,
     /// P = a - b x
@@ -211,7 +211,7 @@ pub enum GuardrailCode {
 
 /// What held the advice back.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Guardrail {
+pub struct PriceGuardrail {
     /// For programs.
     pub code: GuardrailCode,
     /// Why it applied, for people.

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::contract::pricing::{Action, GuardrailCode};
+use crate::contract::price_advice::{GuardrailCode, PriceAction};
 use serde_json::{Value, json};
 
-fn request(change: impl FnOnce(&mut Value)) -> PriceRequest {
+fn request(change: impl FnOnce(&mut Value)) -> PriceAdviceRequest {
     let mut body = json!({
         "product": {"type": "message", "currentPriceCents": 900, "feePct": 20, "currency": "USD"},
         "offers": [
@@ -19,7 +19,7 @@ fn request(change: impl FnOnce(&mut Value)) -> PriceRequest {
     serde_json::from_value(body).unwrap()
 }
 
-fn told(request: &PriceRequest, language: Language) -> PriceData {
+fn told(request: &PriceAdviceRequest, language: Language) -> PriceAdviceData {
     advice(request, &check(request).unwrap().unwrap(), &[], language)
 }
 
@@ -32,7 +32,7 @@ fn numbers(text: &str) -> BTreeSet<String> {
 }
 
 /// Every number of an answer in the forms in which a sentence may hold it: as it is, and as dollars.
-fn known(data: &PriceData, request: &PriceRequest) -> BTreeSet<String> {
+fn known(data: &PriceAdviceData, request: &PriceAdviceRequest) -> BTreeSet<String> {
     fn walk(value: &Value, found: &mut BTreeSet<String>) {
         match value {
             Value::Number(number) => {
@@ -82,7 +82,7 @@ fn every_number_in_the_words_stands_in_the_answer_in_both_languages() {
 
 #[test]
 fn the_words_follow_the_action() {
-    let begins = |request: &PriceRequest, language, action: Action, words: &str| {
+    let begins = |request: &PriceAdviceRequest, language, action: PriceAction, words: &str| {
         let data = told(request, language);
         let said = data.explanation.replace(['\u{a0}', '\u{202f}'], " ");
         assert_eq!(data.recommendation.action, action, "{said}");
@@ -92,30 +92,30 @@ fn the_words_follow_the_action() {
     begins(
         &test,
         Language::English,
-        Action::Test,
+        PriceAction::Test,
         "Test USD 11.25 on 30% of the offers, beside USD 9.00. USD 11.25 is better with a probability of ",
     );
     begins(
         &test,
         Language::French,
-        Action::Test,
+        PriceAction::Test,
         "Testez 11,25 USD sur 30 % des offres, à côté de 9,00 USD. 11,25 USD est meilleur avec une probabilité de ",
     );
     let switch = request(|body| body["offers"][1] = json!({"priceCents": 1125, "offered": 300, "sold": 180}));
-    begins(&switch, Language::English, Action::Switch, "Take USD 11.25 instead of USD 9.00. ");
+    begins(&switch, Language::English, PriceAction::Switch, "Take USD 11.25 instead of USD 9.00. ");
     let keep = request(|body| {
         body["offers"] = json!([
             {"priceCents": 720, "offered": 3000, "sold": 1900}, {"priceCents": 900, "offered": 3000, "sold": 1800},
             {"priceCents": 1125, "offered": 3000, "sold": 900},
         ]);
     });
-    begins(&keep, Language::English, Action::Keep, "Keep USD 9.00. ");
+    begins(&keep, Language::English, PriceAction::Keep, "Keep USD 9.00. ");
     assert_eq!(told(&keep, Language::English).recommendation.price_cents, 900);
     let thin = request(|body| body["offers"] = json!([{"priceCents": 900, "offered": 12, "sold": 5}]));
     begins(
         &thin,
         Language::French,
-        Action::Test,
+        PriceAction::Test,
         "Testez 11,25 USD sur 30 % des offres, à côté de 9,00 USD. Jusqu'ici il y a eu 12 offres à 1 prix",
     );
 }
@@ -124,7 +124,7 @@ fn the_words_follow_the_action() {
 fn a_price_that_may_not_move_is_kept_and_nothing_is_said_to_be_unknown() {
     let fixed = request(|body| body["constraints"] = json!({"minCents": 900, "maxCents": 900}));
     let data = told(&fixed, Language::English);
-    assert_eq!((data.recommendation.action, data.recommendation.price_cents), (Action::Keep, 900));
+    assert_eq!((data.recommendation.action, data.recommendation.price_cents), (PriceAction::Keep, 900));
     assert!(
         !data.explanation.contains("too little") && data.explanation.contains("After 1100 offers"),
         "{}",
@@ -159,7 +159,7 @@ fn a_price_for_a_segment_is_personal_and_must_be_disclosed() {
 #[test]
 fn members_that_contradict_each_other_are_named() {
     let pointer = |change: fn(&mut Value)| match check(&request(change)) {
-        Err(PriceError::Member { pointer, message }) => (pointer, message),
+        Err(PriceAdviceError::Member { pointer, message }) => (pointer, message),
         other => panic!("{other:?}"),
     };
     let sold = pointer(|body| body["offers"][1]["sold"] = json!(301));
@@ -170,7 +170,7 @@ fn members_that_contradict_each_other_are_named() {
     assert_eq!(crossed.1, "must be at least `minCents`, 900, is 800");
     assert_eq!(pointer(|body| body["offers"] = json!([])).0, "/offers");
     let nothing = request(|body| body["offers"] = json!([{"priceCents": 900, "offered": 0, "sold": 0}]));
-    assert!(matches!(check(&nothing), Err(PriceError::NoData)));
+    assert!(matches!(check(&nothing), Err(PriceAdviceError::NoData)));
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn equal_prices_are_added_up() {
             {"priceCents": 900, "offered": 300, "sold": 190}, {"priceCents": 1900, "offered": 200, "sold": 85},
         ]);
     });
-    let data = |request: &PriceRequest| serde_json::to_value(told(request, Language::English)).unwrap();
+    let data = |request: &PriceAdviceRequest| serde_json::to_value(told(request, Language::English)).unwrap();
     assert_eq!(data(&twice), data(&request(|_| {})));
 }
 

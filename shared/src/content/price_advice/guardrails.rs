@@ -3,7 +3,7 @@
 use super::super::language::Language;
 use super::answer::code;
 use super::explain::Facts;
-use crate::contract::pricing::{Guardrail, GuardrailCode as Code};
+use crate::contract::price_advice::{GuardrailCode as Code, PriceGuardrail};
 
 /// What the sentences speak of.
 struct Terms {
@@ -19,7 +19,7 @@ struct Terms {
 
 impl Facts<'_> {
     /// What held the advice back, and why.
-    pub(super) fn guardrails(&self, applied: &[pricing::Guardrail]) -> Vec<Guardrail> {
+    pub(super) fn guardrails(&self, applied: &[pricing::Guardrail]) -> Vec<PriceGuardrail> {
         let limits = &self.request.constraints;
         let terms = Terms {
             current: self.current(),
@@ -36,7 +36,7 @@ impl Facts<'_> {
             Language::French => french,
         };
         let codes = applied.iter().map(|guardrail| code(*guardrail));
-        codes.map(|code| Guardrail { code, detail: words(code, &terms) }).collect()
+        codes.map(|code| PriceGuardrail { code, detail: words(code, &terms) }).collect()
     }
 }
 

@@ -13,17 +13,18 @@ use super::language::Language;
 use super::store::store;
 use crate::contract::creators::Creator;
 use crate::contract::ids::CreatorId;
-use crate::contract::pricing::{
-    Cents, EVERYBODY, Objective, Offered, PriceAnswer, PriceData, PriceRequest, Product, ProductType,
+use crate::contract::price_advice::{
+    Cents, EVERYBODY, PriceAdvice, PriceAdviceData, PriceAdviceRequest, PriceObjective, PriceOffers,
+    PricedProduct, ProductType,
 };
 use crate::environment::{Environment, StartError};
 use crate::tenants::TenantCtx;
 use crate::tenants::creators::{CreatorError, Creators};
 use crate::tenants::generations::Generations;
-use crate::tenants::offers::{Known, Offers, Series};
+use crate::tenants::offers::{DemandHistory, OfferSeries, Offers};
 use explain::Facts;
 use pricing::ladder::Rails;
-use pricing::{Arm, Arms, Beliefs, Margin, Question};
+use pricing::{Arm, Arms, Beliefs, Margin, PriceQuestion};
 
 /// Named in `meta.model`: whoever changes what the same offers lead to gives it another version.
 pub(super) const VERSION: &str = "pricing/1";
@@ -32,7 +33,7 @@ const SEED: u64 = 1;
 
 /// Why there is no advice.
 #[derive(Debug, thiserror::Error)]
-pub enum PriceError {
+pub enum PriceAdviceError {
     /// A member of the request.
     #[error("{pointer} {message}")]
     Member {
@@ -49,18 +50,18 @@ pub enum PriceError {
     Creator(#[from] CreatorError),
 }
 
-fn wrong<T>(pointer: impl Into<String>, message: impl Into<String>) -> Result<T, PriceError> {
-    Err(PriceError::Member { pointer: pointer.into(), message: message.into() })
+fn wrong<T>(pointer: impl Into<String>, message: impl Into<String>) -> Result<T, PriceAdviceError> {
+    Err(PriceAdviceError::Member { pointer: pointer.into(), message: message.into() })
 }
 
 /// The service.
-pub struct Prices {
+pub struct PriceAdvisor {
     creators: Creators,
     offers: Offers,
     generations: Generations,
 }
 
-impl Prices {
+impl PriceAdvisor {
     /// Connects to the stores of the stage.
     ///
     /// # Errors
@@ -76,25 +77,25 @@ impl Prices {
     /// Advice, kept as a draft that a person approves.
     ///
     /// # Errors
-    /// [`PriceError`]
+    /// [`PriceAdviceError`]
     pub async fn advise(
         &self,
         context: GenerationContext,
-        request: &PriceRequest,
-    ) -> Result<PriceAnswer, PriceError> {
+        request: &PriceAdviceRequest,
+    ) -> Result<PriceAdvice, PriceAdviceError> {
         let started = Instant::now();
         let given = check(request)?;
         let (product, currency) = (request.product.r#type, request.product.currency);
-        let series = Series { product, currency, segment: request.segment.clone() };
+        let series = OfferSeries { product, currency, segment: request.segment.clone() };
         let known = async {
             let known = self.offers.known(context.tenant, request.creator_id, &series).await;
-            known.map_err(|error| PriceError::from(CreatorError::from(error)))
+            known.map_err(|error| PriceAdviceError::from(CreatorError::from(error)))
         };
-        let (creator, Known { own, pool }) =
+        let (creator, DemandHistory { own, pool }) =
             tokio::try_join!(self.creator(context.tenant, request.creator_id), known)?;
-        let arms = given.or(own).ok_or(PriceError::NoData)?;
+        let arms = given.or(own).ok_or(PriceAdviceError::NoData)?;
         let data = advice(request, &arms, &pool, language(request, creator.as_ref()));
-        let mut answer = PriceAnswer { data, meta: answer::meta(context.request, started) };
+        let mut answer = PriceAdvice { data, meta: answer::meta(context.request, started) };
         store(&self.generations, context, request.creator_id, &mut answer).await;
         Ok(answer)
     }
@@ -103,28 +104,28 @@ impl Prices {
     /// which it was, unless the caller says otherwise.
     ///
     /// # Errors
-    /// [`PriceError`]
+    /// [`PriceAdviceError`]
     pub async fn advise_stored(
         &self,
         context: GenerationContext,
         creator: CreatorId,
         product: Option<ProductType>,
         price: Option<Cents>,
-    ) -> Result<(Series, PriceAnswer), PriceError> {
+    ) -> Result<(OfferSeries, PriceAdvice), PriceAdviceError> {
         let stored = self.offers.of_creator(context.tenant, creator).await.map_err(CreatorError::from)?;
         let wanted = stored.into_iter().filter(|(series, _)| product.is_none_or(|p| p == series.product));
         let most = wanted.max_by(|a, b| a.1.offered().total_cmp(&b.1.offered()));
-        let (series, arms) = most.ok_or(PriceError::NoData)?;
+        let (series, arms) = most.ok_or(PriceAdviceError::NoData)?;
         let usual = arms.as_slice().iter().max_by(|a, b| a.offered.total_cmp(&b.offered));
         let usual = usual.map_or(1, |arm| arm.price as u32);
-        let product = Product {
+        let product = PricedProduct {
             r#type: series.product,
             current_price_cents: price.unwrap_or(Cents::clamped(usual)),
             unit_cost_cents: Default::default(),
             fee_pct: Default::default(),
             currency: series.currency,
         };
-        let request = PriceRequest {
+        let request = PriceAdviceRequest {
             creator_id: Some(creator),
             product,
             segment: series.segment.clone(),
@@ -139,7 +140,11 @@ impl Prices {
         Ok((series, answer))
     }
 
-    async fn creator(&self, tenant: TenantCtx, id: Option<CreatorId>) -> Result<Option<Creator>, PriceError> {
+    async fn creator(
+        &self,
+        tenant: TenantCtx,
+        id: Option<CreatorId>,
+    ) -> Result<Option<Creator>, PriceAdviceError> {
         let Some(id) = id else { return Ok(None) };
         match self.creators.get(tenant, id).await {
             Ok(creator) => Ok(Some(creator)),
@@ -150,7 +155,7 @@ impl Prices {
 }
 
 /// What the limits of single members do not say; and the offers of the request, if it has any.
-fn check(request: &PriceRequest) -> Result<Option<Arms>, PriceError> {
+fn check(request: &PriceAdviceRequest) -> Result<Option<Arms>, PriceAdviceError> {
     let price = request.product.current_price_cents.get();
     let (min, max) = (request.constraints.min_cents.get(), request.constraints.max_cents.get());
     if min > max {
@@ -181,28 +186,28 @@ fn check(request: &PriceRequest) -> Result<Option<Arms>, PriceError> {
             None => wrong("/offers", "is required where there is no `creatorId` with stored offers"),
         };
     }
-    let arm = |offer: &Offered| Arm {
+    let arm = |offer: &PriceOffers| Arm {
         price: f64::from(offer.price_cents.get()),
         offered: f64::from(offer.offered.get()),
         sold: f64::from(offer.sold.get()),
     };
     let arms = Arms::new(&request.offers.iter().map(arm).collect::<Vec<_>>());
-    arms.map(Some).map_err(|_| PriceError::NoData)
+    arms.map(Some).map_err(|_| PriceAdviceError::NoData)
 }
 
-fn language(request: &PriceRequest, creator: Option<&Creator>) -> Language {
+fn language(request: &PriceAdviceRequest, creator: Option<&Creator>) -> Language {
     let wished = request.language.as_deref();
     Language::or_english(wished.or_else(|| creator.map(|creator| &*creator.profile.language)).unwrap_or("en"))
 }
 
 /// The advice in the words of the contract. No I/O, and the same for the same arguments.
-fn advice(request: &PriceRequest, arms: &Arms, pool: &[Arms], language: Language) -> PriceData {
+fn advice(request: &PriceAdviceRequest, arms: &Arms, pool: &[Arms], language: Language) -> PriceAdviceData {
     let product = &request.product;
     let profit =
         Margin { fee: product.fee_pct.get() / 100.0, unit_cost: f64::from(product.unit_cost_cents.get()) };
     let objective = match request.objective {
-        Objective::Profit => profit,
-        Objective::Revenue => Margin { fee: 0.0, unit_cost: 0.0 },
+        PriceObjective::Profit => profit,
+        PriceObjective::Revenue => Margin { fee: 0.0, unit_cost: 0.0 },
     };
     let rails = Rails {
         min: f64::from(request.constraints.min_cents.get()),
@@ -213,12 +218,12 @@ fn advice(request: &PriceRequest, arms: &Arms, pool: &[Arms], language: Language
     let price = f64::from(product.current_price_cents.get());
     let seed = request.seed.unwrap_or(SEED);
     let policy = answer::policy(request.policy);
-    let question = Question { arms, beliefs: &beliefs, price, rails, objective, profit, policy, seed };
+    let question = PriceQuestion { arms, beliefs: &beliefs, price, rails, objective, profit, policy, seed };
     let found = question.answer();
     let recommendation = answer::recommendation(&found);
     let estimate = answer::estimate(&found, arms, pool.len());
     let facts = Facts { request, other: found.other, recommendation, estimate, language };
-    PriceData {
+    PriceAdviceData {
         guardrails: facts.guardrails(&found.guardrails),
         explanation: facts.explanation(),
         curve: found.curve.iter().map(|point| answer::point(point, profit)).collect(),

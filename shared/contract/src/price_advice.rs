@@ -4,8 +4,8 @@
 mod answer;
 
 pub use answer::{
-    Action, Change, CurvePoint, DemandModel, Estimate, Fit, Guardrail, GuardrailCode, PriceAnswer, PriceData,
-    PriceShare, Recommendation, Shapes,
+    CurvePoint, DemandEstimate, DemandModel, GuardrailCode, PriceAction, PriceAdvice, PriceAdviceData,
+    PriceChange, PriceGuardrail, PriceRecommendation, PriceShare, ShapeFit, ShapeWeights,
 };
 
 use schemars::JsonSchema;
@@ -16,8 +16,8 @@ use super::currency::Currency;
 use super::ids::CreatorId;
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, Budget, Coalescing, Contract, MINUTE, Media, Method, Nothing, OnOutage, Reads, Route,
-    Scope, SomeCaller,
+    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, MINUTE, Method, Nothing, OnOutage,
+    ReplyFormat, Route, Scope, SomeCaller,
 };
 
 /// `POST /api/ai-assistant/tools/pricing-optimizer`
@@ -39,9 +39,9 @@ impl Contract for AdvisePrice {
         },
         deadline_ms: 5_000,
         body_bytes_max: BODY_BYTES_MAX,
-        reads: Reads::Json,
+        reads: BodyFormat::Json,
         success: 200,
-        media: Media::Json,
+        media: ReplyFormat::Json,
         metered: true,
         idempotent: true,
         sharing: Coalescing::Off,
@@ -51,8 +51,8 @@ impl Contract for AdvisePrice {
     type Caller = SomeCaller;
     type Path = Nothing;
     type Query = Nothing;
-    type Body = PriceRequest;
-    type Reply = PriceAnswer;
+    type Body = PriceAdviceRequest;
+    type Reply = PriceAdvice;
 }
 
 /// The greatest price, in the smallest units of its currency.
@@ -75,27 +75,27 @@ pub const EVERYBODY: &str = "all";
 /// What is sold, and what is known of it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct PriceRequest {
+pub struct PriceAdviceRequest {
     /// A creator of the tenant: without `offers`, the stored ones are used.
     #[serde(default)]
     pub creator_id: Option<CreatorId>,
     /// What is sold.
-    pub product: Product,
+    pub product: PricedProduct,
     /// Who is offered the price. Where that is not `all`, prices are personal, and `disclosureRequired` says so.
     #[serde(default = "everybody")]
     pub segment: Segment,
     /// What was offered and sold, by price; equal prices are added up. Instead of the stored offers of `creatorId`.
     #[serde(default)]
-    pub offers: List<Offered, 0, ARMS_MAX>,
+    pub offers: List<PriceOffers, 0, ARMS_MAX>,
     /// Limits that no advice crosses.
     #[serde(default)]
-    pub constraints: Constraints,
+    pub constraints: PriceConstraints,
     /// What should grow.
     #[serde(default)]
-    pub objective: Objective,
+    pub objective: PriceObjective,
     /// How prices are explored.
     #[serde(default)]
-    pub policy: Policy,
+    pub policy: PricePolicy,
     /// Of the random draws. The same request gets the same answer, also without a seed.
     #[serde(default)]
     pub seed: Option<u64>,
@@ -111,7 +111,7 @@ pub(super) fn everybody() -> Segment {
 /// What is sold.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Product {
+pub struct PricedProduct {
     /// Its kind.
     pub r#type: ProductType,
     /// What it costs now, in the smallest units of the currency.
@@ -152,7 +152,7 @@ impl ProductType {
 /// What was offered at one price, and how much of it was sold.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Offered {
+pub struct PriceOffers {
     /// The price.
     pub price_cents: Cents,
     /// How often it was offered.
@@ -164,7 +164,7 @@ pub struct Offered {
 /// Limits that no advice crosses. The current price must be within them.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Constraints {
+pub struct PriceConstraints {
     /// No price below.
     pub min_cents: Cents,
     /// No price above.
@@ -173,7 +173,7 @@ pub struct Constraints {
     pub max_step_pct: Whole<1, 25>,
 }
 
-impl Default for Constraints {
+impl Default for PriceConstraints {
     fn default() -> Self {
         Self {
             min_cents: Whole::clamped(1),
@@ -186,7 +186,7 @@ impl Default for Constraints {
 /// What should grow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum Objective {
+pub enum PriceObjective {
     /// What buyers pay.
     Revenue,
     /// What is left of it after the fee and the unit cost.
@@ -197,7 +197,7 @@ pub enum Objective {
 /// How prices are explored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum Policy {
+pub enum PricePolicy {
     /// One step at a time, tested beside the current price, taken when it is likely better.
     #[default]
     Ladder,
