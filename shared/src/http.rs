@@ -11,6 +11,7 @@ mod reply;
 pub use events::{EventSender, EventStream};
 pub use incoming::HttpRequest;
 pub(crate) use incoming::{is_method, parameters_of};
+pub(crate) use problem::level;
 pub use problem::{Problem, ProblemKind};
 pub(crate) use reply::REFRESH_COOKIE;
 pub use reply::{HttpResponse, Reply, StreamedBody, refresh_cookie};

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::assistant::AssistantEvent;
 use super::jobs::AcceptedJob;
-use super::problem::{MEDIA_TYPE, ProblemBody};
+use super::problem::{MEDIA_TYPE, ProblemBody, ProblemKind};
 use super::route::BODY_BYTES_MAX;
 use super::{
     Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, MINUTE, Method, NoCaller, Nothing, OnOutage,
@@ -142,6 +142,7 @@ pub fn document(operations: &[Operation]) -> Value {
         },
         "servers": [{"url": "/"}],
         "paths": paths,
+        "x-problems": ProblemKind::ALL.map(explain),
         "components": {
             "schemas": schemas,
             "responses": {"Problem": {
@@ -156,6 +157,14 @@ pub fn document(operations: &[Operation]) -> Value {
                 "scraper": {"type": "http", "scheme": "bearer", "description": "The stage's scrape token."},
             },
         },
+    })
+}
+
+/// A kind of problem, with what causes it and what to do about it.
+fn explain(kind: ProblemKind) -> Value {
+    json!({
+        "code": kind.code(), "type": kind.uri(), "status": kind.status(), "title": kind.title(),
+        "retryable": kind.is_retryable(), "cause": kind.cause(), "remedy": kind.remedy(),
     })
 }
 
@@ -264,6 +273,18 @@ mod tests {
             assert!(names.insert(route.operation), "{} stands twice", route.operation);
             assert!(places.insert((route.path, route.method.as_str())), "{} stands twice", route.path);
             assert!(!route.summary.is_empty(), "{} has no summary", route.operation);
+        }
+    }
+
+    #[test]
+    fn every_kind_of_problem_is_explained_once() {
+        let codes: std::collections::BTreeSet<_> = ProblemKind::ALL.iter().map(|kind| kind.code()).collect();
+        assert_eq!(codes.len(), ProblemKind::ALL.len());
+        for problem in document(&super::super::operations())["x-problems"].as_array().unwrap() {
+            for member in ["cause", "remedy"] {
+                let text = problem[member].as_str().unwrap();
+                assert!(text.split(' ').count() > 5 && text.ends_with('.'), "{problem}");
+            }
         }
     }
 

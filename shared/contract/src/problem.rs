@@ -1,5 +1,10 @@
 //! The shape of every error: RFC 9457 problem details, and the members that the first clients knew.
 
+mod explanation;
+mod kind;
+
+pub use kind::ProblemKind;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

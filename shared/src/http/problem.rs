@@ -7,140 +7,15 @@ use tracing::Level;
 
 use crate::clock::Millis;
 use crate::contract::ids::RequestId;
+pub use crate::contract::problem::ProblemKind;
 use crate::contract::problem::{FieldError, ProblemBody};
 
-/// The kinds of problem. Each has one code, status and title; the matches are exhaustive on purpose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProblemKind {
-    InvalidRequest,
-    Unauthorized,
-    CreditsExhausted,
-    Forbidden,
-    NotFound,
-    MethodNotAllowed,
-    NotAcceptable,
-    Conflict,
-    IdempotencyInProgress,
-    PayloadTooLarge,
-    UnsupportedMediaType,
-    Unprocessable,
-    InsufficientData,
-    IdempotencyMismatch,
-    Refused,
-    RateLimited,
-    Internal,
-    Unavailable,
-    AiUnavailable,
-    Deadline,
-}
-
-impl ProblemKind {
-    /// The HTTP status.
-    pub const fn status(self) -> u16 {
-        match self {
-            Self::InvalidRequest => 400,
-            Self::Unauthorized => 401,
-            Self::CreditsExhausted => 402,
-            Self::Forbidden => 403,
-            Self::NotFound => 404,
-            Self::MethodNotAllowed => 405,
-            Self::NotAcceptable => 406,
-            Self::Conflict | Self::IdempotencyInProgress => 409,
-            Self::PayloadTooLarge => 413,
-            Self::UnsupportedMediaType => 415,
-            Self::Unprocessable | Self::InsufficientData | Self::IdempotencyMismatch | Self::Refused => 422,
-            Self::RateLimited => 429,
-            Self::Internal => 500,
-            Self::Unavailable | Self::AiUnavailable => 503,
-            Self::Deadline => 504,
-        }
-    }
-
-    /// `code` in the body.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::InvalidRequest => "invalid_request",
-            Self::Unauthorized => "unauthorized",
-            Self::CreditsExhausted => "credits_exhausted",
-            Self::Forbidden => "forbidden",
-            Self::NotFound => "not_found",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::NotAcceptable => "not_acceptable",
-            Self::Conflict => "conflict",
-            Self::IdempotencyInProgress => "idempotency_in_progress",
-            Self::PayloadTooLarge => "payload_too_large",
-            Self::UnsupportedMediaType => "unsupported_media_type",
-            Self::Unprocessable => "unprocessable",
-            Self::InsufficientData => "insufficient_data",
-            Self::IdempotencyMismatch => "idempotency_mismatch",
-            Self::Refused => "refused",
-            Self::RateLimited => "rate_limited",
-            Self::Internal => "internal",
-            Self::Unavailable => "unavailable",
-            Self::AiUnavailable => "ai_unavailable",
-            Self::Deadline => "deadline",
-        }
-    }
-
-    /// The kind in words.
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::InvalidRequest => "Invalid request",
-            Self::Unauthorized => "Authentication required",
-            Self::CreditsExhausted => "Credits used up",
-            Self::Forbidden => "Not allowed",
-            Self::NotFound => "Not found",
-            Self::MethodNotAllowed => "Method not allowed",
-            Self::NotAcceptable => "No such form of the answer",
-            Self::Conflict => "Conflict",
-            Self::IdempotencyInProgress => "Request still running",
-            Self::PayloadTooLarge => "Request body too large",
-            Self::UnsupportedMediaType => "Unsupported media type",
-            Self::Unprocessable => "Request cannot be processed",
-            Self::InsufficientData => "Too little is known",
-            Self::IdempotencyMismatch => "Idempotency key used for another request",
-            Self::Refused => "Declined by the model",
-            Self::RateLimited => "Rate limit exceeded",
-            Self::Internal => "Internal error",
-            Self::Unavailable => "Temporarily unavailable",
-            Self::AiUnavailable => "No model available",
-            Self::Deadline => "Deadline exceeded",
-        }
-    }
-
-    /// Whether the same request may succeed later.
-    pub const fn is_retryable(self) -> bool {
-        match self {
-            Self::IdempotencyInProgress
-            | Self::RateLimited
-            | Self::Internal
-            | Self::Unavailable
-            | Self::AiUnavailable
-            | Self::Deadline => true,
-            Self::InvalidRequest
-            | Self::Unauthorized
-            | Self::CreditsExhausted
-            | Self::Forbidden
-            | Self::NotFound
-            | Self::MethodNotAllowed
-            | Self::NotAcceptable
-            | Self::Conflict
-            | Self::PayloadTooLarge
-            | Self::UnsupportedMediaType
-            | Self::Unprocessable
-            | Self::InsufficientData
-            | Self::IdempotencyMismatch
-            | Self::Refused => false,
-        }
-    }
-
-    /// How loudly the log tells of it.
-    pub const fn level(self) -> Level {
-        match self {
-            Self::Internal => Level::ERROR,
-            Self::Unavailable | Self::AiUnavailable | Self::Deadline => Level::WARN,
-            _ => Level::INFO,
-        }
+/// How loudly the log tells of a kind of problem.
+pub(crate) const fn level(kind: ProblemKind) -> Level {
+    match kind {
+        ProblemKind::Internal => Level::ERROR,
+        ProblemKind::Unavailable | ProblemKind::AiUnavailable | ProblemKind::Deadline => Level::WARN,
+        _ => Level::INFO,
     }
 }
 
@@ -234,7 +109,7 @@ impl Problem {
             Millis::now().plus(after + Duration::from_millis(999)).rfc3339()
         });
         ProblemBody {
-            r#type: format!("https://huntaze.dev/problems/{}", self.kind.code().replace('_', "-")),
+            r#type: self.kind.uri(),
             title: self.kind.title().to_owned(),
             status: self.kind.status(),
             detail: Some(self.detail.clone()),

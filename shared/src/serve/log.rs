@@ -9,7 +9,7 @@ use lambda_http::{Request, RequestExt as _};
 use tracing::Level;
 
 use crate::contract::ids::RequestId;
-use crate::http::Problem;
+use crate::http::{Problem, level};
 use crate::telemetry::{self, Trips};
 
 /// What the canonical line says about a request, as far as the pipeline came.
@@ -80,7 +80,7 @@ impl RequestLog {
                 )
             };
         }
-        match problem.map_or(Level::INFO, |problem| problem.kind.level()) {
+        match problem.map_or(Level::INFO, |problem| level(problem.kind)) {
             Level::ERROR => line!(Level::ERROR),
             Level::WARN => line!(Level::WARN),
             _ => line!(Level::INFO),
