@@ -149,7 +149,7 @@ impl SnapshotFlush {
     }
 
     /// Whether it was written.
-    pub fn ended(self, is_written: bool) {
+    pub fn finish(self, is_written: bool) {
         if is_written {
             let mut flushing = FLUSHING.lock().unwrap_or_else(PoisonError::into_inner);
             (flushing.at, flushing.sent) = (self.at, self.totals);

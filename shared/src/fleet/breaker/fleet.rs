@@ -17,7 +17,7 @@ const SUCCESSES_TOGETHER: u32 = 20;
 const SUCCESSES_WITHIN: Duration = Duration::from_secs(5);
 
 impl Breaker {
-    pub(super) async fn send(
+    pub(super) async fn run_script(
         &self,
         what: &str,
         report: BreakerReport,
@@ -41,7 +41,7 @@ impl Breaker {
         let after = self.view().state.clone();
         // Only the script's caller whose report moved it sees the move as its own: the state began just now.
         if after.version > before.version && after.since_us == now {
-            self.moved(after.phase, "the fleet");
+            self.log_transition(after.phase, "the fleet");
         }
         Ok(granted.int() == Some(1))
     }
