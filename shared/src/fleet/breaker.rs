@@ -109,7 +109,8 @@ struct CallEntry {
 }
 
 impl Breaker {
-    /// A breaker for a dependency. Its `name`, such as a model's, distinguishes it from others of its kind in the region.
+    /// A breaker for a dependency. Its `name`, such as a model's, distinguishes it from others of its kind in the
+    /// region.
     pub fn new(
         dependency: Dependency,
         region: &str,

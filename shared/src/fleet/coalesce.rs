@@ -50,8 +50,8 @@ pub struct SharedWork {
 impl SharedWork {
     /// The work of all requests with these `parts`, of which the tenant must be one, so that tenants share nothing.
     ///
-    /// A result is `fresh` at first, then `stale`: usable while another request makes a new one. `expected` is how long
-    /// the computation is expected to take.
+    /// A result is `fresh` at first, then `stale`: usable while another request makes a new one. `expected` is how
+    /// long the computation is expected to take.
     pub fn new(parts: &[&str], fresh: Duration, stale: Duration, expected: Duration) -> Self {
         let mut all = Vec::new();
         for part in parts {
@@ -147,12 +147,14 @@ impl Coalescer {
         Self { redis, last_lead: Mutex::new(None) }
     }
 
-    /// How long the next computation is expected to take: as long as the last one of this environment, or `otherwise`.
+    /// How long the next computation is expected to take: as long as the last one of this environment, or
+    /// `otherwise`.
     pub fn expected(&self, otherwise: Duration) -> Duration {
         self.last_lead.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or(otherwise)
     }
 
-    /// Does this request's turn: computes the result, waits for it or takes it. Also answers what the request's role was.
+    /// Does this request's turn: computes the result, waits for it or takes it. Also answers what the request's
+    /// role was.
     pub async fn once<T: Serialize + DeserializeOwned>(
         &self,
         work: &SharedWork,
@@ -303,8 +305,8 @@ impl Coalescer {
     }
 }
 
-/// Reads what is stored under the key of the result: `fresh-until payload`, where the payload is `V` and JSON, `A` for a
-/// result that is not shared, or `X` for none.
+/// Reads what is stored under the key of the result: `fresh-until payload`, where the payload is `V` and JSON, `A`
+/// for a result that is not shared, or `X` for none.
 fn read<T: DeserializeOwned>(stored: &str) -> SharedResult<T> {
     let payload = stored.split_once(' ').map_or("", |(_, payload)| payload);
     match (payload.get(..1), payload.get(1..)) {

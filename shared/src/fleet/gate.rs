@@ -209,8 +209,8 @@ fn args(question: &GateQuestion<'_>, now_us: Option<u64>) -> Vec<String> {
     args
 }
 
-/// Reads the script's answer, and passes its time and its breakers' states on to whoever follows them. The server's time
-/// is only learned where the question did not set one.
+/// Reads the script's answer, and passes its time and its breakers' states on to whoever follows them. The server's
+/// time is only learned where the question did not set one.
 fn decode(
     question: &GateQuestion<'_>,
     given_now_us: Option<u64>,

@@ -155,7 +155,8 @@ impl IdempotencyStore {
         IdSeed(bytes)
     }
 
-    /// Stores the response of a claim; `false` where the claim has lapsed and another attempt has taken the record over.
+    /// Stores the response of a claim; `false` where the claim has lapsed and another attempt has taken the record
+    /// over.
     ///
     /// # Errors
     /// [`RedisError`]: the claim lapses, and the next attempt runs again.

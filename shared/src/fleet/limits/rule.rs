@@ -6,7 +6,8 @@ use std::time::Duration;
 
 pub use crate::contract::route::Algorithm;
 
-/// The numbers that a rule stores for one caller; each rule gives them a meaning of its own and may leave some unused.
+/// The numbers that a rule stores for one caller; each rule gives them a meaning of its own and may leave some
+/// unused.
 pub type LimitCount = [u64; 3];
 
 /// The numbers of a limit, in the form in which its algorithm uses them.
@@ -85,7 +86,8 @@ fn gcra(stored: Option<LimitCount>, now: u64, cost: u64, interval: u64, burst: u
     }
 }
 
-/// Counts calls in windows that begin at multiples of their length. Stored: the number of the window, the calls in it.
+/// Counts calls in windows that begin at multiples of their length. Stored: the number of the window, the calls in
+/// it.
 fn fixed_window(stored: Option<LimitCount>, now: u64, cost: u64, window: u64, quota: u64) -> LimitStep {
     let [stored_index, stored_used, _] = stored.unwrap_or_default();
     // A clock that went back does not reopen a window of the past.
@@ -100,9 +102,9 @@ fn fixed_window(stored: Option<LimitCount>, now: u64, cost: u64, window: u64, qu
     }
 }
 
-/// Counts the calls of the current window and a share of the previous one: the share that still lies within one window
-/// before now, as if its calls had come evenly. Stored: the number of the window, the calls in it, the calls in the one
-/// before.
+/// Counts the calls of the current window and a share of the previous one: the share that still lies within one
+/// window before now, as if its calls had come evenly. Stored: the number of the window, the calls in it, the calls
+/// in the one before.
 fn sliding_window(stored: Option<LimitCount>, now: u64, cost: u64, window: u64, quota: u64) -> LimitStep {
     let [stored_index, stored_used, stored_before] = stored.unwrap_or_default();
     let index = (now / window).max(stored_index);
@@ -141,8 +143,8 @@ fn sliding_window(stored: Option<LimitCount>, now: u64, cost: u64, window: u64, 
     }
 }
 
-/// A bucket that gains one token per interval, up to its capacity. Stored: its content, as the time that it took to fill
-/// it, and when that was so.
+/// A bucket that gains one token per interval, up to its capacity. Stored: its content, as the time that it took to
+/// fill it, and when that was so.
 fn token_bucket(stored: Option<LimitCount>, now: u64, cost: u64, interval: u64, capacity: u64) -> LimitStep {
     let full = interval * capacity;
     let (credit, last) =
