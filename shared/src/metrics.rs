@@ -1,5 +1,4 @@
-//! The metrics of an environment: atomic counters that are indexed by enums, so that types bound the number of
-//! series.
+//! The metrics of an environment: atomic counters, indexed by enums so that types bound the number of series.
 //!
 //! A frozen environment cannot be scraped. So each writes a *cumulative* snapshot of its own as one field of one
 //! Redis hash, in a trip that is made anyway. Writing it again counts nothing twice, and an environment that is

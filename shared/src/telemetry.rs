@@ -27,7 +27,7 @@ pub fn start() {
         .with_current_span(false)
         .with_span_list(false)
         .with_filter(filter);
-    // A second call in one process, as tests make it, fails; the first subscriber stays.
+    // A second call in one process fails, which does no harm, because the first subscriber stays.
     let _ = tracing_subscriber::registry().with(lines).try_init();
 }
 

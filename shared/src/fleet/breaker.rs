@@ -109,8 +109,7 @@ struct CallEntry {
 }
 
 impl Breaker {
-    /// A breaker for a dependency. Its `name`, such as a model's, distinguishes it from others of its kind in the
-    /// region.
+    /// A breaker for a dependency, whose `name`, such as a model's, distinguishes it from others in the region.
     pub fn new(
         dependency: Dependency,
         region: &str,
@@ -208,7 +207,7 @@ impl Breaker {
         }
     }
 
-    /// Asks the fleet for a permit for a trial call, or the own copy of the rule while Redis is away.
+    /// Asks for a permit for a trial call. While Redis is away, this environment's own view of the state lends it.
     async fn ask_permit(&self, deadline: Deadline) -> Option<CallEntry> {
         let permit = random::below(1 << 52) + 1;
         let lease = u64::try_from((deadline.left() + LEASE_MARGIN).as_micros()).unwrap_or(u64::MAX);
@@ -312,7 +311,7 @@ impl Breaker {
         BreakerReport { version: entry.version, permit: entry.permit, jitter, ..BreakerReport::default() }
     }
 
-    /// Sends a report to the fleet, or applies it to the own copy of the state while Redis is away.
+    /// Sends a report to the fleet. While Redis is away, it changes this environment's own view of the state only.
     async fn report(&self, report: BreakerReport, deadline: Deadline) {
         // A call that used up its deadline still has to be reported.
         let deadline = Deadline::after(deadline.left().max(Duration::from_millis(250)));

@@ -147,14 +147,12 @@ impl Coalescer {
         Self { redis, last_lead: Mutex::new(None) }
     }
 
-    /// How long the next computation is expected to take: as long as the last one of this environment, or
-    /// `otherwise`.
+    /// The expected duration of the next computation: that of the last one in this environment, or `otherwise`.
     pub fn expected(&self, otherwise: Duration) -> Duration {
         self.last_lead.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or(otherwise)
     }
 
-    /// Does this request's turn: computes the result, waits for it or takes it. Also answers what the request's
-    /// role was.
+    /// Computes the result, waits for it or takes it, as the `turn` says. Also answers the role that the request had.
     pub async fn once<T: Serialize + DeserializeOwned>(
         &self,
         work: &SharedWork,
@@ -241,7 +239,6 @@ impl Coalescer {
     }
 
     /// Takes the lock if nobody has it; whether this request is the leader now.
-    /// Takes the lock if nobody has it; whether this request is the leader now.
     async fn take_over(&self, work: &SharedWork, deadline: Deadline) -> bool {
         let lock = format!("{} 0", work.token);
         let lease = LEASE.as_millis().to_string();
@@ -249,7 +246,6 @@ impl Coalescer {
         matches!(set, Ok(Value::Text(_)))
     }
 
-    /// Computes the result for all, renewing the lock meanwhile, and publishes it.
     /// Computes the result for all, renewing the lock meanwhile, and publishes it.
     async fn lead<T: Serialize>(
         &self,
@@ -281,7 +277,6 @@ impl Coalescer {
     }
 
     /// Publishes a result and releases the lock; `false` where another request has taken over.
-    /// Publishes a result and releases the lock; `false` where another request has taken over.
     async fn publish<T: Serialize>(
         &self,
         work: &SharedWork,
@@ -292,7 +287,6 @@ impl Coalescer {
         let json = serde_json::to_string(value).unwrap_or_default();
         let (fresh, life, payload) = match lifetime {
             ResultLifetime::Nothing => (Duration::ZERO, BRIEF, String::new()),
-            // `A` tells the followers to compute alone; `V` precedes a value.
             // `A` tells the followers to compute alone; `V` precedes a value.
             _ if json.is_empty() || json.len() > PAYLOAD_BYTES_MAX => (BRIEF, BRIEF, "A".to_owned()),
             ResultLifetime::Brief => (BRIEF, BRIEF, format!("V{json}")),

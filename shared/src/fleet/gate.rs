@@ -38,7 +38,7 @@ pub struct GateQuestion<'a> {
     pub cost: Option<u64>,
     /// The claim of its idempotency key, if it sent one.
     pub claim: Option<&'a IdempotencyClaim>,
-    /// The work that it shares with equal calls, if it does.
+    /// The work that it shares with equal calls, if it shares any.
     pub shared_work: Option<&'a SharedWork>,
     /// The breakers of the services that it depends on.
     pub breakers: Vec<&'a Arc<Breaker>>,
@@ -168,7 +168,6 @@ fn with_flush<'a>(trip: Trip<'a>, flush: Option<&SnapshotFlush>) -> Trip<'a> {
 }
 
 /// The keys of `gate.lua`, in its order.
-/// The keys of `gate.lua`, in its order.
 fn keys(question: &GateQuestion<'_>) -> Vec<String> {
     let limits = question.limits.iter().map(|limit| limit.key().to_owned());
     let claim = question.claim.iter().map(|claim| claim.key().to_owned());
@@ -177,7 +176,6 @@ fn keys(question: &GateQuestion<'_>) -> Vec<String> {
     limits.chain(claim).chain(work).chain(breakers).collect()
 }
 
-/// The arguments of `gate.lua`, in its order.
 /// The arguments of `gate.lua`, in its order.
 fn args(question: &GateQuestion<'_>, now_us: Option<u64>) -> Vec<String> {
     let [hash, claim_token, lease, life] = question.claim.map(IdempotencyClaim::args).unwrap_or_default();
@@ -209,8 +207,8 @@ fn args(question: &GateQuestion<'_>, now_us: Option<u64>) -> Vec<String> {
     args
 }
 
-/// Reads the script's answer, and passes its time and its breakers' states on to whoever follows them. The server's
-/// time is only learned where the question did not set one.
+/// Reads the script's answer, and passes the states in it to the breakers and its time to the metrics, unless that is a
+/// time that the question had set.
 fn decode(
     question: &GateQuestion<'_>,
     given_now_us: Option<u64>,

@@ -155,8 +155,7 @@ impl IdempotencyStore {
         IdSeed(bytes)
     }
 
-    /// Stores the response of a claim; `false` where the claim has lapsed and another attempt has taken the record
-    /// over.
+    /// Stores the response of a claim; `false` where the claim lapsed and another attempt took the record over.
     ///
     /// # Errors
     /// [`RedisError`]: the claim lapses, and the next attempt runs again.

@@ -18,8 +18,7 @@ const RETIRED: &str = "retired";
 const SILENT: Duration = Duration::from_secs(3600);
 /// How many ended environments one scrape folds into the retired total; the next scrape goes on with the rest.
 const FOLDED_MAX: usize = 100;
-/// The hash expires a month after the last fold, in milliseconds: a stage that matters is scraped more often than
-/// that.
+/// The hash expires a month after the last fold, in milliseconds. A stage that matters is scraped sooner.
 const LIFE_MS: u64 = 30 * 86_400_000;
 
 /// Reads the metrics of the fleet for a scrape.

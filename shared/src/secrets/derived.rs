@@ -28,7 +28,7 @@ pub struct DerivedKeys {
     pub password: [u8; 32],
 }
 
-/// The length of every derived key, as `ring` wants to be told it.
+/// The length of every derived key, in the form in which `ring` takes it.
 struct Bytes32;
 
 impl KeyType for Bytes32 {

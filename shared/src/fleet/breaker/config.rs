@@ -46,8 +46,7 @@ pub struct BreakerConfig {
     pub slow_pct: u64,
     /// The duration from which a call is slow, in microseconds.
     pub slow_us: u64,
-    /// How long the breaker stays open at first, in microseconds; the time doubles with each further opening in a
-    /// row.
+    /// How long the breaker stays open at first, in microseconds; each further opening in a row doubles it.
     pub open_us: u64,
     /// The longest that the breaker stays open, in microseconds, apart from the jitter.
     pub open_max_us: u64,

@@ -36,15 +36,13 @@ pub struct BreakerReport {
     pub version: u64,
     /// The permit of a trial call; `None` for other calls.
     pub permit: Option<u64>,
-    /// How many calls are reported for the first time. A slow call that fails later is reported twice and counts
-    /// once.
+    /// How many calls are reported for the first time: a slow call that fails later is reported twice, counted once.
     pub calls: u64,
     /// How many calls failed.
     pub failed: u64,
     /// How many calls became slow.
     pub slow: u64,
-    /// By how many thousandths the open time is lengthened, should the breaker open, so that breakers do not move
-    /// in step.
+    /// By how many thousandths the open time is lengthened, so that breakers that open together do not close together.
     pub jitter: u64,
 }
 
@@ -207,7 +205,7 @@ impl BreakerState {
         }
     }
 
-    /// Opens the breaker, twice as long as the last time if it was not closed in between.
+    /// Opens the breaker: for `open_us` the first time, twice as long with each further one, `open_max_us` at most.
     fn open(&mut self, config: &BreakerConfig, now: u64, jitter: u64) {
         let time = config.open_us.saturating_mul(1 << self.openings.min(20)).min(config.open_max_us);
         self.openings += 1;

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 pub use crate::contract::route::Algorithm;
 
-/// The numbers that a rule stores for one caller; each rule gives them a meaning of its own and may leave some
-/// unused.
+/// The numbers that a rule stores for one caller. Their meaning differs from rule to rule.
 pub type LimitCount = [u64; 3];
 
 /// The numbers of a limit, in the form in which its algorithm uses them.
@@ -73,7 +72,9 @@ fn calls(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// The generic cell rate algorithm (ITU-T I.371). Stored: the theoretical arrival time of the next call.
+/// The generic cell rate algorithm (ITU-T I.371).
+///
+/// Stored: the theoretical arrival time of the next call.
 fn gcra(stored: Option<LimitCount>, now: u64, cost: u64, interval: u64, burst: u64) -> LimitStep {
     let arrival = stored.map_or(now, |state| state[0]).max(now);
     let after = arrival + cost * interval;
@@ -86,8 +87,9 @@ fn gcra(stored: Option<LimitCount>, now: u64, cost: u64, interval: u64, burst: u
     }
 }
 
-/// Counts calls in windows that begin at multiples of their length. Stored: the number of the window, the calls in
-/// it.
+/// Counts calls in windows that begin at multiples of their length.
+///
+/// Stored: the number of the window, the calls in it.
 fn fixed_window(stored: Option<LimitCount>, now: u64, cost: u64, window: u64, quota: u64) -> LimitStep {
     let [stored_index, stored_used, _] = stored.unwrap_or_default();
     // A clock that went back does not reopen a window of the past.
@@ -103,8 +105,9 @@ fn fixed_window(stored: Option<LimitCount>, now: u64, cost: u64, window: u64, qu
 }
 
 /// Counts the calls of the current window and a share of the previous one: the share that still lies within one
-/// window before now, as if its calls had come evenly. Stored: the number of the window, the calls in it, the calls
-/// in the one before.
+/// window before now, as if its calls had come evenly.
+///
+/// Stored: the number of the window, the calls in it, the calls in the one before.
 fn sliding_window(stored: Option<LimitCount>, now: u64, cost: u64, window: u64, quota: u64) -> LimitStep {
     let [stored_index, stored_used, stored_before] = stored.unwrap_or_default();
     let index = (now / window).max(stored_index);
@@ -143,8 +146,9 @@ fn sliding_window(stored: Option<LimitCount>, now: u64, cost: u64, window: u64, 
     }
 }
 
-/// A bucket that gains one token per interval, up to its capacity. Stored: its content, as the time that it took to
-/// fill it, and when that was so.
+/// A bucket that gains one token per interval, up to its capacity.
+///
+/// Stored: its content, as the time that it took to fill it, and when that was so.
 fn token_bucket(stored: Option<LimitCount>, now: u64, cost: u64, interval: u64, capacity: u64) -> LimitStep {
     let full = interval * capacity;
     let (credit, last) =
