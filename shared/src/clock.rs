@@ -1,4 +1,4 @@
-//! Time: wall-clock milliseconds for what is stored, a monotonic deadline for what is awaited.
+//! Time: wall-clock milliseconds for what is stored, and a monotonic deadline for what is awaited.
 
 use std::time::{Duration, Instant};
 
@@ -9,18 +9,18 @@ pub use contract::millis::Millis;
 pub struct Deadline(Instant);
 
 impl Deadline {
-    /// From now.
+    /// The deadline that is over `duration` from now.
     pub fn after(duration: Duration) -> Self {
         Self(Instant::now() + duration)
     }
 
-    /// What is left; zero when it has passed.
+    /// The time that is left; zero when the deadline has passed.
     pub fn left(self) -> Duration {
         self.0.saturating_duration_since(Instant::now())
     }
 
-    /// What is left, but at most `most`.
-    pub fn at_most(self, most: Duration) -> Duration {
-        self.left().min(most)
+    /// The time that is left, but no more than `limit`.
+    pub fn at_most(self, limit: Duration) -> Duration {
+        self.left().min(limit)
     }
 }

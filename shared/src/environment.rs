@@ -1,7 +1,7 @@
-//! What an execution environment has: settings, secrets and clients, made when they are first asked for.
+//! The resources of an execution environment: settings, secrets and clients, made when they are first needed.
 //!
-//! Services connect themselves (`connect(&Environment)` beside each), so that a new one changes nothing here. What has to
-//! exist once in an environment, such as a cache, is made by [`Environment::once`].
+//! Services connect themselves (each has a `connect(&Environment)`), so that a new one changes nothing here. What
+//! must exist once in an environment, such as a cache, is made by [`Environment::once`].
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -18,22 +18,22 @@ use crate::redis::{Redis, RedisError};
 use crate::secrets::{self, DerivedKeys, Secrets, SecretsError};
 use crate::settings::{Settings, SettingsError};
 
-/// Why an environment cannot serve.
+/// Why an environment cannot answer requests.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A setting is missing or malformed.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// The secret cannot be used.
+    /// The secret cannot be read or is malformed.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
     /// The URL or the token of Redis cannot be used.
     #[error("Redis cannot be used")]
     Redis(#[from] RedisError),
-    /// There is no HTTP client for the world outside.
+    /// The HTTP client for services outside AWS cannot be made.
     #[error(transparent)]
     Outbound(#[from] OutboundError),
-    /// A service cannot work with what the settings and secrets say.
+    /// A service cannot work with these settings and secrets.
     #[error(transparent)]
     Service(Box<dyn Error + Send + Sync>),
 }
@@ -45,7 +45,7 @@ impl StartError {
     }
 }
 
-/// The resources of one execution environment. Nothing is connected before somebody asks for it.
+/// The resources of one execution environment. Each is made when it is first needed; a failure is tried again.
 #[derive(Default)]
 pub struct Environment {
     settings: OnceCell<Settings>,
@@ -53,6 +53,7 @@ pub struct Environment {
     keyring: OnceCell<Keyring>,
     dynamo: OnceCell<Dynamo>,
     redis: OnceCell<Arc<Redis>>,
+    /// The services that exist once, by their type.
     instances: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
 
@@ -60,12 +61,12 @@ pub struct Environment {
 pub struct Keyring {
     /// The secrets as Secrets Manager has them.
     pub secrets: Secrets,
-    /// A key for each purpose.
+    /// The keys that are derived from the root key, one for each purpose.
     pub derived: DerivedKeys,
 }
 
 impl Environment {
-    /// The settings.
+    /// The settings of the function, read once from the environment's variables.
     ///
     /// # Errors
     /// [`StartError::Settings`]
@@ -73,7 +74,7 @@ impl Environment {
         self.settings.get_or_try_init(async || Ok(Settings::from_environment()?)).await
     }
 
-    /// The AWS region that this environment runs in.
+    /// The AWS region in which this environment runs.
     pub async fn region(&self) -> &str {
         self.aws().await.region().map_or("nowhere", |region| region.as_ref())
     }
@@ -94,7 +95,7 @@ impl Environment {
         }))
     }
 
-    /// The client of both DynamoDB tables.
+    /// The client of DynamoDB, which knows both tables.
     ///
     /// # Errors
     /// [`StartError::Settings`]
@@ -118,35 +119,33 @@ impl Environment {
         Box::pin(async move { self.redis.get_or_try_init(connect).await.cloned() })
     }
 
-    /// The one instance of `T` in this environment; `make` is called where there is none yet.
+    /// The one instance of `T` in this environment, which `make` makes if there is none yet.
     ///
     /// # Errors
-    /// Those of `make`; the next call tries again.
+    /// The error of `make`; the next call tries again.
     pub async fn once<T: Send + Sync + 'static>(
         &self,
         make: impl Future<Output = Result<T, StartError>>,
     ) -> Result<Arc<T>, StartError> {
-        if let Some(there) = self.instance::<T>() {
-            return Ok(there);
+        if let Some(existing) = self.instance::<T>() {
+            return Ok(existing);
         }
-        let made: Arc<dyn Any + Send + Sync> = Arc::new(make.await?);
-        // Of two that made one at the same time, the first one's stays.
-        self.instances
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(TypeId::of::<T>())
-            .or_insert(made);
+        let new: Arc<dyn Any + Send + Sync> = Arc::new(make.await?);
+        // If two callers made an instance at the same time, both use the one that was stored first.
+        self.instances.lock().unwrap_or_else(PoisonError::into_inner).entry(TypeId::of::<T>()).or_insert(new);
         self.instance::<T>()
             .ok_or_else(|| StartError::Service("an instance was made and is not there".into()))
     }
 
+    /// The instance of `T`, if it has been made.
     fn instance<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         let instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(instances.get(&TypeId::of::<T>())?).downcast().ok()
     }
 }
 
-/// The configuration of the AWS clients: Lambda's own credentials, TLS on ring.
+/// Loads the configuration of the AWS clients: the credentials that Lambda provides, and TLS on ring, the only crypto
+/// library of the binaries.
 async fn load_aws() -> aws_config::SdkConfig {
     use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
     let http =

@@ -1,5 +1,5 @@
-//! What the execution environments of a stage share through Redis: limits, breakers, idempotency keys, shared work and
-//! counts. Every script that runs in Redis stands in this folder.
+//! What the execution environments of a stage share through Redis: limits, breakers, idempotency keys, shared work,
+//! metrics and sign-in attempts. Every script that runs in Redis is in this folder.
 
 pub mod breaker;
 pub mod coalesce;

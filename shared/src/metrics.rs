@@ -1,8 +1,8 @@
-//! What an environment counts: atomics indexed by enums, so that types bound the cardinality.
+//! The metrics of an environment: atomic counters, indexed by enums so that types bound the number of series.
 //!
-//! Nobody can scrape an environment that is frozen. So each writes its own *cumulative* snapshot as one field
-//! of one Redis hash, riding in a trip that is made anyway; writing it again cannot count twice, and a kill
-//! loses at most what came after the last one. `GET /api/metrics` adds the fields up.
+//! A frozen environment cannot be scraped. So each writes a *cumulative* snapshot of its own as one field of one
+//! Redis hash, in a trip that is made anyway. Writing it again counts nothing twice, and an environment that is
+//! killed loses at most what it counted after the last one. `GET /api/metrics` adds the fields up (ADR 11).
 
 mod families;
 mod render;
@@ -21,11 +21,12 @@ use crate::contract::Dependency;
 use crate::contract::generations::GenerationKind;
 use crate::contract::health::BreakerPhase;
 
-/// The upper bounds of the histograms' buckets, in seconds; one more takes the rest.
+/// The upper bounds of the histograms' buckets, in seconds. One more bucket, without a bound, takes the rest.
 pub const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
-/// A histogram has a cell for each bucket, one for the rest and one for the sum in microseconds.
+/// How many cells a histogram has: one for each bucket, one for the rest, and one for the sum in microseconds.
 const HISTOGRAM_CELLS: usize = BUCKETS.len() + 2;
 
+/// Enums whose variants are the values of a label.
 macro_rules! labels {
     ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),* $(,)? })*) => {$(
         $(#[$doc])*
@@ -40,91 +41,84 @@ macro_rules! labels {
 }
 
 labels! {
-    /// What became of a trip to Redis.
+    /// How a trip to Redis ended.
     RedisTrip {
-        /// It came back.
         Answered = "answered",
-        /// It did not.
         Failed = "failed",
-        /// It was not made, because Redis had just failed.
+        /// The trip was not made, because Redis had just failed.
         Skipped = "skipped",
     }
 
-    /// What became of a call behind a breaker.
+    /// How a call behind a breaker went.
     BreakerCall {
-        /// The call succeeded.
         Succeeded = "succeeded",
-        /// The call failed.
         Failed = "failed",
-        /// It passed the threshold; how it ended is not told.
+        /// The call took longer than the breaker's threshold. If it fails later, it is counted as failed as well.
         Slow = "slow",
-        /// It was not made.
+        /// The breaker refused the call, so it was not made.
         Rejected = "rejected",
     }
 
-    /// How limits were decided.
+    /// How the limits of a request were decided, and by whom.
     LimitDecision {
-        /// By the fleet: yes.
+        /// The fleet's counts admitted the request.
         Admitted = "admitted",
-        /// By the fleet: no.
+        /// The fleet's counts denied the request.
         Denied = "denied",
-        /// By the memory of a denial: no.
+        /// This environment repeated a denial of a moment ago, without a trip to Redis.
         Remembered = "remembered",
-        /// By this environment alone: yes.
+        /// Redis was away, and this environment's own counts admitted the request.
         AdmittedLocally = "admitted_locally",
-        /// By this environment alone: no.
+        /// Redis was away, and this environment's own counts denied the request.
         DeniedLocally = "denied_locally",
-        /// By nobody, so the request was refused.
+        /// Redis was away, and the request was refused, because only the fleet may decide it.
         Unknown = "unknown",
     }
 
-    /// A request's part in shared work.
+    /// The role of a request in shared work.
     CoalescingRole {
-        /// It computed for all.
+        /// It computed the result for all.
         Leader = "leader",
-        /// It waited for the leader's answer.
+        /// It waited for the leader's result.
         Follower = "follower",
-        /// It computed after the leader had vanished.
+        /// It waited, and computed the result for all after the leader had vanished.
         Successor = "successor",
-        /// It took an answer that was there.
+        /// It took a fresh result that was there.
         Cached = "cached",
-        /// It took an old answer while a leader made a new one.
+        /// It took an old result while a leader made a new one.
         Stale = "stale",
-        /// It computed for itself.
+        /// It computed the result for itself.
         Alone = "alone",
     }
 
-    /// What an idempotency key found.
+    /// What the gate found under the idempotency key of a request.
     Idempotency {
-        /// Nothing: the request runs.
+        /// Nothing that stood in the way, so the request runs.
         Claimed = "claimed",
-        /// The stored answer.
+        /// The stored answer, which was sent again.
         Replayed = "replayed",
-        /// A request that still runs.
+        /// An attempt that still runs.
         Running = "running",
-        /// Another request under the same key.
+        /// A request with another content.
         Mismatch = "mismatch",
     }
 
-    /// What is called over the network.
+    /// A service that is called over the network.
     CalledDependency {
-        /// The tables.
         Dynamodb = "dynamodb",
-        /// The database of the fleet.
         Redis = "redis",
-        /// The model.
+        /// The provider of a language model.
         Ai = "ai",
     }
 
-    /// How a call ended.
+    /// Whether a call or a run succeeded.
     CallOutcome {
-        /// It succeeded.
         Ok = "ok",
-        /// It failed.
         Error = "error",
     }
 }
 
+/// The counters of this process: the cells of all families in a row, and where those of each family begin.
 struct Registry {
     offsets: [usize; FAMILIES.len()],
     cells: Box<[AtomicU64]>,
@@ -140,130 +134,133 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
     Registry { offsets, cells: (0..next).map(|_| AtomicU64::new(0)).collect() }
 });
 
-/// What has to be added to this machine's time for that of the server, in milliseconds.
-static AHEAD_MS: AtomicI64 = AtomicI64::new(0);
+/// What has to be added to this machine's time to get the Redis server's, in milliseconds.
+static CLOCK_OFFSET_MS: AtomicI64 = AtomicI64::new(0);
 
+/// Adds to a cell of the series of `family` whose label values have these places in their sets.
 fn add(family: usize, labels: &[usize], cell: usize, count: u64) {
-    let place = FAMILIES[family].place(labels) + cell;
+    let place = FAMILIES[family].first_cell(labels) + cell;
     if let Some(cell) = REGISTRY.cells.get(REGISTRY.offsets[family] + place) {
         cell.fetch_add(count, Ordering::Relaxed);
     }
 }
 
-fn observe(family: usize, labels: &[usize], took: Duration) {
-    let seconds = took.as_secs_f64();
+/// Adds a duration to a histogram.
+fn observe(family: usize, labels: &[usize], duration: Duration) {
+    let seconds = duration.as_secs_f64();
     let bucket = BUCKETS.iter().position(|bound| seconds <= *bound).unwrap_or(BUCKETS.len());
     add(family, labels, bucket, 1);
-    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     add(family, labels, HISTOGRAM_CELLS - 1, micros);
 }
 
-/// A request was answered.
-pub fn request(route: &'static str, status: u16, took: Duration) {
+/// Counts a request that was answered, and how long that took.
+pub fn request(route: &'static str, status: u16, duration: Duration) {
     let route = families::index(LabelSet::Route, route);
     let class = usize::from(status / 100).saturating_sub(2).min(3);
     add(families::REQUESTS, &[route, class], 0, 1);
-    observe(families::REQUEST_DURATION, &[route], took);
+    observe(families::REQUEST_DURATION, &[route], duration);
 }
 
-/// An environment served its first request or run.
+/// Counts an environment that serves its first request or run.
 pub fn cold_start(function: &'static str) {
     add(families::COLD_STARTS, &[families::index(LabelSet::Function, function)], 0, 1);
 }
 
-/// Limits were decided.
+/// Counts how the limits of a request were decided.
 pub fn limits(decision: LimitDecision) {
     add(families::LIMIT_DECISIONS, &[decision as usize], 0, 1);
 }
 
-/// A limit denied a call.
+/// Counts a call that the limit of this policy denied.
 pub fn limit_denied(policy: &'static str) {
     add(families::LIMIT_DENIALS, &[families::index(LabelSet::Policy, policy)], 0, 1);
 }
 
-/// One series, found once: for what is counted in nanoseconds.
+/// One series that was looked up in advance, for what is counted on a path where each look-up would cost too much.
 #[derive(Clone, Copy)]
 pub struct Counter(&'static AtomicU64);
 
 impl Counter {
-    /// Counts one.
+    /// Adds one to the series.
     pub fn add(self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// The calls behind a breaker, by the variants of [`BreakerCall`].
+/// The counters of the calls behind a breaker, in the order of the variants of [`BreakerCall`].
 pub fn breaker_calls(breaker: Dependency) -> [Counter; BreakerCall::ALL.len()] {
     std::array::from_fn(|outcome| {
-        let place = FAMILIES[families::BREAKER_CALLS].place(&[breaker as usize, outcome]);
+        let place = FAMILIES[families::BREAKER_CALLS].first_cell(&[breaker as usize, outcome]);
         Counter(&REGISTRY.cells[REGISTRY.offsets[families::BREAKER_CALLS] + place])
     })
 }
 
-/// A breaker moved.
+/// Counts a breaker that moved to another phase.
 pub fn breaker_transition(breaker: Dependency, to: BreakerPhase) {
     add(families::BREAKER_TRANSITIONS, &[breaker as usize, to as usize], 0, 1);
 }
 
-/// A request's part in shared work.
+/// Counts the role that a request had in shared work.
 pub fn sharing(role: CoalescingRole) {
     add(families::SHARING, &[role as usize], 0, 1);
 }
 
-/// What an idempotency key found.
+/// Counts what the gate found under an idempotency key.
 pub fn idempotency(found: Idempotency) {
     add(families::IDEMPOTENCY, &[found as usize], 0, 1);
 }
 
-/// A call over the network.
-pub fn dependency(called: CalledDependency, ended: CallOutcome, took: Duration) {
-    add(families::DEPENDENCY_CALLS, &[called as usize, ended as usize], 0, 1);
-    observe(families::DEPENDENCY_DURATION, &[called as usize], took);
+/// Counts a call over the network, and how long it took.
+pub fn dependency(called: CalledDependency, outcome: CallOutcome, duration: Duration) {
+    add(families::DEPENDENCY_CALLS, &[called as usize, outcome as usize], 0, 1);
+    observe(families::DEPENDENCY_DURATION, &[called as usize], duration);
 }
 
-/// A trip to Redis.
+/// Counts a trip to Redis.
 pub fn redis_trip(trip: RedisTrip) {
     add(families::REDIS_TRIPS, &[trip as usize], 0, 1);
 }
 
-/// Commands that Upstash bills.
+/// Counts commands that Upstash bills.
 pub fn redis_commands(count: u64) {
     add(families::REDIS_COMMANDS, &[], 0, count);
 }
 
-/// A scheduled run ended.
-pub fn schedule_run(schedule: &'static str, ended: CallOutcome) {
-    add(families::SCHEDULE_RUNS, &[families::index(LabelSet::Schedule, schedule), ended as usize], 0, 1);
+/// Counts a scheduled run that ended.
+pub fn schedule_run(schedule: &'static str, outcome: CallOutcome) {
+    add(families::SCHEDULE_RUNS, &[families::index(LabelSet::Schedule, schedule), outcome as usize], 0, 1);
 }
 
-/// An item of the table's stream was worked on.
-pub fn stream_item(consumer: &'static str, ended: CallOutcome) {
-    add(families::STREAM_ITEMS, &[families::index(LabelSet::Consumer, consumer), ended as usize], 0, 1);
+/// Counts a change of the table that a consumer of its stream has processed.
+pub fn stream_item(consumer: &'static str, outcome: CallOutcome) {
+    add(families::STREAM_ITEMS, &[families::index(LabelSet::Consumer, consumer), outcome as usize], 0, 1);
 }
 
-/// A job ended.
-pub fn job(kind: GenerationKind, ended: CallOutcome) {
-    add(families::JOBS, &[kind as usize, ended as usize], 0, 1);
+/// Counts a job that ended.
+pub fn job(kind: GenerationKind, outcome: CallOutcome) {
+    add(families::JOBS, &[kind as usize, outcome as usize], 0, 1);
 }
 
-/// The server told its time.
+/// Notes the time of the Redis server, in microseconds, for [`server_now`].
 pub fn server_time(now_us: u64) {
     let server = i64::try_from(now_us / 1000).unwrap_or(0);
     let own = i64::try_from(Millis::now().0).unwrap_or(0);
-    AHEAD_MS.store(server - own, Ordering::Relaxed);
+    CLOCK_OFFSET_MS.store(server - own, Ordering::Relaxed);
 }
 
-/// This moment by the server's clock, as far as it is known.
+/// The present time by the Redis server's clock, or by this machine's until an answer has brought the server's.
 pub fn server_now() -> Millis {
-    Millis(Millis::now().0.saturating_add_signed(AHEAD_MS.load(Ordering::Relaxed)))
+    Millis(Millis::now().0.saturating_add_signed(CLOCK_OFFSET_MS.load(Ordering::Relaxed)))
 }
 
-fn flush_failed() {
+/// Counts a snapshot that could not be written.
+fn count_flush_failure() {
     add(families::FLUSH_FAILURES, &[], 0, 1);
 }
 
-/// Every cell that is not zero, with the name of its series.
-fn counted() -> MetricTotals {
+/// What this process has counted: the series that are not zero, by name.
+fn current_totals() -> MetricTotals {
     let mut totals = MetricTotals::default();
     for (family, offset) in FAMILIES.iter().zip(REGISTRY.offsets) {
         let width = family.width();

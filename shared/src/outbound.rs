@@ -1,11 +1,11 @@
-//! Connections to the world outside AWS: one TLS configuration on ring for all of them.
+//! HTTP clients for services outside AWS: all of them have the same TLS configuration, on ring.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::{ClientConfig, RootCertStore};
 
-/// Why no client could be made.
+/// Why an HTTP client cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboundError {
     /// The system's certificate bundle is missing or empty.
@@ -19,7 +19,7 @@ pub enum OutboundError {
     Http(#[from] reqwest::Error),
 }
 
-/// An HTTP client for `base_url`.
+/// An HTTP client for `base_url`. It follows no redirects and uses no proxy.
 ///
 /// # Errors
 /// [`OutboundError`]
@@ -33,7 +33,8 @@ pub fn client(base_url: &str, connect_timeout: Duration) -> Result<reqwest::Clie
     Ok(client.build()?)
 }
 
-/// Reading the system's certificates takes milliseconds, so only where one will be checked.
+/// The TLS configuration, which trusts the system's root certificates if `with_roots`. To read them takes
+/// milliseconds, so a client of plain HTTP, which checks no certificate, goes without.
 fn tls(with_roots: bool) -> Result<ClientConfig, OutboundError> {
     let mut roots = RootCertStore::empty();
     if with_roots {

@@ -1,7 +1,7 @@
 //! Redis over Upstash's REST API: trips of scripts and commands, each within a hard deadline.
 //!
-//! Invariant: nothing outside this module sees the client, and nothing here waits for seconds. While Redis
-//! is away, trips are not even tried.
+//! Invariant: nothing outside this module sees the client, and no trip takes longer than its configured time. After
+//! several failures in a row trips are not even tried for a while.
 
 mod circuit;
 
@@ -19,13 +19,13 @@ use circuit::Circuit;
 /// Why Redis gave no answer that could be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RedisError {
-    /// Away or slow; whether the command ran is unknown.
+    /// Redis did not answer in time or at all; whether the command ran is unknown.
     #[error("Redis is unavailable")]
     Unavailable(#[source] Error),
-    /// It answered, but not what was asked: a wrong token, a broken script, a proxy in between.
+    /// The answer is an error or has the wrong form: a wrong token, a broken script, a proxy in between.
     #[error("Redis refused the call")]
     Refused(#[source] Error),
-    /// It failed just now, so it was not asked.
+    /// Redis has just failed several times, so this trip was not made.
     #[error("Redis was not asked: it failed several times just now")]
     Skipped,
 }
@@ -40,27 +40,25 @@ impl From<Error> for RedisError {
 }
 
 impl RedisError {
-    /// An answer of the wrong shape.
+    /// The error of an answer that has the wrong form.
     pub fn malformed(what: &str) -> Self {
         Self::Refused(Error::Decode(what.to_owned()))
     }
 }
 
-/// What a command or script answers.
+/// The answer of a command or a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// Nothing there.
+    /// Redis's nil, the answer for a key that does not exist.
     Nil,
-    /// An integer.
     Int(i64),
-    /// Bytes, usually text.
+    /// A string of bytes, which is usually text.
     Text(Vec<u8>),
-    /// Several.
     List(Vec<Self>),
 }
 
 impl Value {
-    /// The integer, also where it is written as text.
+    /// The integer, also where the answer is an integer as text; otherwise `None`.
     pub fn int(&self) -> Option<i64> {
         match self {
             Self::Int(int) => Some(*int),
@@ -69,7 +67,7 @@ impl Value {
         }
     }
 
-    /// The text; nothing where it is empty or no text.
+    /// The text; `None` where it is empty or not text.
     pub fn text(&self) -> Option<&str> {
         match self {
             Self::Text(bytes) => std::str::from_utf8(bytes).ok().filter(|text| !text.is_empty()),
@@ -77,7 +75,7 @@ impl Value {
         }
     }
 
-    /// The members.
+    /// The values of a list; empty where the answer is not a list.
     pub fn list(&self) -> &[Self] {
         match self {
             Self::List(values) => values,
@@ -99,35 +97,51 @@ impl FromReply for Value {
     }
 }
 
-/// The beginning of every script. The flag must be the first line: without it Upstash locks the whole database for the script.
-/// Scripts call Redis by `call` and answer by `billed`, so that each tells how many commands it ran.
+/// What every script begins with: a flag and the two functions that count commands.
+///
+/// The flag must be the first line, because without it Upstash locks the whole database while the script runs.
+/// Scripts call Redis by `call` and answer by `billed`, so that each answer ends with the number of commands that
+/// it took.
 const PRELUDE: &str = include_str!("redis/prelude.lua");
 
-/// A script in Lua. Upstash bills each command that it runs; it counts them itself.
+/// A Lua script that counts the commands it runs, because Upstash bills each of them.
 #[derive(Debug)]
 pub struct Script(upstash_redis_rs::Script);
 
 impl Script {
-    /// A script of these parts, of which the last answers with `billed` and a list.
+    /// A script of these parts in a row, of which the last one must answer with `billed` and a list.
     pub fn new(parts: &[&str]) -> Self {
         Self(upstash_redis_rs::Script::new([PRELUDE, &parts.concat()].concat()))
     }
 }
 
-/// The database of the fleet.
+/// The client of the fleet's Redis database.
 pub struct Redis {
     client: upstash_redis_rs::Redis,
-    connected: AtomicBool,
+    /// Whether a trip has succeeded, so that the next one needs no time to connect.
+    has_connected: AtomicBool,
     circuit: Circuit,
-    trip: Duration,
+    /// The longest that a trip may take, except for the first.
+    trip_max: Duration,
 }
 
+/// One script or command of a trip.
 enum TripStep<'a> {
-    Script { script: &'a Script, keys: Vec<String>, args: Vec<String> },
-    Command { name: &'static str, args: Vec<String>, is_counted: bool },
+    Script {
+        script: &'a Script,
+        keys: Vec<String>,
+        args: Vec<String>,
+    },
+    Command {
+        name: &'static str,
+        args: Vec<String>,
+        /// Whether the sender has counted the command already.
+        is_counted: bool,
+    },
 }
 
-/// Scripts and commands that travel together. Other callers' may run in between.
+/// Scripts and commands that travel in one HTTP request. It is no transaction: commands of other callers may run
+/// between its steps.
 #[must_use = "a trip does nothing until it is sent"]
 pub struct Trip<'a> {
     redis: &'a Redis,
@@ -135,22 +149,23 @@ pub struct Trip<'a> {
 }
 
 impl Redis {
-    /// A client whose trips take `trip` at most. Opens no connection yet.
+    /// A client whose trips take `trip_max` at most, the first one two and a half times as long. Opens no
+    /// connection yet.
     ///
     /// # Errors
     /// When the URL or the token cannot be used.
-    pub fn new(url: &str, token: &str, trip: Duration) -> Result<Self, RedisError> {
+    pub fn new(url: &str, token: &str, trip_max: Duration) -> Result<Self, RedisError> {
         let builder: Builder = upstash_redis_rs::Redis::builder(url, token);
-        let client = builder.deadline(trip).connect_timeout(first(trip)).build()?;
-        Ok(Self { client, connected: AtomicBool::new(false), circuit: Circuit::default(), trip })
+        let client = builder.deadline(trip_max).connect_timeout(first_trip_max(trip_max)).build()?;
+        Ok(Self { client, has_connected: AtomicBool::new(false), circuit: Circuit::default(), trip_max })
     }
 
-    /// A trip without steps.
+    /// A trip without steps, to which scripts and commands are added.
     pub const fn trip(&self) -> Trip<'_> {
         Trip { redis: self, steps: Vec::new() }
     }
 
-    /// Runs one script that answers with a list.
+    /// Makes a trip with one script, which must answer with a list.
     ///
     /// # Errors
     /// [`RedisError`], at the latest when the trip's time or `deadline` is over.
@@ -171,7 +186,7 @@ impl Redis {
         })
     }
 
-    /// Runs one command.
+    /// Makes a trip with one command.
     ///
     /// # Errors
     /// [`RedisError`]
@@ -192,14 +207,17 @@ impl Redis {
         self.circuit.is_paused()
     }
 
+    /// How long a trip may take that is made now.
     fn time_for_a_trip(&self, deadline: Deadline) -> Duration {
-        deadline.at_most(if self.connected.load(Ordering::Relaxed) { self.trip } else { first(self.trip) })
+        let has_connected = self.has_connected.load(Ordering::Relaxed);
+        deadline.at_most(if has_connected { self.trip_max } else { first_trip_max(self.trip_max) })
     }
 
-    fn noted<T>(&self, result: Result<T, Error>) -> Result<T, RedisError> {
+    /// Tells the circuit and the metrics how an HTTP request ended.
+    fn record<T>(&self, result: Result<T, Error>) -> Result<T, RedisError> {
         match result {
             Ok(value) => {
-                self.connected.store(true, Ordering::Relaxed);
+                self.has_connected.store(true, Ordering::Relaxed);
                 self.circuit.succeeded();
                 metrics::redis_trip(RedisTrip::Answered);
                 Ok(value)
@@ -217,9 +235,11 @@ impl Redis {
 }
 
 impl TripStep<'_> {
-    /// Counts what a step that was `asked` so often cost, and takes a script's bill off its answer.
-    fn billed(&self, mut answer: Value, asked: u64) -> Result<Value, RedisError> {
-        let inside = match (self, &mut answer) {
+    /// Counts the commands that a step was billed for, and removes the bill from a script's answer.
+    ///
+    /// `sent` is how many times the step was sent.
+    fn settle_bill(&self, mut answer: Value, sent: u64) -> Result<Value, RedisError> {
+        let inside_script = match (self, &mut answer) {
             (Self::Command { is_counted: true, .. }, _) => return Ok(answer),
             (Self::Command { .. }, _) => 0,
             (Self::Script { .. }, Value::List(values)) => {
@@ -230,34 +250,35 @@ impl TripStep<'_> {
                 return Err(RedisError::malformed("a script answered with something other than a list"));
             }
         };
-        metrics::redis_commands(asked + inside);
+        metrics::redis_commands(sent + inside_script);
         Ok(answer)
     }
 }
 
 impl<'a> Trip<'a> {
-    /// With a script.
+    /// Adds a script to the trip.
     pub fn script(mut self, script: &'a Script, keys: Vec<String>, args: Vec<String>) -> Self {
         self.steps.push(TripStep::Script { script, keys, args });
         self
     }
 
-    /// With a command.
+    /// Adds a command to the trip.
     pub fn command(mut self, name: &'static str, args: Vec<String>) -> Self {
         self.steps.push(TripStep::Command { name, args, is_counted: false });
         self
     }
 
-    /// With a command that its sender has counted already: the one that writes the counts themselves.
+    /// Adds a command that its sender has counted already, as the one that writes the metrics must be.
     pub fn counted_command(mut self, name: &'static str, args: Vec<String>) -> Self {
         self.steps.push(TripStep::Command { name, args, is_counted: true });
         self
     }
 
-    /// Makes the trip: one HTTP request, or two where the server had forgotten a script.
+    /// Makes the trip: one HTTP request, or two where the server does not have a script in its cache. Answers the
+    /// result of each step, in order.
     ///
     /// # Errors
-    /// [`RedisError`] of the whole trip; what a single step was refused for is in its place.
+    /// [`RedisError`] when the trip failed as a whole; the error of a single step is in that step's place.
     pub fn send(
         self,
         deadline: Deadline,
@@ -270,37 +291,46 @@ impl<'a> Trip<'a> {
             let deadline = Deadline::after(self.redis.time_for_a_trip(deadline));
             telemetry::redis_trip();
             let started = Instant::now();
-            let first = self.redis.noted(self.pipeline(deadline, |_| true, false).send().await);
-            let ended = if first.is_ok() { CallOutcome::Ok } else { CallOutcome::Error };
-            metrics::dependency(CalledDependency::Redis, ended, started.elapsed());
+            let first = self.redis.record(self.pipeline(deadline, |_| true, false).send().await);
+            let outcome = if first.is_ok() { CallOutcome::Ok } else { CallOutcome::Error };
+            metrics::dependency(CalledDependency::Redis, outcome, started.elapsed());
             let mut slots = first?;
-            let forgotten: Vec<bool> = (0..self.steps.len()).map(|i| slots.lacks_script(i)).collect();
-            let mut taught = if forgotten.contains(&true) {
+            let missing: Vec<bool> = (0..self.steps.len()).map(|i| slots.lacks_script(i)).collect();
+            let mut retried = if missing.contains(&true) {
                 telemetry::redis_trip();
-                self.redis.noted(self.pipeline(deadline, |i| forgotten[i], true).send().await)?
+                self.redis.record(self.pipeline(deadline, |i| missing[i], true).send().await)?
             } else {
                 Slots::default()
             };
-            let mut next = 0..;
+            let mut next_retried = 0..;
             let mut answers = Vec::with_capacity(self.steps.len());
             for (index, step) in self.steps.iter().enumerate() {
-                let answer = match forgotten[index] {
-                    true => taught.take(next.next().unwrap_or_default()),
+                let answer = match missing[index] {
+                    true => retried.take(next_retried.next().unwrap_or_default()),
                     false => slots.take(index),
                 };
-                // Whether the server knew the script or had to be told it, it was asked once or twice.
-                let asked = 1 + u64::from(forgotten[index]);
-                answers.push(answer.map_err(RedisError::from).and_then(|answer| step.billed(answer, asked)));
+                // A script that the server did not have was sent twice, and both are billed.
+                let sent = 1 + u64::from(missing[index]);
+                let answer = answer.map_err(RedisError::from);
+                answers.push(answer.and_then(|answer| step.settle_bill(answer, sent)));
             }
             Ok(answers)
         })
     }
 
-    fn pipeline(&self, deadline: Deadline, wanted: impl Fn(usize) -> bool, teach: bool) -> Pipeline<'_> {
+    /// The request for the steps whose index `is_wanted`; with the source of each script, or with its hash only.
+    fn pipeline(
+        &self,
+        deadline: Deadline,
+        is_wanted: impl Fn(usize) -> bool,
+        with_source: bool,
+    ) -> Pipeline<'_> {
         let mut pipeline = self.redis.client.pipeline().deadline(deadline.left());
-        for (_, step) in self.steps.iter().enumerate().filter(|(index, _)| wanted(*index)) {
+        for (_, step) in self.steps.iter().enumerate().filter(|(index, _)| is_wanted(*index)) {
             pipeline = match step {
-                TripStep::Script { script, keys, args } if teach => pipeline.eval(&script.0, keys, args),
+                TripStep::Script { script, keys, args } if with_source => {
+                    pipeline.eval(&script.0, keys, args)
+                }
                 TripStep::Script { script, keys, args } => pipeline.evalsha(&script.0, keys, args),
                 TripStep::Command { name, args, .. } => pipeline.command(name, args),
             };
@@ -309,7 +339,7 @@ impl<'a> Trip<'a> {
     }
 }
 
-/// The first trip opens the connection, TLS included.
-fn first(trip: Duration) -> Duration {
-    trip * 5 / 2
+/// How long the first trip may take, which also opens the connection, TLS included.
+fn first_trip_max(trip_max: Duration) -> Duration {
+    trip_max * 5 / 2
 }

@@ -1,4 +1,4 @@
-//! Secrets Manager: one secret, read once per execution environment.
+//! The secrets of a stage: one secret in Secrets Manager, read once per execution environment.
 
 mod derived;
 
@@ -9,47 +9,46 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-/// The secret of a stage. JSON; keys are base64 of 32 random bytes.
+/// The secrets of a stage, which Secrets Manager has as one JSON object. Each key is the base64 of 32 random bytes.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Secrets {
-    /// What every key that hashes, seals or signs at rest is derived from.
+    /// The key from which all keys are derived that hash, seal or sign what is stored.
     pub root_key: Key32,
-    /// The Ed25519 seeds of the session tokens: the first signs, all verify.
+    /// The Ed25519 keys of the session tokens: the first one signs, all of them verify, so that keys can be rotated.
     pub token_keys: Vec<TokenKey>,
     /// The token of the Upstash database.
     pub upstash_token: String,
-    /// The key of the model's provider; absent where no model is configured.
+    /// The API key for the provider of the model; absent where no model is configured.
     #[serde(default)]
     pub ai_key: Option<String>,
-    /// The key of the model that is asked where the first cannot answer; the first key where there is none.
+    /// The API key for the provider of the fallback model; where it is absent, `ai_key` is used.
     #[serde(default)]
     pub ai_fallback_key: Option<String>,
-    /// What `GET /api/metrics` asks for. Without it nobody can scrape.
+    /// The token that `GET /api/metrics` asks for; where it is absent, nobody can scrape.
     #[serde(default)]
     pub scrape_token: Option<String>,
 }
 
-/// A signing key with the name that tokens carry in `kid`.
+/// A key that signs session tokens, with its name.
 #[derive(Deserialize)]
 pub struct TokenKey {
-    /// The name.
+    /// The name of the key, which tokens carry in their header as `kid`.
     pub kid: String,
-    /// The Ed25519 seed.
+    /// The Ed25519 seed, from which the key pair is made.
     pub seed: Key32,
 }
 
-/// 32 secret bytes.
+/// A secret key of 32 bytes. It has no `Debug`, so that no log can show it.
 #[derive(Clone)]
 pub struct Key32([u8; 32]);
 
 impl Key32 {
-    /// From the bytes themselves.
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes.
+    /// The secret bytes themselves.
     pub const fn expose(&self) -> &[u8; 32] {
         &self.0
     }
@@ -65,30 +64,28 @@ impl<'de> Deserialize<'de> for Key32 {
     }
 }
 
-/// Why there are no secrets.
+/// Why the secrets cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretsError {
-    /// Secrets Manager does not have it or does not give it.
+    /// Secrets Manager does not have the secret, or does not let this function read it.
     #[error(
         "secret {id} cannot be read: {cause}; create it with scripts/secret.sh or allow secretsmanager:GetSecretValue"
     )]
     Unreadable {
-        /// Which one.
         id: String,
-        /// The service's words.
+        /// What Secrets Manager answered.
         cause: String,
     },
-    /// It is not what is expected.
+    /// The secret is not the JSON object that is expected.
     #[error("secret {id} is malformed: {cause}")]
     Malformed {
-        /// Which one.
         id: String,
-        /// Which member, never its value.
+        /// What is wrong with which member, never its value.
         cause: String,
     },
 }
 
-/// Reads the secret.
+/// Reads the secrets of the stage from the secret with this name.
 ///
 /// # Errors
 /// [`SecretsError`]

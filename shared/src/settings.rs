@@ -1,59 +1,62 @@
-//! Every setting of a function, by name. The only file that reads the environment, but for the log filter, which
-//! has to be there before the first setting can be wrong.
+//! Every setting of a function, by name, read from the variables of its environment.
 //!
-//! A test compares the names with the variables that `template.yaml` sets.
+//! No other file reads them, except for the log filter in `telemetry`, which has to exist before a wrong setting
+//! can be logged. A test compares the names with the variables that `template.yaml` sets.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::contract::Dependency;
 
-/// What the functions are told.
+/// The settings of a function, checked.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `local`, `dev`, `staging`, `prod`: part of the issuer, never a switch.
+    /// The stage: `local`, `dev`, `staging` or `prod`. It is part of the tokens' issuer, and nothing may behave
+    /// differently because of it.
     pub stage: String,
-    /// The DynamoDB table for global look-ups.
+    /// The name of the DynamoDB table for look-ups across tenants, such as users and API keys.
     pub identity_table: String,
-    /// The DynamoDB table of the tenants.
+    /// The name of the DynamoDB table with the data of the tenants.
     pub tenant_table: String,
-    /// The Secrets Manager secret that holds keys and tokens.
+    /// The name of the secret in Secrets Manager that holds keys and tokens.
     pub secret_id: String,
     /// The base URL of the Upstash REST API.
     pub upstash_url: String,
-    /// The time a trip to Redis has. The first of an environment, which connects, has two and a half times it.
+    /// The longest that a trip to Redis may take. The first trip of an environment, which also connects, may take
+    /// two and a half times as long.
     pub redis_trip: Duration,
-    /// An environment writes its metrics at most this often.
+    /// The shortest time between two writes of an environment's metrics.
     pub metrics_flush: Duration,
-    /// Whether an account is usable before its address is verified.
+    /// Whether an account can be used before its e-mail address is verified.
     pub sign_up: SignUpPolicy,
-    /// The model that writes; without one, `builtin` answers.
+    /// The model that is asked first; without one, `builtin` answers.
     pub ai: Option<AiSettings>,
-    /// The model that is asked where the first cannot answer.
+    /// The model that is asked when the first one cannot answer.
     pub ai_fallback: Option<AiSettings>,
-    /// What models may cost in a day (UTC) before the stage goes on without them, in millionths of a dollar.
+    /// What models may cost in a day (UTC), in millionths of a dollar. For the rest of the day the stage answers
+    /// without them. `None` is no limit.
     pub ai_daily_stop_micro_usd: Option<u64>,
 }
 
-/// Whether an account is usable before its address is verified.
+/// Whether an account can be used before its e-mail address is verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignUpPolicy {
-    /// The account waits for the link in the mail.
+    /// The account can be used once the link in the mail was opened.
     Verified,
-    /// The account is usable at once: for local work.
+    /// The account can be used at once, for work on a local stack.
     Open,
 }
 
-/// An OpenAI-compatible model.
+/// Where a model is called, and by which name. Its API must be compatible with OpenAI's.
 #[derive(Debug, Clone)]
 pub struct AiSettings {
-    /// Such as `https://api.openai.com/v1`.
+    /// The URL that precedes `/chat/completions`, such as `https://api.openai.com/v1`.
     pub base_url: String,
-    /// The model's name there.
+    /// The name of the model at its provider.
     pub model: String,
 }
 
-/// A setting that is missing or makes no sense.
+/// The error of a setting that is missing or malformed.
 #[derive(Debug, thiserror::Error)]
 #[error("setting {name}: {problem}")]
 pub struct SettingsError {
@@ -61,7 +64,7 @@ pub struct SettingsError {
     problem: &'static str,
 }
 
-/// The names of all settings: what is read here and nothing else. The last five may be absent or empty.
+/// The names of all settings: this file reads these and no others. The last five may be absent or empty.
 pub const NAMES: [&str; 13] = [
     "HUNTAZE_STAGE",
     "HUNTAZE_IDENTITY_TABLE",
@@ -79,16 +82,16 @@ pub const NAMES: [&str; 13] = [
 ];
 
 impl Settings {
-    /// The models that are configured, in the order in which they are asked.
+    /// The configured models, in the order in which they are asked.
     pub fn models(&self) -> impl Iterator<Item = (Dependency, &AiSettings)> {
         let first = self.ai.iter().map(|ai| (Dependency::Ai, ai));
         first.chain(self.ai_fallback.iter().map(|ai| (Dependency::AiFallback, ai)))
     }
 
-    /// Reads the environment of the process.
+    /// Reads and checks the settings from the variables of the process.
     ///
     /// # Errors
-    /// Names the first setting that is missing or malformed.
+    /// [`SettingsError`], which names the first setting that is missing or malformed.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
     pub fn from_environment() -> Result<Self, SettingsError> {
         let present = NAMES.iter().filter_map(|name| Some((*name, std::env::var(name).ok()?)));
@@ -160,6 +163,7 @@ impl Settings {
 mod tests {
     use super::*;
 
+    /// A value for every setting, all of them valid.
     fn complete() -> BTreeMap<&'static str, String> {
         let value = |name: &str| match name {
             "HUNTAZE_SIGN_UP" => "open",

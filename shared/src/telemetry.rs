@@ -1,4 +1,4 @@
-//! Logs: one JSON object per line, the same members at the top level everywhere.
+//! Logs: one JSON object per line, whose members are all at the top level.
 //!
 //! Invariant: no body, prompt, secret or address is ever a field.
 
@@ -10,33 +10,31 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// The setting that chooses what is logged: a level, or `target=level` several times; `info` by default.
+/// The setting that chooses what is logged: a level, or a list of `target=level`; `info` by default.
 pub const SETTING: &str = "HUNTAZE_LOG";
 
-/// Sends events to standard output as JSON lines. Call once, first thing.
+/// Begins to write events to standard output as JSON lines. A function calls this first of all, once.
 #[expect(clippy::disallowed_methods, reason = "logs have to begin before the settings are read")]
 pub fn start() {
-    // A filter without patterns: the one with them brings a regex engine, a megabyte of each binary.
-    let chosen = std::env::var(SETTING).ok().and_then(|text| text.parse::<Targets>().ok());
-    let filter = chosen.unwrap_or_else(|| Targets::new().with_default(tracing::Level::INFO));
+    // `Targets` and not `EnvFilter`, whose patterns need a regex engine: a megabyte of each binary.
+    let configured = std::env::var(SETTING).ok().and_then(|text| text.parse::<Targets>().ok());
+    let filter = configured.unwrap_or_else(|| Targets::new().with_default(tracing::Level::INFO));
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_target(false)
-        // The runtime's span repeats what the canonical line says.
+        // The span of the Lambda runtime repeats what the line of each request says.
         .with_current_span(false)
         .with_span_list(false)
         .with_filter(filter);
-    // A second call in one process would fail; the first subscriber stays.
+    // A second call in one process fails, which does no harm, because the first subscriber stays.
     let _ = tracing_subscriber::registry().with(lines).try_init();
 }
 
-/// The trips that one request makes, for its line in the log.
+/// How many trips one request makes to each database, for its line in the log.
 #[derive(Debug, Default)]
 pub struct Trips {
-    /// To Redis.
     pub redis: AtomicU32,
-    /// To DynamoDB.
     pub dynamo: AtomicU32,
 }
 
@@ -55,7 +53,7 @@ pub fn dynamo_trip() {
     let _ = TRIPS.try_with(|trips| trips.dynamo.fetch_add(1, Ordering::Relaxed));
 }
 
-/// The links of an error chain, outermost first, for the log.
+/// The messages of an error and of all its sources, outermost first, separated by colons, for the log.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let links = std::iter::successors(Some(error), |link| link.source());
     links.map(ToString::to_string).collect::<Vec<_>>().join(": ")

@@ -1,14 +1,17 @@
-//! What rustc does not check: the direction of imports, the length of files, who may make what.
+//! Rules of the code that the compiler does not check: the direction of imports, the length of files and functions,
+//! which module names what.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed step is the failed test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+/// The root folder of the repository.
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
+/// The path and the text of every Rust file under a folder.
 fn sources(under: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(under).unwrap() {
@@ -23,7 +26,8 @@ fn sources(under: &Path) -> Vec<(PathBuf, String)> {
     found
 }
 
-fn all() -> Vec<(PathBuf, String)> {
+/// The path and the text of every Rust file of the repository.
+fn all_sources() -> Vec<(PathBuf, String)> {
     let folders = ["functions", "shared", "infra"];
     folders.iter().flat_map(|folder| sources(&repository().join(folder))).collect()
 }
@@ -32,7 +36,7 @@ fn all() -> Vec<(PathBuf, String)> {
 fn floors() -> Vec<Vec<String>> {
     let lib = std::fs::read_to_string(repository().join("shared/src/lib.rs")).unwrap();
     let drawing = lib.split("```text\n").nth(1).unwrap().split("//! ```").next().unwrap().to_owned();
-    // The modules of a floor, two blanks between them, then what they are, further to the right.
+    // A line of the drawing has the modules of a floor, two blanks apart, and further to the right what they are.
     let floor = |line: &str| {
         let modules = line.trim_start_matches("//! ").split("   ").next().unwrap();
         modules.split_whitespace().map(str::to_owned).collect()
@@ -40,37 +44,39 @@ fn floors() -> Vec<Vec<String>> {
     drawing.lines().map(floor).collect()
 }
 
+/// The floor of a module, counted from the top; `None` for what is not in the drawing.
 fn floor_of(floors: &[Vec<String>], module: &str) -> Option<usize> {
     floors.iter().position(|floor| floor.iter().any(|other| other == module))
 }
 
-/// The modules of this crate that a text names.
+/// The modules of this crate that a file names after `crate::`.
 fn imports(text: &str) -> Vec<String> {
-    let mut named = Vec::new();
+    let mut modules = Vec::new();
     for piece in text.split("crate::").skip(1) {
         let heads: String = piece.chars().take_while(|c| !matches!(c, ';' | '(' | '<' | '\n')).collect();
         let list = heads.strip_prefix('{').map_or(heads.as_str(), |list| list);
         for head in list.split(',') {
-            named.push(head.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect());
+            modules.push(head.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect());
         }
     }
-    named
+    modules
 }
 
-/// Invariant: the domains do not know HTTP, adapters do not know domains; a reader can learn the crate from
-/// the ground up.
+/// Invariant: a domain does not know HTTP, and an adapter does not know a domain, so that a reader can learn the
+/// crate from the ground up.
 #[test]
 fn imports_point_down_only() {
-    let (src, floors) = (repository().join("shared/src"), floors());
+    let src = repository().join("shared/src");
+    let floors = floors();
     let mut checked = 0;
     for (path, text) in sources(&src) {
         let inside = path.strip_prefix(&src).unwrap();
         let module = inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
-        let Some(own) = floor_of(&floors, &module) else { continue };
+        let Some(own_floor) = floor_of(&floors, &module) else { continue };
         for import in imports(&text) {
-            let Some(other) = floor_of(&floors, &import) else { continue };
+            let Some(imported_floor) = floor_of(&floors, &import) else { continue };
             assert!(
-                other >= own,
+                imported_floor >= own_floor,
                 "{}: `{module}` must not import `{import}`, which is above it",
                 path.display()
             );
@@ -80,7 +86,7 @@ fn imports_point_down_only() {
     assert!(checked > 100, "the check reads what it should: {checked}");
 }
 
-/// Invariant: a new module has a floor before it has users, and the drawing names none that is gone.
+/// Invariant: every module of `lib.rs` has a floor in the drawing, and the drawing names no other.
 #[test]
 fn every_module_has_a_floor() {
     let lib = std::fs::read_to_string(repository().join("shared/src/lib.rs")).unwrap();
@@ -92,7 +98,7 @@ fn every_module_has_a_floor() {
     assert_eq!(modules, drawn, "the drawing in lib.rs and its modules differ");
 }
 
-/// The modules beside a file, by `use super::` and `crate::<folder>::`, that it imports from.
+/// The files beside a file that it imports from, by `use super::` or `use crate::<folder>::`.
 fn siblings(path: &Path, text: &str) -> Vec<PathBuf> {
     let folder = path.parent().unwrap();
     let production = text.split("#[cfg(test)]").next().unwrap();
@@ -116,27 +122,28 @@ fn siblings(path: &Path, text: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Invariant: the files of a folder can be read in an order in which nothing is used before it is told, so that each can
-/// be moved, tested and understood without the others above it.
+/// Invariant: the files of a folder have an order in which each one imports only from those before it, so that each
+/// can be moved, tested and understood without those after it.
 #[test]
 fn no_files_import_each_other_in_a_circle() {
+    /// Visits every file that can be reached from `at`; `chain` is the files that import each other on the way there.
     fn walk(
         at: &Path,
         graph: &BTreeMap<PathBuf, Vec<PathBuf>>,
-        way: &mut Vec<PathBuf>,
-        done: &mut BTreeSet<PathBuf>,
+        chain: &mut Vec<PathBuf>,
+        visited: &mut BTreeSet<PathBuf>,
     ) {
-        let circle = way.iter().position(|earlier| earlier == at);
-        assert!(circle.is_none(), "a circle of imports: {:?}", &way[circle.unwrap_or(0)..]);
-        if done.contains(at) {
+        let circle = chain.iter().position(|earlier| earlier == at);
+        assert!(circle.is_none(), "a circle of imports: {:?}", &chain[circle.unwrap_or(0)..]);
+        if visited.contains(at) {
             return;
         }
-        way.push(at.to_owned());
+        chain.push(at.to_owned());
         for next in graph.get(at).into_iter().flatten() {
-            walk(next, graph, way, done);
+            walk(next, graph, chain, visited);
         }
-        way.pop();
-        done.insert(at.to_owned());
+        chain.pop();
+        visited.insert(at.to_owned());
     }
     let mut graph = BTreeMap::new();
     for folder in ["shared/src", "shared/contract/src", "shared/pricing/src", "infra/local/src"] {
@@ -146,13 +153,13 @@ fn no_files_import_each_other_in_a_circle() {
         }
     }
     assert!(graph.values().flatten().count() > 100, "the check reads what it should");
-    let mut done = BTreeSet::new();
+    let mut visited = BTreeSet::new();
     for path in graph.keys() {
-        walk(path, &graph, &mut Vec::new(), &mut done);
+        walk(path, &graph, &mut Vec::new(), &mut visited);
     }
 }
 
-/// Invariant: an SDK can be replaced by changing one module.
+/// Invariant: each SDK is named by one module, so that it can be replaced by changing that module.
 #[test]
 fn only_its_adapter_names_an_sdk() {
     let owners = [
@@ -162,20 +169,20 @@ fn only_its_adapter_names_an_sdk() {
         ("lambda_http::", "http"),
         ("jsonwebtoken", "auth/access_token"),
     ];
-    // `serve` runs the runtime that `http` translates for; errors of the runtime are its own.
-    let also = [("lambda_http::", "serve")];
+    // `serve` starts Lambda's runtime, whose events `http` translates, and handles its errors.
+    let also_allowed = [("lambda_http::", "serve")];
     let src = repository().join("shared/src");
     for (path, text) in sources(&src) {
         let inside = path.strip_prefix(&src).unwrap().display().to_string();
         for (sdk, owner) in owners {
-            let allowed =
-                inside.starts_with(owner) || also.iter().any(|(s, o)| *s == sdk && inside.starts_with(o));
+            let allowed = inside.starts_with(owner)
+                || also_allowed.iter().any(|(s, o)| *s == sdk && inside.starts_with(o));
             assert!(allowed || !text.contains(sdk), "{inside} names {sdk}");
         }
     }
 }
 
-/// Invariant: a tenant's data is reached only by who was admitted to the tenant.
+/// Invariant: only the code that checks credentials can make the proof that opens a tenant's data, `TenantCtx`.
 #[test]
 fn only_the_guard_and_auth_admit_to_a_tenant() {
     for (path, text) in sources(&repository().join("shared/src")) {
@@ -187,8 +194,8 @@ fn only_the_guard_and_auth_admit_to_a_tenant() {
     }
 }
 
-/// Invariant: what a function does is in the shared crate, where it can be tested; its `main.rs` is a table
-/// of contents that begins with what it answers.
+/// Invariant: a function's `main.rs` is a short list of its endpoints that begins with what the function answers.
+/// What they do is in the shared crate, where it can be tested.
 #[test]
 fn a_function_is_short_and_says_first_what_it_answers() {
     for (path, text) in sources(&repository().join("functions")) {
@@ -201,7 +208,7 @@ fn a_function_is_short_and_says_first_what_it_answers() {
 /// Invariant: a file can be read in one sitting.
 #[test]
 fn no_file_has_more_than_four_hundred_lines() {
-    for (path, text) in all() {
+    for (path, text) in all_sources() {
         let lines = text.lines().count();
         assert!(lines <= 400, "{} has {lines} lines; what in it is a module of its own?", path.display());
     }
@@ -210,33 +217,33 @@ fn no_file_has_more_than_four_hundred_lines() {
 /// Invariant: a function can be understood without scrolling.
 #[test]
 fn no_function_has_more_than_seventy_lines() {
-    for (path, text) in all() {
-        let mut begun: Option<(usize, usize, String)> = None;
+    for (path, text) in all_sources() {
+        let mut open_function: Option<(usize, usize, String)> = None;
         for (number, line) in text.lines().enumerate() {
             let indent = line.len() - line.trim_start().len();
-            match &begun {
+            match &open_function {
                 Some((start, depth, name)) if indent == *depth && line.trim_start().starts_with('}') => {
                     let lines = number - start + 1;
                     assert!(lines <= 70, "{}: `{name}` has {lines} lines", path.display());
-                    begun = None;
+                    open_function = None;
                 }
                 None if line.contains("fn ")
                     && !line.trim_start().starts_with("//")
                     && !line.ends_with(';') =>
                 {
-                    begun = Some((number, indent, line.trim().to_owned()));
+                    open_function = Some((number, indent, line.trim().to_owned()));
                 }
                 _ => {}
             }
-            // A one-line body has no closing line of its own.
-            if begun.as_ref().is_some_and(|(start, ..)| *start == number && line.ends_with('}')) {
-                begun = None;
+            // The body of a function on one line has no closing line, so the function ends where it begins.
+            if open_function.as_ref().is_some_and(|(start, ..)| *start == number && line.ends_with('}')) {
+                open_function = None;
             }
         }
     }
 }
 
-/// Invariant: scripts call programs; logic lives where it is tested.
+/// Invariant: a script only calls programs; logic is written in Rust, where it is tested.
 #[test]
 fn no_script_has_more_than_forty_lines() {
     for entry in std::fs::read_dir(repository().join("scripts")).unwrap() {
@@ -246,7 +253,7 @@ fn no_script_has_more_than_forty_lines() {
     }
 }
 
-/// Invariant: members inherit versions, so that every dependency is built once.
+/// Invariant: members of the workspace inherit versions and lints, so that every dependency is built once.
 #[test]
 fn no_member_names_a_version_of_its_own() {
     let folders = [
@@ -267,8 +274,8 @@ fn no_member_names_a_version_of_its_own() {
     }
 }
 
-/// Invariant: a name means one thing. Two public types of one name are told apart only by their paths, which a reader of
-/// a line does not see; a type of the contract also names a schema of the public document.
+/// Invariant: no two public types have the same name, because a reader of a line does not see the paths that would
+/// distinguish them. A type of the contract also names a schema of the public OpenAPI document.
 #[test]
 fn no_two_public_types_have_one_name() {
     let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();

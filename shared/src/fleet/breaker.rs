@@ -1,8 +1,8 @@
-//! Circuit breakers for the whole fleet: what one environment learns about a dependency, all know.
+//! Circuit breakers for the whole fleet: what one environment learns about a dependency, all environments know.
 //!
-//! The state lies in Redis and comes with the gate's answer, so a closed breaker costs no trip. A breaker
-//! that is due lends permits, each with a deadline of its own. While Redis is away, an environment follows
-//! the same rule by itself, from what it saw last.
+//! The state is kept in Redis and comes with the gate's answer, so a closed breaker costs no trip. When its open
+//! time is over, a breaker lends permits for trial calls, each with a deadline of its own. While Redis is away, an
+//! environment follows the same rule by itself, from the state that it saw last (ADR 8).
 
 mod all;
 mod config;
@@ -24,14 +24,15 @@ use crate::metrics::{self, BreakerCall, Counter};
 use crate::random;
 use crate::redis::{Redis, Value};
 
-static BASE: LazyLock<Instant> = LazyLock::new(Instant::now);
+/// The moment from which this process counts its own time.
+static PROCESS_START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// Before the name of a breaker in Redis.
+/// What the key of every breaker in Redis begins with.
 const PREFIX: &str = "hz1:brk:";
-/// A permit outlives its call by this much, so that the report still counts.
+/// By how much a permit outlives the deadline of its call, so that the report still counts.
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
 
-/// When the breaker of a model opens.
+/// When the breaker of a model opens, and how it recovers.
 pub const AI: BreakerConfig = BreakerConfig {
     bucket_us: 3_000_000,
     buckets: 10,
@@ -46,56 +47,61 @@ pub const AI: BreakerConfig = BreakerConfig {
     ramp_us: 10_000_000,
 };
 
-/// An error that says whether it tells of an unwell dependency.
+/// An error that knows whether it is the dependency's fault.
 pub trait Failure {
-    /// Whether it counts. A caller's bad request does not.
+    /// Whether a breaker counts this error as a failure of the dependency. It does not count a caller's bad request.
     fn counts_against_breaker(&self) -> bool;
 }
 
-/// Why a call has no result.
+/// Why a call behind a breaker has no result.
 #[derive(Debug, PartialEq, Eq)]
 pub enum CallError<E> {
-    /// It was not made: the breaker is open.
+    /// The call was not made, because the breaker is open.
     Open {
-        /// When the breaker may let calls through again.
+        /// The time after which the breaker may let calls through again.
         retry_after: Duration,
     },
-    /// It did not end within its deadline.
+    /// The call did not end within its deadline.
     Deadline,
-    /// It was made and failed.
+    /// The call was made and failed.
     Failed(E),
 }
 
 /// The breaker of one dependency.
 pub struct Breaker {
     dependency: Dependency,
+    /// The keys of the state and of the operator's mode in Redis.
     keys: [String; 2],
     config: BreakerConfig,
     redis: Arc<Redis>,
     /// A plain lock: a call to a model takes seconds, so nanoseconds at its beginning buy nothing (ADR 8).
     view: Mutex<LocalView>,
+    /// Whether this environment has sent the breaker's name for the list that operators read.
     is_listed: AtomicBool,
     calls: [Counter; BreakerCall::ALL.len()],
 }
 
-/// The breaker as this environment knows it: the state it saw last, and the successes that it has not reported yet.
+/// The breaker as this environment knows it: the state that it saw last, and the successes that it has not reported.
 #[derive(Default)]
 struct LocalView {
     state: BreakerState,
     mode: BreakerMode,
-    /// What has to be added to the time of this process for that of the server, in microseconds.
-    ahead_us: i64,
+    /// What has to be added to the time of this process to get the server's, in microseconds.
+    clock_offset_us: i64,
+    /// Successes that have not been reported yet.
     successes: u32,
+    /// When the first of them ended.
     first_success: Option<Millis>,
 }
 
-/// The time of this process, in microseconds.
-fn own_us() -> u64 {
-    let own = BASE.elapsed();
-    own.as_secs() * 1_000_000 + u64::from(own.subsec_micros())
+/// The time since this process began to count, in microseconds.
+fn process_us() -> u64 {
+    let elapsed = PROCESS_START.elapsed();
+    elapsed.as_secs() * 1_000_000 + u64::from(elapsed.subsec_micros())
 }
 
-/// What a call has to give back: the version of the state that it saw, and its permit where it has one.
+/// What a call that was let through repeats in its report: the version of the state that it saw, and its permit if it
+/// has one.
 #[derive(Clone, Copy)]
 struct CallEntry {
     version: u64,
@@ -103,7 +109,7 @@ struct CallEntry {
 }
 
 impl Breaker {
-    /// For a dependency, told apart by `name` from others of its kind in the same region.
+    /// A breaker for a dependency, whose `name`, such as a model's, distinguishes it from others in the region.
     pub fn new(
         dependency: Dependency,
         region: &str,
@@ -112,7 +118,7 @@ impl Breaker {
         redis: Arc<Redis>,
     ) -> Self {
         let key = format!("{PREFIX}{region}:{}:{name}", dependency.as_str());
-        LazyLock::force(&BASE);
+        LazyLock::force(&PROCESS_START);
         let breaker = Self {
             dependency,
             keys: [key.clone(), format!("{key}:mode")],
@@ -122,17 +128,17 @@ impl Breaker {
             is_listed: AtomicBool::new(false),
             calls: metrics::breaker_calls(dependency),
         };
-        // Until the server has said its own, this machine's time has to do.
-        breaker.view().ahead_us = ahead(Millis::now().0 * 1000);
+        // The machine's own clock stands in for the server's until the first answer brings the server's time.
+        breaker.view().clock_offset_us = clock_offset_from(Millis::now().0 * 1000);
         breaker
     }
 
-    /// Which dependency.
+    /// The dependency that this breaker protects.
     pub const fn dependency(&self) -> Dependency {
         self.dependency
     }
 
-    /// Where state and mode lie in Redis.
+    /// The keys of the state and of the operator's mode in Redis.
     pub const fn keys(&self) -> &[String; 2] {
         &self.keys
     }
@@ -145,22 +151,25 @@ impl Breaker {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The state and mode seen last, and the server's time now.
+    /// The state and the mode that were seen last, and the server's time now in microseconds.
     pub fn look(&self) -> (BreakerState, BreakerMode, u64) {
         let view = self.view();
         (view.state.clone(), view.mode, view.now_us())
     }
 
-    /// Takes what the server says at its time `now_us`.
+    /// Takes over the state and the mode that Redis had at its time `now_us`, in microseconds.
     pub fn observe(&self, state: &Value, mode: &Value, now_us: u64) {
         let state = BreakerState::parse(state.text().unwrap_or_default());
         let mode = BreakerMode::parse(mode.text().unwrap_or_default());
         let mut view = self.view();
-        (view.state, view.mode, view.ahead_us) = (state, mode, ahead(now_us));
+        view.state = state;
+        view.mode = mode;
+        view.clock_offset_us = clock_offset_from(now_us);
     }
 
-    /// Calls the dependency if the breaker lets it, and tells the fleet how it went: failures at once, a call
-    /// that is slow when it becomes slow, successes a few at a time.
+    /// Calls the dependency if the breaker lets it, and reports to the fleet how it went.
+    ///
+    /// Failures are reported at once, a slow call as soon as it is slow, successes several at a time.
     ///
     /// # Errors
     /// [`CallError`]
@@ -170,16 +179,16 @@ impl Breaker {
         op: impl Future<Output = Result<T, E>>,
     ) -> Result<T, CallError<E>> {
         let entry = self.enter(deadline).await?;
-        self.watch(entry, pin!(op), deadline).await
+        self.await_result(entry, pin!(op), deadline).await
     }
 
-    /// Lets a call through, lends it a permit, or refuses it.
+    /// Lets a call through, with a permit where it is a trial, or refuses it.
     async fn enter<E>(&self, deadline: Deadline) -> Result<CallEntry, CallError<E>> {
         let (view, version) = {
             let view = self.view();
             (view.state.view(view.mode, view.now_us()), view.state.version)
         };
-        let refused = |retry_after| {
+        let refuse = |retry_after| {
             self.count(BreakerCall::Rejected);
             Err(CallError::Open { retry_after })
         };
@@ -188,22 +197,23 @@ impl Breaker {
             BreakerView::Fraction(thousandths) if random::below(1000) < thousandths => {
                 Ok(CallEntry { version, permit: None })
             }
-            BreakerView::Fraction(_) => refused(Duration::from_secs(1)),
-            BreakerView::Refuse(wait) => refused(Duration::from_micros(wait)),
-            BreakerView::Permit => match self.ask(deadline).await {
+            BreakerView::Fraction(_) => refuse(Duration::from_secs(1)),
+            BreakerView::Refuse(wait) => refuse(Duration::from_micros(wait)),
+            BreakerView::Permit => match self.ask_permit(deadline).await {
                 Some(entry) => Ok(entry),
-                // Another trial is under way; or the breaker is closed by now, as the next call will see.
-                None => refused(Duration::from_secs(1)),
+                // Other trials have all permits; or the breaker has closed meanwhile, which the next call will see.
+                None => refuse(Duration::from_secs(1)),
             },
         }
     }
 
-    async fn ask(&self, deadline: Deadline) -> Option<CallEntry> {
+    /// Asks for a permit for a trial call. While Redis is away, this environment's own view of the state lends it.
+    async fn ask_permit(&self, deadline: Deadline) -> Option<CallEntry> {
         let permit = random::below(1 << 52) + 1;
         let lease = u64::try_from((deadline.left() + LEASE_MARGIN).as_micros()).unwrap_or(u64::MAX);
         let report = BreakerReport { permit: Some(permit), ..BreakerReport::default() };
-        let granted = match self.send("ask", report, lease, deadline).await {
-            Ok(granted) => granted,
+        let is_granted = match self.run_script("ask", report, lease, deadline).await {
+            Ok(is_granted) => is_granted,
             Err(_) => {
                 let mut view = self.view();
                 let (mode, now) = (view.mode, view.now_us());
@@ -211,41 +221,43 @@ impl Breaker {
             }
         };
         let version = self.view().state.version;
-        granted.then_some(CallEntry { version, permit: Some(permit) })
+        is_granted.then_some(CallEntry { version, permit: Some(permit) })
     }
 
-    /// Waits for a call, and tells the fleet when it becomes slow.
-    async fn watch<T, E: Failure>(
+    /// Waits for a call, and reports it when it becomes slow.
+    async fn await_result<T, E: Failure>(
         &self,
         entry: CallEntry,
         mut op: Pin<&mut impl Future<Output = Result<T, E>>>,
         deadline: Deadline,
     ) -> Result<T, CallError<E>> {
         let slow_after = Duration::from_micros(self.config.slow_us);
-        let first = deadline.at_most(slow_after);
-        if let Ok(result) = tokio::time::timeout(first, op.as_mut()).await {
-            return self.settle(entry, result, 1, deadline).await;
+        let until_slow = deadline.at_most(slow_after);
+        if let Ok(result) = tokio::time::timeout(until_slow, op.as_mut()).await {
+            return self.record_result(entry, result, 1, deadline).await;
         }
         if deadline.left().is_zero() {
-            self.failed(entry, 1, deadline).await;
+            self.record_failure(entry, 1, deadline).await;
             return Err(CallError::Deadline);
         }
         self.count(BreakerCall::Slow);
         let report = BreakerReport { slow: 1, calls: 1, ..self.report_of(entry) };
         let (_, ended) =
-            tokio::join!(self.tell(report, deadline), tokio::time::timeout(deadline.left(), op.as_mut()));
+            tokio::join!(self.report(report, deadline), tokio::time::timeout(deadline.left(), op.as_mut()));
         match ended {
-            // It has been counted as a call; a failure is still news.
+            // The report of the slow call has counted it as a call, so a success adds nothing, and a failure is
+            // reported as a failure of no further call.
             Ok(Ok(value)) => Ok(value),
-            Ok(result) => self.settle(entry, result, 0, deadline).await,
+            Ok(result) => self.record_result(entry, result, 0, deadline).await,
             Err(_) => {
-                self.failed(entry, 0, deadline).await;
+                self.record_failure(entry, 0, deadline).await;
                 Err(CallError::Deadline)
             }
         }
     }
 
-    async fn settle<T, E: Failure>(
+    /// Records the result of a call, which adds `calls` (1 or 0) to the calls that have been reported.
+    async fn record_result<T, E: Failure>(
         &self,
         entry: CallEntry,
         result: Result<T, E>,
@@ -254,68 +266,72 @@ impl Breaker {
     ) -> Result<T, CallError<E>> {
         match result {
             Err(error) if error.counts_against_breaker() => {
-                self.failed(entry, calls, deadline).await;
+                self.record_failure(entry, calls, deadline).await;
                 Err(CallError::Failed(error))
             }
             other => {
                 if entry.permit.is_some() {
                     self.count(BreakerCall::Succeeded);
-                    self.tell(BreakerReport { calls, ..self.report_of(entry) }, deadline).await;
+                    self.report(BreakerReport { calls, ..self.report_of(entry) }, deadline).await;
                 } else if calls > 0 {
-                    self.succeeded();
+                    self.record_success();
                 }
                 other.map_err(CallError::Failed)
             }
         }
     }
 
-    fn succeeded(&self) {
+    /// Counts a success, which is reported later together with others.
+    fn record_success(&self) {
         self.count(BreakerCall::Succeeded);
         let mut view = self.view();
         view.successes += 1;
         view.first_success.get_or_insert_with(Millis::now);
     }
 
-    /// Takes the successes that were not reported yet.
+    /// The number of successes that have not been reported yet; they count as reported from now on.
     fn take_successes(&self) -> u64 {
         let mut view = self.view();
         view.first_success = None;
         std::mem::take(&mut view.successes).into()
     }
 
-    async fn failed(&self, entry: CallEntry, calls: u64, deadline: Deadline) {
+    /// Reports a failure at once.
+    async fn record_failure(&self, entry: CallEntry, calls: u64, deadline: Deadline) {
         self.count(BreakerCall::Failed);
-        // What went well before belongs to the same picture.
-        let before = if entry.permit.is_none() { self.take_successes() } else { 0 };
-        let report = BreakerReport { calls: calls + before, failed: 1, ..self.report_of(entry) };
-        self.tell(report, deadline).await;
+        // Without the successes before it, the share of failures would look higher than it is.
+        let successes = if entry.permit.is_none() { self.take_successes() } else { 0 };
+        let report = BreakerReport { calls: calls + successes, failed: 1, ..self.report_of(entry) };
+        self.report(report, deadline).await;
     }
 
+    /// A report of no calls with the version and the permit of `entry`.
     fn report_of(&self, entry: CallEntry) -> BreakerReport {
         let jitter = random::below(250);
         BreakerReport { version: entry.version, permit: entry.permit, jitter, ..BreakerReport::default() }
     }
 
-    /// Tells the fleet, or follows the rule alone.
-    async fn tell(&self, report: BreakerReport, deadline: Deadline) {
-        // A call that used up its deadline still has to be told of.
+    /// Sends a report to the fleet. While Redis is away, it changes this environment's own view of the state only.
+    async fn report(&self, report: BreakerReport, deadline: Deadline) {
+        // A call that used up its deadline still has to be reported.
         let deadline = Deadline::after(deadline.left().max(Duration::from_millis(250)));
-        if self.send("report", report, 0, deadline).await.is_err() {
-            self.learn(report);
+        if self.run_script("report", report, 0, deadline).await.is_err() {
+            self.apply_locally(report);
         }
     }
 
-    /// Follows the rule alone.
-    fn learn(&self, report: BreakerReport) {
+    /// Applies a report to the state as this environment knows it, by the same rule as the fleet.
+    fn apply_locally(&self, report: BreakerReport) {
         let mut view = self.view();
         let (mode, now, before) = (view.mode, view.now_us(), view.state.phase);
         view.state.report(&self.config, mode, now, report);
         if view.state.phase != before {
-            self.moved(view.state.phase, "this environment");
+            self.log_transition(view.state.phase, "this environment");
         }
     }
 
-    fn moved(&self, to: BreakerPhase, who: &'static str) {
+    /// Counts and logs that the breaker moved to another phase; `who` is whose rule moved it.
+    fn log_transition(&self, to: BreakerPhase, who: &'static str) {
         metrics::breaker_transition(self.dependency, to);
         let breaker = self.keys[0].as_str();
         tracing::warn!(breaker, to = to.as_str(), who, "a breaker moved");
@@ -325,10 +341,11 @@ impl Breaker {
 impl LocalView {
     /// The server's time now, in microseconds.
     fn now_us(&self) -> u64 {
-        own_us().saturating_add_signed(self.ahead_us)
+        process_us().saturating_add_signed(self.clock_offset_us)
     }
 }
 
-fn ahead(server_us: u64) -> i64 {
-    i64::try_from(server_us).unwrap_or(0) - i64::try_from(own_us()).unwrap_or(0)
+/// The difference between a server's time and that of this process, in microseconds.
+fn clock_offset_from(server_us: u64) -> i64 {
+    i64::try_from(server_us).unwrap_or(0) - i64::try_from(process_us()).unwrap_or(0)
 }

@@ -1,8 +1,8 @@
-//! Equal requests anywhere in the fleet share one computation.
+//! Coalescing: equal requests anywhere in the fleet share one computation.
 //!
-//! The gate tells each its turn. The leader holds a lock with a token and renews it while it
-//! works, so that a leader that was killed is noticed within one lease and not at its deadline. Followers
-//! sleep until the expected end and then look with plain GETs; when a lease has passed, exactly one takes
+//! The gate gives each request a turn. The leader holds a lock with its token and renews it while it works, so
+//! that a leader that was killed is noticed within one lease and not at its deadline (ADR 9). Followers sleep for
+//! half of the expected time and then poll with plain GETs; when a lease has passed, exactly one of them takes
 //! over. A leader that lost its lock cannot publish.
 
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -23,20 +23,23 @@ use crate::redis::{Redis, RedisError, Script, Value};
 static PUBLISH: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("coalesce/publish.lua")]));
 static RENEW: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("coalesce/renew.lua")]));
 
-/// A leader that is silent for so long has lost the lead.
+/// How long a leader's lock lives; a leader that does not renew it within this time has lost the lead.
 pub const LEASE: Duration = Duration::from_secs(4);
-/// Larger results are not shared; followers compute for themselves.
+/// The largest result that is shared, in bytes of JSON; for a larger one every follower computes for itself.
 const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
-/// What is not worth keeping still serves those who wait for it now.
+/// How long a brief result lives: long enough for the followers that wait now, too short to outlive an outage.
 const BRIEF: Duration = Duration::from_secs(2);
-const LOOK_FIRST: Duration = Duration::from_millis(30);
-const LOOK_LAST: Duration = Duration::from_millis(250);
-/// A follower with less than this left stops waiting and computes what it still can.
+/// A follower's pause after its first look at the result; each further pause is half as long again.
+const POLL_FIRST: Duration = Duration::from_millis(30);
+/// The longest pause between two looks.
+const POLL_LONGEST: Duration = Duration::from_millis(250);
+/// A follower with less time left than this stops waiting and computes what it still can.
 const RESERVE: Duration = Duration::from_millis(1_500);
 
-/// What makes requests equal, and how long results serve.
+/// One computation that equal requests share: what makes them equal, and how long its result may be used.
 #[derive(Debug, Clone)]
 pub struct SharedWork {
+    /// The keys of the result and of the lock in Redis.
     keys: [String; 2],
     token: String,
     fresh: Duration,
@@ -45,10 +48,14 @@ pub struct SharedWork {
 }
 
 impl SharedWork {
-    /// Of requests with these parts. The tenant must be one of them.
+    /// The work of all requests with these `parts`, of which the tenant must be one, so that tenants share nothing.
+    ///
+    /// A result is `fresh` at first, then `stale`: usable while another request makes a new one. `expected` is how
+    /// long the computation is expected to take.
     pub fn new(parts: &[&str], fresh: Duration, stale: Duration, expected: Duration) -> Self {
         let mut all = Vec::new();
         for part in parts {
+            // With its length, so that no two lists of parts have the same bytes.
             all.extend_from_slice(&part.len().to_be_bytes());
             all.extend_from_slice(part.as_bytes());
         }
@@ -57,14 +64,14 @@ impl SharedWork {
         Self { keys, token: random::token(), fresh, stale, expected }
     }
 
-    /// Under this token, so that a request has one name for everything that it holds.
+    /// The same work under this token, so that a request has one name for its claim and its lock.
     #[must_use]
     pub(crate) fn named(mut self, token: &str) -> Self {
         token.clone_into(&mut self.token);
         self
     }
 
-    /// Result and lock.
+    /// The keys of the result and of the lock in Redis.
     pub const fn keys(&self) -> &[String; 2] {
         &self.keys
     }
@@ -74,59 +81,61 @@ impl SharedWork {
         &self.token
     }
 
-    /// Lease in milliseconds and expected duration in microseconds: as the gate takes them.
+    /// The arguments of `gate.lua`: the lease of the lock in milliseconds, the expected duration in microseconds.
     pub(crate) fn args(&self) -> [String; 2] {
         [LEASE.as_millis().to_string(), self.expected.as_micros().to_string()]
     }
 }
 
-/// What the gate tells a request to do.
+/// What the gate tells a request to do about its shared work.
 #[derive(Debug, PartialEq, Eq)]
 pub enum WorkTurn {
-    /// Compute for itself: nothing is shared, or nobody knows.
+    /// Compute for itself, because the work is not shared or Redis gave no answer.
     Alone,
-    /// Compute for all.
+    /// Compute, and publish the result for all.
     Lead,
-    /// Wait for the leader, who is expected to be done after this.
+    /// Wait for the leader, which is expected to be done after this time.
     Follow(Duration),
-    /// Take the result that is there.
+    /// Use the result that is there.
     Take {
-        /// As published.
+        /// The result in the form in which it was published.
         payload: String,
-        /// Whether a leader is making a new one.
+        /// Whether the result is past its fresh time and a leader is making a new one.
         is_stale: bool,
     },
 }
 
-/// How long a result is worth keeping.
+/// How long a published result may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResultLifetime {
     /// As long as the route says.
     Full,
-    /// For those who wait now: an error, or less than was asked for.
+    /// Two seconds, for the followers that wait now: an error, or a degraded result.
     Brief,
-    /// Not at all: the leader failed for reasons of its own.
+    /// Not at all: the leader failed for a reason that concerns nobody else.
     Nothing,
 }
 
-/// Shares computations.
+/// Runs shared work: computes it for all, waits for the request that does, or takes a result that is there.
 pub struct Coalescer {
     redis: Arc<Redis>,
-    /// What the last lead of this environment took.
+    /// How long the last complete result of this environment took to compute.
     last_lead: Mutex<Option<Duration>>,
 }
 
+/// What a follower reads under the key of the result.
 enum SharedResult<T> {
     Found(T),
-    /// The result is too large, or of a form that this version does not read.
+    /// There is a result that cannot be used: it is too large, or in a form that this version cannot read.
     Unshared,
-    /// The leader gave up.
+    /// The leader gave up without a result.
     Abandoned,
-    Nothing,
+    /// There is no result yet.
+    Missing,
 }
 
 impl Coalescer {
-    /// A coalescer in the database of the stage.
+    /// The coalescer of this environment.
     ///
     /// # Errors
     /// [`StartError`]
@@ -134,17 +143,16 @@ impl Coalescer {
         Ok(Self::new(environment.redis().await?))
     }
 
-    /// In this database.
     pub const fn new(redis: Arc<Redis>) -> Self {
         Self { redis, last_lead: Mutex::new(None) }
     }
 
-    /// What a lead is expected to take: as the last one of this environment did, or `otherwise`.
+    /// The expected duration of the next computation: that of the last one in this environment, or `otherwise`.
     pub fn expected(&self, otherwise: Duration) -> Duration {
         self.last_lead.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or(otherwise)
     }
 
-    /// The result of this request's turn: computed, waited for or taken.
+    /// Computes the result, waits for it or takes it, as the `turn` says. Also answers the role that the request had.
     pub async fn once<T: Serialize + DeserializeOwned>(
         &self,
         work: &SharedWork,
@@ -179,51 +187,58 @@ impl Coalescer {
         (value, role)
     }
 
-    /// Waits for the leader's result; or the role to compute in.
+    /// Waits for the leader's result.
+    ///
+    /// # Errors
+    /// The role in which this request has to compute, when there is no result that it can use.
     async fn follow<T: DeserializeOwned>(
         &self,
         work: &SharedWork,
         wait: Duration,
         deadline: Deadline,
     ) -> Result<T, CoalescingRole> {
-        let begun = Instant::now();
-        let (mut look, mut failures, mut lease_ends) = (LOOK_FIRST, 0, LEASE);
-        // A leader may be faster than expected: half of the time, then looks that become rarer.
+        let started = Instant::now();
+        let mut pause = POLL_FIRST;
+        let mut failures = 0;
+        let mut lease_ends = LEASE;
+        // A leader may be faster than expected, so polling begins after half of the expected time.
         tokio::time::sleep(wait.mul_f64(0.5).min(deadline.left().saturating_sub(RESERVE))).await;
         loop {
             if deadline.left() <= RESERVE {
                 return Err(CoalescingRole::Alone);
             }
             let mut is_abandoned = false;
-            match self.look(work, deadline).await {
+            match self.read_result(work, deadline).await {
                 Ok(SharedResult::Found(value)) => return Ok(value),
                 Ok(SharedResult::Unshared) => return Err(CoalescingRole::Alone),
                 Ok(SharedResult::Abandoned) => is_abandoned = true,
-                Ok(SharedResult::Nothing) => {}
+                Ok(SharedResult::Missing) => {}
                 Err(_) if failures >= 1 => return Err(CoalescingRole::Alone),
                 Err(_) => failures += 1,
             }
-            if is_abandoned || begun.elapsed() >= lease_ends {
-                // The lock is gone, or renewed; then this changes nothing.
+            if is_abandoned || started.elapsed() >= lease_ends {
+                // Either the lock is gone, or the leader has renewed it, and then `SET NX` changes nothing.
                 if self.take_over(work, deadline).await {
                     return Err(CoalescingRole::Successor);
                 }
-                lease_ends = begun.elapsed() + LEASE / 2;
+                lease_ends = started.elapsed() + LEASE / 2;
             }
-            tokio::time::sleep(look.mul_f64(0.75 + random::below(500) as f64 / 1000.0)).await;
-            look = (look * 3 / 2).min(LOOK_LAST);
+            // Between 75 and 125 % of the pause, so that followers do not poll in step.
+            tokio::time::sleep(pause.mul_f64(0.75 + random::below(500) as f64 / 1000.0)).await;
+            pause = (pause * 3 / 2).min(POLL_LONGEST);
         }
     }
 
-    async fn look<T: DeserializeOwned>(
+    async fn read_result<T: DeserializeOwned>(
         &self,
         work: &SharedWork,
         deadline: Deadline,
     ) -> Result<SharedResult<T>, RedisError> {
         let value = self.redis.command("GET", &[&work.keys[0]], deadline).await?;
-        Ok(value.text().map_or(SharedResult::Nothing, read))
+        Ok(value.text().map_or(SharedResult::Missing, read))
     }
 
+    /// Takes the lock if nobody has it; whether this request is the leader now.
     async fn take_over(&self, work: &SharedWork, deadline: Deadline) -> bool {
         let lock = format!("{} 0", work.token);
         let lease = LEASE.as_millis().to_string();
@@ -231,27 +246,28 @@ impl Coalescer {
         matches!(set, Ok(Value::Text(_)))
     }
 
+    /// Computes the result for all, renewing the lock meanwhile, and publishes it.
     async fn lead<T: Serialize>(
         &self,
         work: &SharedWork,
         deadline: Deadline,
         compute: impl AsyncFnOnce() -> (T, ResultLifetime),
     ) -> T {
-        let begun = Instant::now();
+        let started = Instant::now();
         let renewing = async {
             loop {
                 tokio::time::sleep(LEASE / 2).await;
                 let args = [work.token.clone(), LEASE.as_millis().to_string()];
-                // Whoever has taken over finds its own way; this result will simply not be published.
+                // A failure needs no handling: if another request has taken over, this result is not published.
                 let _ = self.redis.run(&RENEW, &work.keys[1..], &args, deadline).await;
             }
         };
         let (value, lifetime) = tokio::select! {
-            done = compute() => done,
+            result = compute() => result,
             () = renewing => unreachable!("renewing has no end"),
         };
         if lifetime == ResultLifetime::Full {
-            *self.last_lead.lock().unwrap_or_else(PoisonError::into_inner) = Some(begun.elapsed());
+            *self.last_lead.lock().unwrap_or_else(PoisonError::into_inner) = Some(started.elapsed());
         }
         let published = self.publish(work, &value, lifetime, deadline).await;
         if !matches!(published, Ok(true)) {
@@ -260,6 +276,7 @@ impl Coalescer {
         value
     }
 
+    /// Publishes a result and releases the lock; `false` where another request has taken over.
     async fn publish<T: Serialize>(
         &self,
         work: &SharedWork,
@@ -270,6 +287,7 @@ impl Coalescer {
         let json = serde_json::to_string(value).unwrap_or_default();
         let (fresh, life, payload) = match lifetime {
             ResultLifetime::Nothing => (Duration::ZERO, BRIEF, String::new()),
+            // `A` tells the followers to compute alone; `V` precedes a value.
             _ if json.is_empty() || json.len() > PAYLOAD_BYTES_MAX => (BRIEF, BRIEF, "A".to_owned()),
             ResultLifetime::Brief => (BRIEF, BRIEF, format!("V{json}")),
             ResultLifetime::Full => (work.fresh, work.fresh + work.stale, format!("V{json}")),
@@ -281,7 +299,8 @@ impl Coalescer {
     }
 }
 
-/// Reads `fresh-until payload`.
+/// Reads what is stored under the key of the result: `fresh-until payload`, where the payload is `V` and JSON, `A`
+/// for a result that is not shared, or `X` for none.
 fn read<T: DeserializeOwned>(stored: &str) -> SharedResult<T> {
     let payload = stored.split_once(' ').map_or("", |(_, payload)| payload);
     match (payload.get(..1), payload.get(1..)) {
@@ -299,10 +318,10 @@ mod tests {
 
     #[test]
     fn requests_are_equal_only_in_all_their_parts() {
-        let share = |parts: &[&str]| SharedWork::new(parts, LEASE, LEASE, LEASE).keys[0].clone();
-        assert_eq!(share(&["ten_1", "a"]), share(&["ten_1", "a"]));
-        assert_ne!(share(&["ten_1", "a"]), share(&["ten_2", "a"]));
-        assert_ne!(share(&["ab", "c"]), share(&["a", "bc"]));
+        let key = |parts: &[&str]| SharedWork::new(parts, LEASE, LEASE, LEASE).keys[0].clone();
+        assert_eq!(key(&["ten_1", "a"]), key(&["ten_1", "a"]));
+        assert_ne!(key(&["ten_1", "a"]), key(&["ten_2", "a"]));
+        assert_ne!(key(&["ab", "c"]), key(&["a", "bc"]));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The gate: everything that a call asks of the fleet before it is handled, in one trip to Redis.
 //!
-//! All limits of the call, its idempotency record, its part in shared work and the state of every breaker it
-//! depends on are one script with one MGET. What this environment has to tell the fleet anyway (successes
-//! behind breakers, its metrics) rides along.
+//! One script with one MGET answers for all limits of the call, its idempotency record, its turn in shared work and
+//! the state of every breaker that it depends on (ADR 7). What this environment has to report anyway (successes
+//! behind breakers, its metrics) travels in the same trip.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -26,54 +26,54 @@ static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
     ])
 });
 
-/// The hash of the environments' snapshots.
+/// The Redis hash with one metrics snapshot per environment.
 pub const METRICS_KEY: &str = "hz1:metrics";
 
-/// What a call asks the fleet.
+/// Everything that one call asks of the fleet.
 #[derive(Default)]
 pub struct GateQuestion<'a> {
-    /// The limits of the call.
+    /// The limits that the call counts against.
     pub limits: &'a [Limit],
-    /// How many calls it counts as; nothing where the limits are only looked at.
+    /// How many calls it counts as; `None` asks for the status of the limits and counts nothing.
     pub cost: Option<u64>,
-    /// The claim of its idempotency key.
+    /// The claim of its idempotency key, if it sent one.
     pub claim: Option<&'a IdempotencyClaim>,
-    /// The work that it shares with equal calls.
+    /// The work that it shares with equal calls, if it shares any.
     pub shared_work: Option<&'a SharedWork>,
-    /// The breakers of what it depends on.
+    /// The breakers of the services that it depends on.
     pub breakers: Vec<&'a Arc<Breaker>>,
 }
 
-/// The fleet's answer. One that did not come is neither yes nor no.
+/// The fleet's answer to a call at the gate.
 #[derive(Debug)]
 pub enum GateAnswer {
-    /// Every limit admits the call, and it has been counted.
+    /// Every limit admits the call, and the call has been counted.
     Admitted(GatePass),
-    /// At least one limit does not; nothing has been counted.
+    /// At least one limit denies the call, and nothing has been counted.
     Denied(Vec<LimitStatus>),
-    /// Nobody knows.
+    /// Redis gave no answer, so the call is neither admitted nor denied; the route decides what happens.
     Unknown(RedisError),
 }
 
-/// What an admitted call found at the gate.
+/// What the gate found for a call that it admitted.
 #[derive(Debug, PartialEq, Eq)]
 pub struct GatePass {
-    /// Where the limits stand now.
+    /// The status of each limit, this call included.
     pub limits: Vec<LimitStatus>,
-    /// The record under its idempotency key.
+    /// The record under the idempotency key.
     pub record: IdempotencyRecord,
-    /// Its turn in shared work.
+    /// What the call does in shared work.
     pub turn: WorkTurn,
 }
 
-/// The gate of an environment.
+/// The client of the gate script, which also carries this environment's metrics to Redis.
 pub struct Gate {
     redis: Arc<Redis>,
     flush_every: Duration,
 }
 
 impl Gate {
-    /// The gate of this environment.
+    /// The gate of this environment, made once.
     ///
     /// # Errors
     /// [`StartError`]
@@ -85,17 +85,17 @@ impl Gate {
         environment.once(make).await
     }
 
-    /// A gate before this database; snapshots ride along at most every `flush_every`.
+    /// A gate to this database, which carries a snapshot of the metrics along at most every `flush_every`.
     pub const fn new(redis: Arc<Redis>, flush_every: Duration) -> Self {
         Self { redis, flush_every }
     }
 
-    /// Asks everything in one trip.
+    /// Asks everything in one trip and counts the call if it is admitted.
     pub async fn ask(&self, question: &GateQuestion<'_>, deadline: Deadline) -> GateAnswer {
         self.ask_at(question, None, deadline).await
     }
 
-    /// Where limits stand, without touching them; nothing where nobody knows.
+    /// The status of each limit, without counting a call; `None` where Redis gives no answer.
     pub async fn look(&self, limits: &[Limit], deadline: Deadline) -> Option<Vec<LimitStatus>> {
         match self.ask(&GateQuestion { limits, ..GateQuestion::default() }, deadline).await {
             GateAnswer::Admitted(pass) => Some(pass.limits),
@@ -104,15 +104,15 @@ impl Gate {
         }
     }
 
-    /// Asks as [`Gate::ask`] does, at this time in microseconds instead of the server's own: the tests hold the rules in Lua
-    /// against their models by it.
+    /// Asks as [`Gate::ask`] does, at the time `now_us` in microseconds instead of the server's. The tests use it to
+    /// compare the rules in Lua with their models in Rust.
     pub async fn ask_at(
         &self,
         question: &GateQuestion<'_>,
         now_us: Option<u64>,
         deadline: Deadline,
     ) -> GateAnswer {
-        // Before anything is written down for a trip that will not be made.
+        // Checked before the breakers' successes and the snapshot are taken for a trip that will not be made.
         if self.redis.is_left_alone() {
             metrics::redis_trip(RedisTrip::Skipped);
             return GateAnswer::Unknown(RedisError::Skipped);
@@ -132,12 +132,12 @@ impl Gate {
         let mut answers = match sent {
             Ok(answers) => answers,
             Err(error) => {
-                flush.into_iter().for_each(|flush| flush.ended(false));
+                flush.into_iter().for_each(|flush| flush.finish(false));
                 return GateAnswer::Unknown(error);
             }
         };
         if let Some(flush) = flush {
-            flush.ended(matches!(answers.pop(), Some(Ok(_))));
+            flush.finish(matches!(answers.pop(), Some(Ok(_))));
         }
         if answers.is_empty() {
             return GateAnswer::Unknown(RedisError::malformed("no answer"));
@@ -148,40 +148,44 @@ impl Gate {
         }
     }
 
-    /// Writes this environment's snapshot now, if there is one to write: for the end of a run and the last
-    /// moments of an environment.
+    /// Writes this environment's metrics now, if there are any: at the end of a scheduled run, and when the
+    /// environment is shut down.
     ///
     /// # Errors
     /// [`RedisError`]
     pub async fn flush(&self, deadline: Deadline) -> Result<(), RedisError> {
         let Some(flush) = SnapshotFlush::due(Duration::ZERO) else { return Ok(()) };
         let sent = with_flush(self.redis.trip(), Some(&flush)).send(deadline).await;
-        flush.ended(matches!(sent.as_deref(), Ok([Ok(_)])));
+        flush.finish(matches!(sent.as_deref(), Ok([Ok(_)])));
         sent.map(|_| ())
     }
 }
 
+/// The trip with the snapshot as its last step, if there is a snapshot.
 fn with_flush<'a>(trip: Trip<'a>, flush: Option<&SnapshotFlush>) -> Trip<'a> {
     let Some(flush) = flush else { return trip };
     trip.counted_command("HSET", vec![METRICS_KEY.to_owned(), flush.field.clone(), flush.value.clone()])
 }
 
+/// The keys of `gate.lua`, in its order.
 fn keys(question: &GateQuestion<'_>) -> Vec<String> {
     let limits = question.limits.iter().map(|limit| limit.key().to_owned());
     let claim = question.claim.iter().map(|claim| claim.key().to_owned());
-    let share = question.shared_work.iter().flat_map(|share| share.keys().iter().cloned());
+    let work = question.shared_work.iter().flat_map(|work| work.keys().iter().cloned());
     let breakers = question.breakers.iter().flat_map(|breaker| breaker.keys().iter().cloned());
-    limits.chain(claim).chain(share).chain(breakers).collect()
+    limits.chain(claim).chain(work).chain(breakers).collect()
 }
 
+/// The arguments of `gate.lua`, in its order.
 fn args(question: &GateQuestion<'_>, now_us: Option<u64>) -> Vec<String> {
     let [hash, claim_token, lease, life] = question.claim.map(IdempotencyClaim::args).unwrap_or_default();
     let [lock_ms, expected] = question.shared_work.map(SharedWork::args).unwrap_or_default();
-    // One token names the request in both; the claim's where there is one, because its end needs it.
+    // The script takes one token for the record and the lock. Where there is a claim it is the claim's, because the
+    // claim is ended by its own token.
     let token = if question.claim.is_some() {
         claim_token
     } else {
-        question.shared_work.map(|share| share.token().to_owned()).unwrap_or_default()
+        question.shared_work.map(|work| work.token().to_owned()).unwrap_or_default()
     };
     let count = |is_there: bool| usize::from(is_there).to_string();
     let mut args = vec![
@@ -203,16 +207,18 @@ fn args(question: &GateQuestion<'_>, now_us: Option<u64>) -> Vec<String> {
     args
 }
 
+/// Reads the script's answer, and passes the states in it to the breakers and its time to the metrics, unless that is a
+/// time that the question had set.
 fn decode(
     question: &GateQuestion<'_>,
-    asked_at_us: Option<u64>,
+    given_now_us: Option<u64>,
     answer: &Value,
 ) -> Result<GateAnswer, RedisError> {
     let malformed = || RedisError::malformed("the gate answered with another form");
     let [admitted, now, statuses, record, work, breakers] = answer.list() else { return Err(malformed()) };
     let number = |value: &Value| value.int().and_then(|int| u64::try_from(int).ok());
     let now_us = number(now).ok_or_else(malformed)?;
-    if asked_at_us.is_none() {
+    if given_now_us.is_none() {
         metrics::server_time(now_us);
     }
     for (breaker, state) in question.breakers.iter().zip(breakers.list().chunks_exact(2)) {
@@ -244,7 +250,8 @@ fn decode(
 }
 
 fn decode_record(values: &[Value]) -> Option<IdempotencyRecord> {
-    let (what, value) = (values.first()?.text()?, values.get(1));
+    let what = values.first()?.text()?;
+    let value = values.get(1);
     let number = || value.and_then(Value::int).and_then(|int| u64::try_from(int).ok());
     match what {
         "none" => Some(IdempotencyRecord::None),
@@ -257,7 +264,8 @@ fn decode_record(values: &[Value]) -> Option<IdempotencyRecord> {
 }
 
 fn decode_turn(values: &[Value]) -> Option<WorkTurn> {
-    let (what, value) = (values.first()?.text()?, values.get(1));
+    let what = values.first()?.text()?;
+    let value = values.get(1);
     let take = |is_stale| Some(WorkTurn::Take { payload: value?.text()?.to_owned(), is_stale });
     match what {
         "none" => Some(WorkTurn::Alone),

@@ -1,9 +1,9 @@
-//! `Idempotency-Key`: one effect and one answer, however often a request is sent
+//! `Idempotency-Key`: one effect and one answer, no matter how many times a request is sent
 //! (draft-ietf-httpapi-idempotency-key-header).
 //!
-//! The gate claims the key. The answer is kept in Redis, sealed, for a day. If an environment
-//! dies while it holds the claim, the claim lapses and the next attempt runs again, with the same [`IdSeed`], so
-//! that what it creates is the same thing and not a second one.
+//! The gate claims the key, and the sealed answer stays in Redis for a day. If an environment dies before it has
+//! stored the answer, the claim lapses and the next attempt runs again, with the same [`IdSeed`], so that what it
+//! creates is the same thing and not a second one (ADR 10).
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -21,12 +21,12 @@ use crate::redis::{Redis, RedisError, Script, Value};
 
 static END: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("idempotency/end.lua")]));
 
-/// IdempotencyStore are kept for a day.
+/// How long a record lives, and with it the answer: a day.
 const LIFE: Duration = Duration::from_secs(86_400);
-/// A claim outlives its request's deadline by this much.
+/// By how much a claim outlives the deadline of its request.
 const MARGIN: Duration = Duration::from_secs(2);
 
-/// A wish to run once.
+/// What a request sends to the gate to claim its idempotency key.
 #[derive(Debug, Clone)]
 pub struct IdempotencyClaim {
     key: String,
@@ -35,10 +35,11 @@ pub struct IdempotencyClaim {
     lease: Duration,
 }
 
+/// The first 16 bytes of the SHA-256 of a list of byte strings, in base64url.
 fn short_hash(parts: &[&[u8]]) -> String {
     let mut all = Vec::new();
     for part in parts {
-        // With their lengths, so that no two lists of parts read alike.
+        // With its length, so that no two lists of parts have the same bytes.
         all.extend_from_slice(&part.len().to_be_bytes());
         all.extend_from_slice(part);
     }
@@ -46,8 +47,10 @@ fn short_hash(parts: &[&[u8]]) -> String {
 }
 
 impl IdempotencyClaim {
-    /// Of `key` in `scope` (the caller and the operation), for a request of these parts, by the attempt
-    /// that this token names.
+    /// A claim of `key` within `scope`, which names the caller and the operation.
+    ///
+    /// `request` is the request's content, of which the record keeps a hash: another request under the same key is a
+    /// mismatch. `token` names this attempt, and the claim lapses soon after `deadline`.
     pub fn new(scope: &str, key: &str, request: &[&[u8]], token: &str, deadline: Deadline) -> Self {
         Self {
             key: format!("hz1:idm:{}", short_hash(&[scope.as_bytes(), key.as_bytes()])),
@@ -57,66 +60,67 @@ impl IdempotencyClaim {
         }
     }
 
-    /// The record in Redis.
+    /// The key of the record in Redis.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// Hash, token, lease in microseconds, life in milliseconds: as the gate takes them.
+    /// The arguments of `gate.lua`: hash, token, lease in microseconds, life in milliseconds.
     pub(crate) fn args(&self) -> [String; 4] {
         let lease = self.lease.as_micros().to_string();
         [self.hash.clone(), self.token.clone(), lease, LIFE.as_millis().to_string()]
     }
 }
 
-/// What the gate found under a key.
+/// What the gate found under an idempotency key.
 #[derive(Debug, PartialEq, Eq)]
 pub enum IdempotencyRecord {
-    /// No key was given.
+    /// The request has no key.
     None,
-    /// The request runs, and first did at this time of the server, in microseconds.
+    /// The key is claimed for this attempt, which has to run.
     Claimed {
-        /// See the variant.
+        /// When the first attempt began, by the server's clock, in microseconds since 1970.
         first_us: u64,
     },
-    /// It ran; the sealed answer.
+    /// An earlier attempt has been answered; this is its answer, sealed.
     Done(String),
-    /// It still runs, for so long at most.
+    /// An earlier attempt still runs; its claim lapses after this time at the latest.
     Running(Duration),
-    /// The key belongs to another request.
+    /// The key was used for a request with another content.
     Mismatch,
 }
 
 /// A response as it is stored under an idempotency key.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredResponse {
-    /// The status.
     pub status: u16,
-    /// The media type; nothing where there is no body.
+    /// The media type of the body; `None` where there is no body.
     pub media: Option<String>,
-    /// The body.
     pub body: String,
 }
 
-/// 16 bytes that are the same for every attempt of one idempotent request, for the identifier of what it
-/// creates: the time of the first attempt, then what nobody can guess.
+/// 16 bytes that are the same for every attempt of one idempotent request, from which the identifier of what it
+/// creates is made.
+///
+/// The first six are the time of the first attempt in milliseconds, the others cannot be guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdSeed(pub [u8; 16]);
 
-/// The responses under idempotency keys, sealed: some hold an API key, and all are somebody's.
+/// The responses under idempotency keys. They are sealed with AES-256-GCM, because some contain an API key and all
+/// contain somebody's data.
 pub struct IdempotencyStore {
     redis: Arc<Redis>,
     sealing: LessSafeKey,
     seeds: ring::hmac::Key,
 }
 
-/// The key cannot be used for sealing.
+/// The error of a key that cannot be used for sealing.
 #[derive(Debug, thiserror::Error)]
 #[error("the key that seals stored responses cannot be used")]
 pub struct SealingKeyError;
 
 impl IdempotencyStore {
-    /// The answers of this environment's stage, sealed with its keys.
+    /// The store of this environment, which seals with the keys of its stage.
     ///
     /// # Errors
     /// [`StartError`]
@@ -129,7 +133,7 @@ impl IdempotencyStore {
         environment.once(make).await
     }
 
-    /// In this database, with keys of 32 bytes.
+    /// A store in this database; `sealing` seals the responses, and the seeds are derived with `seeds`.
     ///
     /// # Errors
     /// [`SealingKeyError`]
@@ -142,7 +146,7 @@ impl IdempotencyStore {
         Ok(Self { redis, sealing: LessSafeKey::new(sealing), seeds })
     }
 
-    /// The seed of a claim that was granted.
+    /// The seed of a claim that the gate granted, whose first attempt began at `first_us`.
     pub fn seed(&self, claim: &IdempotencyClaim, first_us: u64) -> IdSeed {
         let mut bytes = [0; 16];
         bytes[..6].copy_from_slice(&(first_us / 1000).to_be_bytes()[2..]);
@@ -151,10 +155,10 @@ impl IdempotencyStore {
         IdSeed(bytes)
     }
 
-    /// Stores the response of a claim.
+    /// Stores the response of a claim; `false` where the claim lapsed and another attempt took the record over.
     ///
     /// # Errors
-    /// [`RedisError`]: the claim lapses, and another attempt will run again.
+    /// [`RedisError`]: the claim lapses, and the next attempt runs again.
     pub async fn store(
         &self,
         claim: &IdempotencyClaim,
@@ -166,7 +170,7 @@ impl IdempotencyStore {
         self.end(claim, sealed, deadline).await
     }
 
-    /// Gives a claim back without an answer: the request may be tried again.
+    /// Gives a claim back without an answer, so that the request may be tried again at once.
     ///
     /// # Errors
     /// [`RedisError`]: the claim lapses by itself.
@@ -174,6 +178,7 @@ impl IdempotencyStore {
         self.end(claim, String::new(), deadline).await
     }
 
+    /// Ends a claim with a sealed answer, or without one where `answer` is empty.
     async fn end(
         &self,
         claim: &IdempotencyClaim,
@@ -185,6 +190,7 @@ impl IdempotencyStore {
         Ok(answer.first().and_then(Value::int) == Some(1))
     }
 
+    /// Encrypts a response under the name of its record, so that it cannot be opened under another one.
     fn seal(&self, claim: &IdempotencyClaim, answer: &StoredResponse) -> Option<String> {
         let mut bytes = serde_json::to_vec(answer).ok()?;
         let mut nonce = [0; NONCE_LEN];
@@ -194,7 +200,7 @@ impl IdempotencyStore {
         Some(URL_SAFE_NO_PAD.encode([&nonce[..], &bytes].concat()))
     }
 
-    /// Opens a stored response.
+    /// Decrypts a stored response; `None` where it was sealed with another key or under another name.
     pub fn open(&self, claim: &IdempotencyClaim, sealed: &str) -> Option<StoredResponse> {
         let mut bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (nonce, sealed) = bytes.split_at_mut_checked(NONCE_LEN)?;
@@ -208,7 +214,7 @@ impl IdempotencyStore {
 mod tests {
     use super::*;
 
-    fn answers() -> IdempotencyStore {
+    fn store() -> IdempotencyStore {
         let redis = Redis::new("http://127.0.0.1:1", "t", Duration::from_millis(10)).unwrap();
         let seeds = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &[2; 32]);
         IdempotencyStore::new(Arc::new(redis), &[1; 32], seeds).unwrap()
@@ -220,20 +226,21 @@ mod tests {
 
     #[test]
     fn a_kept_answer_is_sealed_and_belongs_to_its_key() {
-        let (answers, mine) = (answers(), claim("a"));
-        let kept = StoredResponse { status: 201, media: None, body: "hz_live_secret".to_owned() };
-        let sealed = answers.seal(&mine, &kept).unwrap();
+        let store = store();
+        let mine = claim("a");
+        let response = StoredResponse { status: 201, media: None, body: "hz_live_secret".to_owned() };
+        let sealed = store.seal(&mine, &response).unwrap();
         assert!(!sealed.contains("secret"));
-        assert_eq!(answers.open(&mine, &sealed), Some(kept));
-        assert_eq!(answers.open(&claim("b"), &sealed), None);
-        assert_eq!(answers.open(&mine, "x"), None);
+        assert_eq!(store.open(&mine, &sealed), Some(response));
+        assert_eq!(store.open(&claim("b"), &sealed), None);
+        assert_eq!(store.open(&mine, "x"), None);
     }
 
     #[test]
     fn every_attempt_of_a_request_has_the_same_seed_and_no_other_has_it() {
-        let answers = answers();
-        assert_eq!(answers.seed(&claim("a"), 7_000), answers.seed(&claim("a"), 7_000));
-        assert_ne!(answers.seed(&claim("a"), 7_000), answers.seed(&claim("b"), 7_000));
+        let store = store();
+        assert_eq!(store.seed(&claim("a"), 7_000), store.seed(&claim("a"), 7_000));
+        assert_ne!(store.seed(&claim("a"), 7_000), store.seed(&claim("b"), 7_000));
     }
 
     #[test]

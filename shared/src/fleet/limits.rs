@@ -1,7 +1,7 @@
-//! Rate limits: the rules, what is counted for whom, and this environment's own counts.
+//! Rate limits: the rules that count calls, whom a limit counts, and what this environment counts by itself.
 //!
-//! The fleet's counts are one part of the gate, which runs the same rules in Lua, by the
-//! server's clock, all limits of a call or none.
+//! The counts of the whole fleet are kept in Redis. The gate updates them with the same rules in Lua, by the
+//! server's clock, and counts a call against all of its limits or against none.
 
 mod local;
 mod rule;
@@ -17,26 +17,25 @@ use ring::digest::{SHA256, digest};
 use crate::clock::Millis;
 use local::{Denials, LocalCounts};
 
-/// What an environment that is cut off may still admit of a limit.
-const SHARE_DURING_OUTAGE: u32 = 10;
+/// While Redis is away, one environment alone admits at most the quota divided by this.
+const QUOTA_DIVISOR_DURING_OUTAGE: u32 = 10;
 
-/// One limit of one caller.
+/// One rate limit of one caller.
 #[derive(Debug, Clone)]
 pub struct Limit {
-    /// As in `RateLimit-Policy`.
+    /// The name of the policy, as the header `RateLimit-Policy` shows it.
     pub name: &'static str,
-    /// Calls per window, also the burst.
+    /// How many calls a window admits; all of them may come at once.
     pub quota: u32,
-    /// The window.
     pub window: Duration,
     algorithm: Algorithm,
     key: String,
-    /// What is hashed in the key, for this environment's own maps.
+    /// The digest inside `key` as a number, by which this environment's own maps find the limit.
     id: u128,
 }
 
 impl Limit {
-    /// A limit for everything that has the same `identity`.
+    /// A limit that all calls with the same `name`, `algorithm` and `identity` share.
     pub fn new(
         name: &'static str,
         algorithm: Algorithm,
@@ -44,27 +43,27 @@ impl Limit {
         window: Duration,
         identity: &str,
     ) -> Self {
-        // Hashed: an address is no business of a database's key list. The algorithm is part of the key,
-        // because none can read what another stored.
-        let number = LimitRule::new(algorithm, quota, window).script_args()[0];
-        let digest = digest(&SHA256, format!("{name}|{number}|{identity}").as_bytes());
+        // The identity can be a client's address, which must not be readable in the database's list of keys, so it
+        // is hashed. The algorithm is part of the key, because no algorithm can read the count of another one.
+        let algorithm_number = LimitRule::new(algorithm, quota, window).script_args()[0];
+        let digest = digest(&SHA256, format!("{name}|{algorithm_number}|{identity}").as_bytes());
         let mut id = [0; 16];
         id.copy_from_slice(&digest.as_ref()[..16]);
-        let key = format!("hz1:lim:{name}:{number}:{}", URL_SAFE_NO_PAD.encode(id));
+        let key = format!("hz1:lim:{name}:{algorithm_number}:{}", URL_SAFE_NO_PAD.encode(id));
         Self { name, quota, window, algorithm, key, id: u128::from_ne_bytes(id) }
     }
 
-    /// Where the count lies in Redis.
+    /// The key of the count in Redis.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// How it counts.
+    /// The rule by which this limit counts.
     pub fn rule(&self) -> LimitRule {
         LimitRule::new(self.algorithm, self.quota, self.window)
     }
 
-    /// Where the limit stands after a step of its rule.
+    /// The status to show to the caller after a step of the limit's rule.
     pub fn status(&self, step: &LimitStep) -> LimitStatus {
         LimitStatus {
             name: self.name,
@@ -77,24 +76,23 @@ impl Limit {
     }
 }
 
-/// Where a limit stands.
+/// How much of a limit is used up, as the `RateLimit` headers show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitStatus {
-    /// As in `RateLimit-Policy`.
+    /// The name of the policy, as the header `RateLimit-Policy` shows it.
     pub name: &'static str,
-    /// Calls per window.
+    /// How many calls a window admits.
     pub quota: u32,
-    /// The window.
     pub window: Duration,
-    /// Calls that would be admitted now.
+    /// How many calls would be admitted now.
     pub remaining: u32,
-    /// Until all of the quota is there again.
+    /// The time until the whole quota is available again.
     pub reset: Duration,
-    /// Until this call would be admitted; zero unless it was denied by this limit.
+    /// The time until this call would be admitted; zero unless this limit denied it.
     pub wait: Duration,
 }
 
-/// What this environment knows by itself: its own counts for an outage, and the denials of a moment ago.
+/// What this environment remembers without Redis: counts of its own, used during an outage, and recent denials.
 #[derive(Default)]
 pub struct LocalLimits {
     counts: LocalCounts,
@@ -102,25 +100,26 @@ pub struct LocalLimits {
 }
 
 impl LocalLimits {
-    /// Asks this environment's own counts, at a share of the limits.
+    /// Decides a call by this environment's own counts, with a tenth of each quota, but never less than one call of
+    /// this `cost`. For when Redis cannot be asked.
     ///
     /// # Errors
-    /// Where the limits stand, when one of them denies the call.
+    /// The status of every limit, when one of them denies the call.
     pub fn admit_share(&self, limits: &[Limit], cost: u64) -> Result<Vec<LimitStatus>, Vec<LimitStatus>> {
-        let share = |limit: &Limit| Limit {
-            quota: (limit.quota / SHARE_DURING_OUTAGE).max(u32::try_from(cost).unwrap_or(u32::MAX)),
+        let reduce = |limit: &Limit| Limit {
+            quota: (limit.quota / QUOTA_DIVISOR_DURING_OUTAGE).max(u32::try_from(cost).unwrap_or(u32::MAX)),
             ..limit.clone()
         };
-        let reduced: Vec<Limit> = limits.iter().map(share).collect();
+        let reduced: Vec<Limit> = limits.iter().map(reduce).collect();
         self.counts.admit(&reduced, cost, Millis::now())
     }
 
-    /// Keeps a denial of the fleet for a moment.
+    /// Remembers for a moment that the fleet's limits denied a call.
     pub fn remember(&self, limits: &[Limit], statuses: &[LimitStatus]) {
         self.denials.remember(limits, statuses, Millis::now());
     }
 
-    /// The denial of a moment ago, if there was one: asking again would bring the same.
+    /// The statuses of a recent denial that still holds, if there is one: Redis would deny the call again.
     pub fn recall(&self, limits: &[Limit]) -> Option<Vec<LimitStatus>> {
         self.denials.recall(limits, Millis::now())
     }

@@ -1,4 +1,4 @@
-//! What the whole fleet counted: the sum of all environments' snapshots, and the state of things right now.
+//! The metrics of the whole fleet for one scrape: the sum of all environments' snapshots, and the current gauges.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -12,27 +12,31 @@ use crate::redis::{Redis, RedisError, Script, Value};
 
 static FOLD: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("scrape/fold.lua")]));
 
-/// The field of environments that are no more.
+/// The field of the hash that holds the total of all environments that have ended.
 const RETIRED: &str = "retired";
-/// An environment that wrote nothing for so long is no more.
+/// An environment that has written nothing for this long counts as ended.
 const SILENT: Duration = Duration::from_secs(3600);
-/// So many are folded at a time; the next scrape goes on.
+/// How many ended environments one scrape folds into the retired total; the next scrape goes on with the rest.
 const FOLDED_MAX: usize = 100;
-/// Nobody scrapes a stage for a month that anyone cares for.
+/// The hash expires a month after the last fold, in milliseconds. A stage that matters is scraped sooner.
 const LIFE_MS: u64 = 30 * 86_400_000;
 
-/// The fleet, as a scrape sees it.
+/// Reads the metrics of the fleet for a scrape.
 pub struct FleetMetrics {
     redis: Arc<Redis>,
     breakers: Breakers,
 }
 
-/// The fields of the hash.
+/// The content of the hash of snapshots.
 #[derive(Default)]
 struct Fields {
+    /// The retired total, as it was read.
     retired: String,
+    /// The names and values of the fields of silent environments, [`FOLDED_MAX`] at most.
     silent: Vec<(String, String)>,
+    /// The sum of all fields.
     totals: MetricTotals,
+    /// How many environments have a field.
     environments: usize,
 }
 
@@ -57,7 +61,7 @@ impl Fields {
 }
 
 impl FleetMetrics {
-    /// The fleet of this environment's stage.
+    /// The metrics of this environment's stage.
     ///
     /// # Errors
     /// [`StartError`]
@@ -65,15 +69,14 @@ impl FleetMetrics {
         Ok(Self::new(environment.redis().await?, Breakers::connect(environment).await?))
     }
 
-    /// Of this database.
     pub const fn new(redis: Arc<Redis>, breakers: Breakers) -> Self {
         Self { redis, breakers }
     }
 
-    /// The text of a scrape. What silent environments counted is folded on the way.
+    /// The text of a scrape. It also folds the counts of silent environments into the retired total.
     ///
     /// # Errors
-    /// [`RedisError`]: a scrape without data is no scrape.
+    /// [`RedisError`]: a scrape fails rather than report counts that are missing.
     pub async fn text(&self, deadline: Deadline) -> Result<String, RedisError> {
         let stored = self.redis.command("HGETALL", &[METRICS_KEY], deadline).await?;
         for breaker in self.breakers.iter() {
@@ -83,13 +86,14 @@ impl FleetMetrics {
         if !fields.silent.is_empty()
             && let Err(error) = self.fold(&fields, deadline).await
         {
-            // The next scrape will do it; what is told now is right either way.
+            // The totals of this scrape are right either way, and the next one tries again.
             tracing::warn!(error = %crate::telemetry::chain(&error), "silent environments were not folded");
         }
         let gauges = [self.breaker_states(), build(), environments(fields.environments)];
         Ok(metrics::render(&fields.totals, &gauges))
     }
 
+    /// Moves the counts of silent environments into the retired total, unless another scrape was faster.
     async fn fold(&self, fields: &Fields, deadline: Deadline) -> Result<(), RedisError> {
         let (_, mut retired) = MetricTotals::parse(&fields.retired);
         for (_, text) in &fields.silent {
@@ -101,12 +105,14 @@ impl FleetMetrics {
         Ok(())
     }
 
+    /// For each breaker, 1 at the phase that it is in, and whether an operator has set its mode.
     fn breaker_states(&self) -> Gauge {
         let mut values = Vec::new();
         for breaker in self.breakers.iter() {
             let (state, mode, now) = breaker.look();
-            let is_over = state.phase == BreakerPhase::Ramp && now >= state.until_us;
-            let phase = if is_over { BreakerPhase::Closed } else { state.phase };
+            // A ramp that is over is stored as closed only with the next report.
+            let is_ramp_over = state.phase == BreakerPhase::Ramp && now >= state.until_us;
+            let phase = if is_ramp_over { BreakerPhase::Closed } else { state.phase };
             let name = breaker.dependency().as_str();
             for each in BreakerPhase::ALL {
                 let labels = vec![("breaker", name.to_owned()), ("state", each.as_str().to_owned())];

@@ -1,7 +1,8 @@
--- Counts a sign-in attempt before the password is looked at, or refuses it.
--- KEYS  attempts of the account (hash: n, until), accounts tried from the address (set)
--- ARGV  account (a number), attempts before delays begin, attempt window in ms,
---       first delay in ms, longest delay in ms, accounts per address, address window in ms
+-- Counts a sign-in attempt before the password is checked, or refuses it.
+-- KEYS  attempts on the account (hash: `n` attempts, the next one not before `until`),
+--       accounts tried from the address (set)
+-- ARGV  account (a number), attempts before delays begin, life of the attempts in ms,
+--       first delay in ms, longest delay in ms, accounts per address, life of the address's set in ms
 -- Answers the milliseconds to wait: 0 when the attempt may go on.
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

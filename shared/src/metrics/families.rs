@@ -1,4 +1,4 @@
-//! Every metric: its name, what it means, and which values its labels may have.
+//! The list of all metrics: their names, what they mean, and which values their labels may have.
 
 use super::{
     BreakerCall, CallOutcome, CalledDependency, CoalescingRole, HISTOGRAM_CELLS, Idempotency, LimitDecision,
@@ -8,30 +8,30 @@ use crate::contract::generations::GenerationKind;
 use crate::contract::health::BreakerPhase;
 use crate::contract::{self, Dependency, consumer, schedule};
 
-/// The values a label may have.
+/// The set of values that a label may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LabelSet {
-    /// The operations of the contract, and `none` for what is none.
+    /// The operations of the contract, and `none` for a request that matches none.
     Route,
-    /// The first digit of the status.
+    /// The class of the status, such as `2xx`.
     Class,
-    /// Functions.
+    /// The names of the functions.
     Function,
-    /// Schedules.
+    /// The names of the schedules.
     Schedule,
     /// The consumers of the table's stream.
     Consumer,
     /// The kinds of generations, which are what jobs make.
     Kind,
-    /// Names of limits.
+    /// The names of the limits' policies.
     Policy,
     /// See [`LimitDecision`].
     LimitDecision,
-    /// What has a breaker.
+    /// The dependencies that have a breaker.
     Breaker,
     /// See [`BreakerCall`].
     BreakerCall,
-    /// Where a breaker stands.
+    /// See [`BreakerPhase`].
     BreakerPhase,
     /// See [`CoalescingRole`].
     Role,
@@ -46,7 +46,7 @@ pub enum LabelSet {
 }
 
 impl LabelSet {
-    /// The values. The last of open sets takes what is in none.
+    /// The values of the set. A value that is not in the set counts as the last one.
     pub const fn values(self) -> &'static [&'static str] {
         match self {
             Self::Route => &contract::OPERATIONS,
@@ -69,45 +69,46 @@ impl LabelSet {
     }
 }
 
-/// The place of a value in its set.
+/// The place of a value in its set; the last place for a value that is not in it.
 pub(super) fn index(set: LabelSet, value: &str) -> usize {
     let values = set.values();
-    values.iter().position(|known| *known == value).unwrap_or(values.len() - 1)
+    values.iter().position(|other| *other == value).unwrap_or(values.len() - 1)
 }
 
-/// Metrics of one name.
+/// All series of one metric: a counter or a histogram with its labels.
 #[derive(Debug)]
 pub struct MetricFamily {
-    /// Without the prefix `huntaze_` and the ending of its kind.
+    /// The name without the prefix `huntaze_` and the ending `_total` or `_seconds`.
     pub name: &'static str,
-    /// What it means.
+    /// The meaning of the metric, as the scrape shows it.
     pub help: &'static str,
-    /// Whether it is a histogram of durations; otherwise a counter.
+    /// Whether the metric is a histogram of durations; otherwise it is a counter.
     pub is_histogram: bool,
-    /// Its labels.
+    /// The name of each label and the values that it may have.
     pub labels: &'static [(&'static str, LabelSet)],
 }
 
 impl MetricFamily {
-    /// Cells of one series.
+    /// How many cells one series has.
     pub(super) const fn width(&self) -> usize {
         if self.is_histogram { HISTOGRAM_CELLS } else { 1 }
     }
 
-    /// Cells of all series.
+    /// How many cells all series have together.
     pub(super) fn cells(&self) -> usize {
         self.labels.iter().map(|(_, set)| set.values().len()).product::<usize>() * self.width()
     }
 
-    /// The first cell of the series with these labels.
-    pub(super) fn place(&self, labels: &[usize]) -> usize {
+    /// Where the cells of a series begin within the family, by the place of each label's value in its set.
+    pub(super) fn first_cell(&self, labels: &[usize]) -> usize {
         let series = self.labels.iter().zip(labels).fold(0, |place, ((_, set), label)| {
             place * set.values().len() + (*label).min(set.values().len() - 1)
         });
         series * self.width()
     }
 
-    /// The name of a series in snapshots: the family's name and its labels' values.
+    /// The name of the series with this number, as snapshots have it: the family's name and the values of its labels,
+    /// separated by commas.
     pub fn series(&self, mut number: usize) -> String {
         let mut values = Vec::new();
         for (_, set) in self.labels.iter().rev() {
@@ -120,13 +121,14 @@ impl MetricFamily {
     }
 }
 
+/// The list of families, and for each a constant with its place in the list.
 macro_rules! families {
     ($($index:ident = $name:literal, $histogram:literal, [$(($label:literal, $set:ident)),*], $help:literal;)*) => {
         #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "names of places in the list below")]
         enum Place { $($index),* }
         $(pub(super) const $index: usize = Place::$index as usize;)*
 
-        /// Every family.
+        /// Every family of metrics, in the order in which the registry lays out their cells.
         pub static FAMILIES: [MetricFamily; [$($name),*].len()] = [
             $(MetricFamily { name: $name, help: $help, is_histogram: $histogram, labels: &[$(($label, LabelSet::$set)),*] }),*
         ];

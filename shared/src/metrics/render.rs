@@ -1,21 +1,24 @@
-//! Prometheus' text format, version 0.0.4. Every series that can be is there from zero.
+//! The text of a scrape, in Prometheus' text format, version 0.0.4.
+//!
+//! Every series that is possible is in it from the beginning, as zero, so that queries and alerts find it before its
+//! first event.
 
 use std::fmt::Write as _;
 
 use super::{BUCKETS, FAMILIES, HISTOGRAM_CELLS, MetricFamily, MetricTotals};
 
-/// A value of this moment.
+/// A metric whose values are those of this moment, and not counts.
 #[derive(Debug)]
 pub struct Gauge {
-    /// Without the prefix `huntaze_`.
+    /// The name without the prefix `huntaze_`.
     pub name: &'static str,
-    /// What it means.
+    /// The meaning of the metric, as the scrape shows it.
     pub help: &'static str,
-    /// Labels and value of each series.
+    /// The labels and the value of each series.
     pub values: Vec<(Vec<(&'static str, String)>, f64)>,
 }
 
-/// The text for a scrape.
+/// The text for a scrape: all families, with zero where nothing was counted, then the gauges.
 pub fn render(totals: &MetricTotals, gauges: &[Gauge]) -> String {
     let mut text = String::with_capacity(64 * 1024);
     for family in &FAMILIES {
@@ -32,13 +35,14 @@ pub fn render(totals: &MetricTotals, gauges: &[Gauge]) -> String {
     text
 }
 
+/// Writes all series of a family.
 fn counters(text: &mut String, family: &MetricFamily, totals: &MetricTotals) {
     let (ending, kind) = if family.is_histogram { ("_seconds", "histogram") } else { ("_total", "counter") };
     let name = format!("huntaze_{}{ending}", family.name);
     let _ = writeln!(text, "# HELP {name} {}\n# TYPE {name} {kind}", family.help);
-    let known = (0..family.cells() / family.width()).map(|series| family.series(series));
-    let mut all: Vec<String> = known.collect();
-    // Series of another version that is still running.
+    let of_this_version = (0..family.cells() / family.width()).map(|series| family.series(series));
+    let mut all: Vec<String> = of_this_version.collect();
+    // During a deployment, environments of another version count series that this version does not have.
     let of_family = |series: &str| series.split(',').next() == Some(family.name);
     all.extend(totals.iter().map(|(series, _)| series.to_owned()).filter(|series| of_family(series)));
     all.sort();
@@ -49,18 +53,19 @@ fn counters(text: &mut String, family: &MetricFamily, totals: &MetricTotals) {
             continue;
         }
         let labels: Vec<_> = family.labels.iter().map(|(label, _)| *label).zip(values).collect();
-        let counted = totals.get(&series).unwrap_or_default();
+        let cells = totals.get(&series).unwrap_or_default();
         if family.is_histogram {
-            histogram(text, &name, &labels, counted);
+            histogram(text, &name, &labels, cells);
         } else {
-            let value = counted.first().copied().unwrap_or(0);
+            let value = cells.first().copied().unwrap_or(0);
             let _ = writeln!(text, "{name}{} {value}", braces(&labels, None));
         }
     }
 }
 
-fn histogram(text: &mut String, name: &str, labels: &[(&str, &str)], counted: &[u64]) {
-    let cell = |i: usize| counted.get(i).copied().unwrap_or(0);
+/// Writes one series of a histogram: cumulative buckets, then sum and count.
+fn histogram(text: &mut String, name: &str, labels: &[(&str, &str)], cells: &[u64]) {
+    let cell = |i: usize| cells.get(i).copied().unwrap_or(0);
     let mut sum = 0;
     for (i, bound) in BUCKETS.iter().enumerate() {
         sum += cell(i);
@@ -77,6 +82,7 @@ fn histogram(text: &mut String, name: &str, labels: &[(&str, &str)], counted: &[
     );
 }
 
+/// Labels as Prometheus writes them, with the bound of a bucket as the label `le`.
 fn braces(labels: &[(&str, &str)], bound: Option<&str>) -> String {
     let bound = bound.map(|bound| ("le", bound));
     let all: Vec<String> = labels

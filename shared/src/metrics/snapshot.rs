@@ -1,28 +1,30 @@
-//! Snapshots: the counts of an environment as text, and sums of them.
+//! Snapshots: the counts of an environment as text in Redis, and sums of them.
 //!
-//! A series is named and not numbered, so that environments of two versions can be added up.
+//! A series is named and not numbered, so that the counts of environments of two versions can be added up.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{counted, flush_failed, server_now};
+use super::{count_flush_failure, current_totals, server_now};
 use crate::clock::Millis;
 use crate::random;
 
-/// A field is folded into the retired total after an hour of silence. An environment that was frozen for
-/// longer than this begins a new field, so that the folded one is not counted again.
+/// An environment that has written nothing for this long begins a new field.
+///
+/// After an hour of silence its field is folded into the retired total; were the field written again, its counts
+/// would be counted twice.
 const RENEW_AFTER: Duration = Duration::from_secs(30 * 60);
 
-/// Counts by series.
+/// The counts of one environment or of several, by the name of the series.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MetricTotals {
     series: BTreeMap<String, Vec<u64>>,
 }
 
 impl MetricTotals {
-    /// Adds to a series.
+    /// Adds values to the cells of a series.
     pub fn add(&mut self, name: &str, values: &[u64]) {
         let sums = self.series.entry(name.to_owned()).or_default();
         sums.resize(sums.len().max(values.len()), 0);
@@ -31,36 +33,36 @@ impl MetricTotals {
         }
     }
 
-    /// Adds all of another.
+    /// Adds all series of `other`.
     pub fn merge(&mut self, other: &Self) {
         for (name, values) in &other.series {
             self.add(name, values);
         }
     }
 
-    /// What has come since an earlier snapshot of the same counts.
+    /// The counts that have come since an `earlier` snapshot of the same environment.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
-        let less = |name: &String, values: &Vec<u64>| -> Vec<u64> {
-            let before = earlier.series.get(name);
-            let before = |i: usize| before.and_then(|values| values.get(i)).copied().unwrap_or(0);
+        let difference = |name: &String, values: &Vec<u64>| -> Vec<u64> {
+            let earlier = earlier.series.get(name);
+            let before = |i: usize| earlier.and_then(|values| values.get(i)).copied().unwrap_or(0);
             values.iter().enumerate().map(|(i, value)| value.saturating_sub(before(i))).collect()
         };
-        let series = self.series.iter().map(|(name, values)| (name.clone(), less(name, values)));
+        let series = self.series.iter().map(|(name, values)| (name.clone(), difference(name, values)));
         Self { series: series.filter(|(_, values)| values.iter().any(|value| *value != 0)).collect() }
     }
 
-    /// The values of a series.
+    /// The cells of a series, if anything was counted in it.
     pub fn get(&self, name: &str) -> Option<&[u64]> {
         self.series.get(name).map(Vec::as_slice)
     }
 
-    /// Every series.
+    /// Every series with its name and its cells.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u64])> {
         self.series.iter().map(|(name, values)| (name.as_str(), values.as_slice()))
     }
 
-    /// As a field of the hash: when it was written by the server's clock, in seconds, then a line a series.
+    /// The value of a field of the hash: the server's time `at` in seconds, then a line for each series.
     pub fn text(&self, at: Millis) -> String {
         let mut text = at.secs().to_string();
         for (name, values) in &self.series {
@@ -72,7 +74,7 @@ impl MetricTotals {
         text
     }
 
-    /// Reads a field; what cannot be read in it is left out.
+    /// Reads the value of a field: when it was written, and its counts. Lines that cannot be read are left out.
     pub fn parse(text: &str) -> (Millis, Self) {
         let mut lines = text.split('\n');
         let at = lines.next().and_then(|secs| secs.parse::<u64>().ok()).unwrap_or(0);
@@ -89,72 +91,78 @@ impl MetricTotals {
     }
 }
 
-/// A snapshot on its way to the hash.
+/// A snapshot that is being written to the hash. Whoever sends it must call [`SnapshotFlush::finish`].
 #[derive(Debug)]
 pub struct SnapshotFlush {
-    /// The field.
+    /// The name of this environment's field.
     pub field: String,
-    /// What it holds from now on.
+    /// The new value of the field.
     pub value: String,
     totals: MetricTotals,
     at: Millis,
 }
 
+/// What this environment has written to the hash, and when.
 struct FlushState {
+    /// The name of the field that it writes now.
     field: String,
-    /// What earlier fields of this environment hold.
+    /// The counts that are in earlier fields of this environment, and so must not be in this one.
     before: MetricTotals,
-    /// What the field was last sent, whether or not it arrived.
+    /// The counts that were last sent, whether or not they arrived.
     sent: MetricTotals,
-    at: Millis,
-    tried: Millis,
+    /// When the last snapshot was written; zero where none was.
+    written_at: Millis,
+    /// When writing was last tried.
+    tried_at: Millis,
 }
 
-static FLUSHING: LazyLock<Mutex<FlushState>> = LazyLock::new(|| {
-    let nothing = MetricTotals::default();
+static FLUSH_STATE: LazyLock<Mutex<FlushState>> = LazyLock::new(|| {
     Mutex::new(FlushState {
         field: random::token(),
-        before: nothing.clone(),
-        sent: nothing,
-        at: Millis(0),
-        tried: Millis(0),
+        before: MetricTotals::default(),
+        sent: MetricTotals::default(),
+        written_at: Millis(0),
+        tried_at: Millis(0),
     })
 });
 
 impl SnapshotFlush {
-    /// The snapshot to write, if the last one is older than `every` and there is something to tell.
+    /// The snapshot to write now; `None` where the last try is more recent than `every`, or nothing was counted.
     pub fn due(every: Duration) -> Option<Self> {
         let now = server_now();
-        let mut flushing = FLUSHING.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.since(flushing.tried) < every && flushing.tried <= now {
+        let mut state = FLUSH_STATE.lock().unwrap_or_else(PoisonError::into_inner);
+        // A server's clock that went back must not stop the snapshots.
+        if now.since(state.tried_at) < every && state.tried_at <= now {
             return None;
         }
-        flushing.tried = now;
-        if flushing.at != Millis(0) && now.since(flushing.at) >= RENEW_AFTER {
-            flushing.field = random::token();
-            flushing.before = flushing.sent.clone();
+        state.tried_at = now;
+        if state.written_at != Millis(0) && now.since(state.written_at) >= RENEW_AFTER {
+            state.field = random::token();
+            state.before = state.sent.clone();
         }
-        let counts = counted();
-        let totals = counts.since(&flushing.before);
+        let counts = current_totals();
+        let totals = counts.since(&state.before);
         if totals == MetricTotals::default() {
             return None;
         }
-        // The command that writes the snapshot is part of it: nobody could count the last one of an environment later.
+        // The command that writes the snapshot is counted in it, because after the last snapshot of an environment
+        // there is no later one that could count it.
         super::redis_commands(1);
-        let counts = counted();
-        let totals = counts.since(&flushing.before);
-        flushing.sent = counts.clone();
-        let field = flushing.field.clone();
+        let counts = current_totals();
+        let totals = counts.since(&state.before);
+        state.sent = counts.clone();
+        let field = state.field.clone();
         Some(Self { field, value: totals.text(now), totals: counts, at: now })
     }
 
-    /// Whether it was written.
-    pub fn ended(self, is_written: bool) {
+    /// Notes whether the snapshot was written.
+    pub fn finish(self, is_written: bool) {
         if is_written {
-            let mut flushing = FLUSHING.lock().unwrap_or_else(PoisonError::into_inner);
-            (flushing.at, flushing.sent) = (self.at, self.totals);
+            let mut state = FLUSH_STATE.lock().unwrap_or_else(PoisonError::into_inner);
+            state.written_at = self.at;
+            state.sent = self.totals;
         } else {
-            flush_failed();
+            count_flush_failure();
         }
     }
 }

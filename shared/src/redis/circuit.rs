@@ -1,38 +1,42 @@
-//! Whether Redis is worth a trip: a breaker of this environment alone, on the very thing that fleet-wide
-//! breakers need.
+//! A circuit breaker for Redis itself. It belongs to this environment alone, because the fleet's breakers are kept in
+//! Redis.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::Millis;
 
-/// So many failures in a row, and trips are skipped.
+/// How many failures in a row begin a pause, in which trips are skipped.
 const FAILURES: u32 = 2;
+/// The first pause, in milliseconds; it doubles with each further failure.
 const PAUSE_FIRST_MS: u64 = 1_000;
 const PAUSE_LONGEST_MS: u64 = 4_000;
 
-/// Closed while `until_ms` is zero.
+/// Whether Redis is worth a trip. It is closed, so that trips are made, while `until_ms` is zero.
 #[derive(Default)]
 pub(super) struct Circuit {
+    /// Failures in a row.
     failures: AtomicU32,
+    /// When the pause ends, by this machine's clock, in milliseconds since 1970.
     until_ms: AtomicU64,
 }
 
 impl Circuit {
-    /// Whether a trip is to be skipped. After the pause one caller gets `false`, and the others wait for how
-    /// it fares. A load while all is well.
+    /// Whether a trip has to be skipped. After a pause one caller gets `false` and tries; the others get `true` until
+    /// the try has ended. While all is well this costs one atomic load.
     pub(super) fn is_open(&self) -> bool {
         let until = self.until_ms.load(Ordering::Relaxed);
         until != 0 && self.is_open_at(until, Millis::now().0)
     }
 
-    /// Whether the pause lasts, without asking to be the one who tries.
+    /// Whether a pause lasts. Unlike [`Circuit::is_open`], this does not make the caller the one who tries after it.
     pub(super) fn is_paused(&self) -> bool {
         let until = self.until_ms.load(Ordering::Relaxed);
         until != 0 && Self::lasts(until, Millis::now().0)
     }
 
-    /// The wall clock goes on while the environment is frozen. If it was set back, the pause is void.
+    /// Whether a pause until `until` lasts at `now`. Both are wall-clock times, because that clock goes on while the
+    /// environment is frozen; if it was set back, the pause is void.
     const fn lasts(until: u64, now: u64) -> bool {
         now < until && until - now <= PAUSE_LONGEST_MS
     }
@@ -41,11 +45,13 @@ impl Circuit {
         if Self::lasts(until, now) {
             return true;
         }
-        let taken =
+        // Whoever moves the end of the pause is the one that tries.
+        let moved =
             self.until_ms.compare_exchange(until, now + PAUSE_FIRST_MS, Ordering::Relaxed, Ordering::Relaxed);
-        taken.is_err()
+        moved.is_err()
     }
 
+    /// Closes the circuit after a trip that was answered.
     pub(super) fn succeeded(&self) {
         if self.failures.load(Ordering::Relaxed) != 0 {
             self.failures.store(0, Ordering::Relaxed);
@@ -53,7 +59,7 @@ impl Circuit {
         }
     }
 
-    /// Counts a failure; the pause, if this one begins it.
+    /// Counts a failure; the length of the pause, if this failure begins one.
     pub(super) fn failed(&self, now: Millis) -> Option<Duration> {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let over = failures.checked_sub(FAILURES)?;

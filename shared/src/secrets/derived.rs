@@ -1,33 +1,34 @@
-//! One secret root key, and a key of its own for every purpose, by HKDF-SHA-256 (RFC 5869).
+//! The keys that are derived from the root key, one for every purpose, by HKDF-SHA-256 (RFC 5869).
 
 use ring::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 use ring::hmac::{HMAC_SHA256, Key};
 
 use super::Key32;
 
-/// The keys of all purposes.
+/// A key for every purpose, so that what one of them signs or seals means nothing to another.
 #[derive(Clone)]
 pub struct DerivedKeys {
-    /// For looking an address up without storing it as a key.
+    /// Hashes an e-mail address for look-up, so that it is not stored as a key of the table.
     pub email: Key,
-    /// For looking an API key up without storing it.
+    /// Hashes an API key for look-up, so that it is not stored.
     pub api_key: Key,
-    /// For API keys that are made from a seed.
+    /// Makes the secret of a new API key from a seed.
     pub mint: Key,
-    /// For sealing refresh tokens.
+    /// Signs the refresh tokens of sessions.
     pub refresh: Key,
-    /// For sealing cursors.
+    /// Signs the cursors of lists.
     pub cursor: Key,
-    /// For making one-time tokens from their identifiers.
+    /// Makes one-time tokens from their identifiers.
     pub one_time: Key,
-    /// For what an idempotent request creates: the same at every attempt.
+    /// Makes the seed of what an idempotent request creates, which is the same at every attempt.
     pub seed: Key,
-    /// For sealing the answers that are kept under idempotency keys.
+    /// Seals the responses that are stored under idempotency keys, with AES-256-GCM.
     pub answer: [u8; 32],
-    /// The pepper of the passwords.
+    /// The pepper, a secret that goes into the hash of every password.
     pub password: [u8; 32],
 }
 
+/// The length of every derived key, in the form in which `ring` takes it.
 struct Bytes32;
 
 impl KeyType for Bytes32 {
@@ -37,7 +38,6 @@ impl KeyType for Bytes32 {
 }
 
 impl DerivedKeys {
-    /// Derives them.
     pub fn new(root: &Key32) -> Self {
         let root = Salt::new(HKDF_SHA256, b"huntaze v1").extract(root.expose());
         let hmac = |purpose: &str| Key::new(HMAC_SHA256, &expand(&root, purpose));
@@ -55,9 +55,10 @@ impl DerivedKeys {
     }
 }
 
+/// The derived key of a purpose. Its name must never change: another name is another key.
 fn expand(root: &Prk, purpose: &str) -> [u8; 32] {
     let mut bytes = [0; 32];
-    // HKDF gives up to 8,160 bytes; 32 cannot fail.
+    // HKDF-SHA-256 gives up to 8,160 bytes, so 32 cannot fail.
     if let Ok(okm) = root.expand(&[purpose.as_bytes()], Bytes32) {
         let _ = okm.fill(&mut bytes);
     }

@@ -1,4 +1,4 @@
-//! The breakers that an environment has.
+//! The set of all breakers of an environment, one for each model of the settings.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use crate::contract::Dependency;
 use crate::environment::{Environment, StartError};
 use crate::settings::AiSettings;
 
-/// The breakers of an environment.
+/// The breakers of an environment, shared by everything in it that calls a model.
 #[derive(Default, Clone)]
 pub struct Breakers {
     all: Vec<Arc<Breaker>>,
 }
 
 impl Breakers {
-    /// A breaker for each model that the settings name, one of each in this environment.
+    /// The breakers of the models that the settings name. Each is made once in an environment.
     ///
     /// # Errors
     /// [`StartError`]
@@ -29,12 +29,12 @@ impl Breakers {
         Ok(environment.once(make).await?.as_ref().clone())
     }
 
-    /// Those that a route depends on.
+    /// The breakers of the dependencies that a route names.
     pub fn of<'a>(&'a self, depends_on: &'a [Dependency]) -> impl Iterator<Item = &'a Arc<Breaker>> {
         self.all.iter().filter(move |breaker| depends_on.contains(&breaker.dependency()))
     }
 
-    /// All of them.
+    /// Every breaker of this environment.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Breaker>> {
         self.all.iter()
     }

@@ -1,13 +1,15 @@
--- The breaker of one dependency, for the whole fleet: asks for a permit, or reports how calls went.
+-- The breaker of one dependency, for the whole fleet: lends a permit, or takes a report of how calls went.
 -- KEYS  state, mode (normal where it is missing)
 -- ARGV  1 now in microseconds, 0 for the server's clock   2 `ask` or `report`
---       3 bucket in us   4 buckets   5 calls before it judges   6 failures in %   7 slow calls in %
---       8 first open time in us   9 longest   10 permits   11 successes that close it   12 ramp in us
---       13 life of the state in ms   14 permit's name   15 lease in us
---       16 version the calls saw   17 calls   18 failed   19 slow   20 jitter in thousandths
--- Answers now, 1 where a permit was given, state, mode.
+--       3 length of a bucket in us   4 buckets in the window   5 calls in the window before it judges
+--       6 failures at which it opens, in %   7 slow calls at which it opens, in %
+--       8 first open time in us   9 longest open time in us   10 permits at a time
+--       11 successes that end half-open   12 length of the ramp in us   13 life of the state in ms
+--       14 number of the permit   15 lease of the permit in us
+--       16 version that the calls saw   17 calls   18 failed   19 slow   20 jitter in thousandths
+-- Answers now, 1 where a permit was lent and 0 otherwise, state, mode.
 -- The state is `version phase since until openings passed|permit deadline ...|bucket calls failed slow ...`;
--- phases: 0 closed, 1 open, 2 half-open, 3 ramp. Billed: EVALSHA, TIME, MGET and a SET where it changed.
+-- phases: 0 closed, 1 open, 2 half-open, 3 ramp. Billed: EVALSHA, TIME, MGET, and a SET where the state changed.
 local now = tonumber(ARGV[1])
 if now == 0 then
   local time = call('TIME')
@@ -36,7 +38,7 @@ local function open()
   head[5] = head[5] + 1
   enter(OPEN, now + math.floor(time * (1000 + arg(20)) / 1000))
 end
--- Takes what has ended out of a flat list of groups.
+-- The groups of `size` numbers in a flat list whose first two numbers satisfy `wanted`.
 local function keep(list, size, wanted)
   local kept = {}
   for i = 1, #list, size do

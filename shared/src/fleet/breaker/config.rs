@@ -1,14 +1,14 @@
-//! When a breaker opens and how it recovers, and what an operator wants of it.
+//! The configuration of a breaker, and the mode in which an operator can put it.
 
 use super::BreakerReport;
 
-/// A dependency that nobody calls is forgotten after so long.
+/// How long the state of a breaker lives in Redis after its last change, in milliseconds: an hour.
 const LIFE_MS: u64 = 3_600_000;
 
-/// What an operator wants of a breaker.
+/// The mode of a breaker, which an operator sets and no script changes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum BreakerMode {
-    /// The rule decides.
+    /// The rule decides about every call.
     #[default]
     Normal,
     /// No call goes through.
@@ -20,7 +20,7 @@ pub enum BreakerMode {
 }
 
 impl BreakerMode {
-    /// As stored; a mode that nobody knows is none.
+    /// Reads the mode as it is stored; an unknown mode counts as `Normal`.
     pub fn parse(text: &str) -> Self {
         match text {
             "forced_open" => Self::ForcedOpen,
@@ -34,50 +34,52 @@ impl BreakerMode {
 /// When a breaker opens and how it recovers.
 #[derive(Debug, Clone, Copy)]
 pub struct BreakerConfig {
-    /// The window is so many buckets of this length.
+    /// The length of a bucket, in microseconds. The calls of the last buckets are the window that is judged.
     pub bucket_us: u64,
-    /// See `bucket_us`.
+    /// How many buckets the window has.
     pub buckets: u64,
-    /// Fewer calls in the window are not judged.
+    /// The breaker stays closed while the window has fewer calls than this.
     pub calls_min: u64,
-    /// Opens at this share of failures, in percent.
+    /// The share of failed calls at which the breaker opens, in percent.
     pub failure_pct: u64,
-    /// Opens at this share of slow calls, in percent.
+    /// The share of slow calls at which the breaker opens, in percent.
     pub slow_pct: u64,
-    /// A call is slow from here on.
+    /// The duration from which a call is slow, in microseconds.
     pub slow_us: u64,
-    /// The first time it stays open; doubles each time it fails again.
+    /// How long the breaker stays open at first, in microseconds; each further opening in a row doubles it.
     pub open_us: u64,
-    /// The longest.
+    /// The longest that the breaker stays open, in microseconds, apart from the jitter.
     pub open_max_us: u64,
-    /// Calls at a time while it is half-open.
+    /// How many trial calls may run at a time while the breaker is half-open.
     pub permits: u64,
-    /// Successes that end half-open.
+    /// How many successful trial calls end half-open.
     pub passes: u64,
-    /// From a tenth of the calls to all of them.
+    /// How long the ramp takes, from a tenth of the calls to all of them, in microseconds.
     pub ramp_us: u64,
 }
 
 impl BreakerConfig {
-    /// What `breaker.lua` takes: at `now_us` (0 for the server's clock), to `ask` for a permit or to `report`.
+    /// The arguments of `breaker.lua`, in its order.
+    ///
+    /// `now_us` is 0 for the server's clock, and `what` is `ask` for a permit or `report`. `lease_us` is how long the
+    /// permit is lent.
     pub fn script_args(&self, now_us: u64, what: &str, report: BreakerReport, lease_us: u64) -> Vec<String> {
-        let c = self;
         let rule = [
-            c.bucket_us,
-            c.buckets,
-            c.calls_min,
-            c.failure_pct,
-            c.slow_pct,
-            c.open_us,
-            c.open_max_us,
-            c.permits,
-            c.passes,
-            c.ramp_us,
+            self.bucket_us,
+            self.buckets,
+            self.calls_min,
+            self.failure_pct,
+            self.slow_pct,
+            self.open_us,
+            self.open_max_us,
+            self.permits,
+            self.passes,
+            self.ramp_us,
             LIFE_MS,
         ];
         let BreakerReport { version, permit, calls, failed, slow, jitter } = report;
-        let told = [permit.unwrap_or(0), lease_us, version, calls, failed, slow, jitter];
+        let call = [permit.unwrap_or(0), lease_us, version, calls, failed, slow, jitter];
         let head = [now_us.to_string(), what.to_owned()];
-        head.into_iter().chain(rule.iter().chain(&told).map(u64::to_string)).collect()
+        head.into_iter().chain(rule.iter().chain(&call).map(u64::to_string)).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! What a breaker says to the fleet and hears from it.
+//! The breaker's traffic with Redis: permits, reports, its registration, and what health checks read.
 
 use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
@@ -11,13 +11,16 @@ use crate::redis::{RedisError, Script, Value};
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("breaker.lua")]));
 
-/// How many successes are reported together,
+/// How many unreported successes are reported with the next trip.
 const SUCCESSES_TOGETHER: u32 = 20;
-/// or when the first of them is this old.
+/// The age at which an unreported success is reported with the next trip, even if it is the only one.
 const SUCCESSES_WITHIN: Duration = Duration::from_secs(5);
 
 impl Breaker {
-    pub(super) async fn send(
+    /// Runs `breaker.lua` and takes over the state that it answers; whether it lent a permit.
+    ///
+    /// `what` is `ask` or `report`, and `lease` is the life of the permit in microseconds.
+    pub(super) async fn run_script(
         &self,
         what: &str,
         report: BreakerReport,
@@ -26,11 +29,11 @@ impl Breaker {
     ) -> Result<bool, RedisError> {
         let args = self.config.script_args(0, what, report, lease);
         let answer = self.redis.run(&SCRIPT, &self.keys, &args, deadline).await?;
-        self.take(&answer)
+        self.decode(&answer)
     }
 
-    /// Takes the script's answer.
-    fn take(&self, answer: &[Value]) -> Result<bool, RedisError> {
+    /// Reads the script's answer and takes over the state in it; whether a permit was lent.
+    fn decode(&self, answer: &[Value]) -> Result<bool, RedisError> {
         let [now, granted, state, mode] = answer else {
             return Err(RedisError::malformed("the breaker script answered with another number of values"));
         };
@@ -39,14 +42,15 @@ impl Breaker {
         let before = self.view().state.clone();
         self.observe(state, mode, now);
         let after = self.view().state.clone();
-        // Only the script's caller whose report moved it sees the move as its own: the state began just now.
+        // Only the caller whose own run of the script moved the breaker sees a phase that began at the script's time,
+        // so the fleet counts and logs each move once.
         if after.version > before.version && after.since_us == now {
-            self.moved(after.phase, "the fleet");
+            self.log_transition(after.phase, "the fleet");
         }
         Ok(granted.int() == Some(1))
     }
 
-    /// The breaker's name, once: for the list that operators read.
+    /// The commands that put the breaker's name into the list that operators read; `None` after the first call.
     pub fn registration(&self) -> Option<[(&'static str, Vec<String>); 2]> {
         if self.is_listed.swap(true, Ordering::Relaxed) {
             return None;
@@ -57,7 +61,8 @@ impl Breaker {
         Some([("SADD", vec![list.clone(), name]), ("EXPIRE", vec![list, life])])
     }
 
-    /// Successes that are due, for a trip that is made anyway: keys and arguments of [`Breaker::script`].
+    /// The keys and arguments of [`Breaker::script`] that report the successes, if they are due. They travel in a
+    /// trip that is made anyway.
     pub fn due(&self) -> Option<(Vec<String>, Vec<String>)> {
         let (is_due, version) = {
             let view = self.view();
@@ -71,12 +76,12 @@ impl Breaker {
         })
     }
 
-    /// The script that [`Breaker::due`] is for.
+    /// The script to which [`Breaker::due`] gives keys and arguments.
     pub fn script() -> &'static Script {
         &SCRIPT
     }
 
-    /// Reads the state anew.
+    /// Reads the state and the mode from Redis.
     ///
     /// # Errors
     /// [`RedisError`]
@@ -93,7 +98,7 @@ impl Breaker {
         Ok(())
     }
 
-    /// How well the dependency is, without calling it.
+    /// The health of the dependency as its breaker knows it, without a call.
     pub fn health(&self) -> HealthCheck {
         let (state, mode, _) = self.look();
         let (status, detail) = match (mode, state.phase) {

@@ -1,65 +1,66 @@
-//! The rule of a breaker, without clock or storage: the same as `breaker.lua`, which the fleet runs, and
-//! what an environment follows alone while the fleet cannot be asked. Times are microseconds.
+//! The rule of a breaker as pure functions, without a clock or storage. Times are microseconds.
+//!
+//! It is the twin of `breaker.lua`, which the fleet runs in Redis, and what an environment follows alone while Redis
+//! is away; a property test compares the two.
 
 use std::fmt::Write as _;
 
 pub use super::config::{BreakerConfig, BreakerMode};
-/// Where a breaker stands.
 pub use crate::contract::health::BreakerPhase;
 
-/// What is stored of a breaker.
+/// The state of a breaker, as it is stored in Redis.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BreakerState {
-    /// Grows with every transition; what was begun under another version counts for nothing.
+    /// Grows when the breaker opens, becomes half-open or begins its ramp. A call that began under another version
+    /// does not count.
     pub version: u64,
-    /// Where it stands.
     pub phase: BreakerPhase,
-    /// Since when.
+    /// When the phase began.
     pub since_us: u64,
-    /// When open or ramp ends.
+    /// When the phase ends, if it is open or ramp.
     pub until_us: u64,
-    /// How often in a row it opened.
+    /// How many times the breaker has opened since it was last closed.
     pub openings: u64,
-    /// Successes in half-open.
+    /// How many trial calls have succeeded, if the phase is half-open.
     pub passed: u64,
-    /// Permits that are out, each with its deadline.
+    /// The permits that are lent, each with the deadline at which it is free again.
     pub leases: Vec<[u64; 2]>,
-    /// Bucket number, calls, failed, slow.
+    /// The buckets of the window: number of the bucket, calls, failed calls, slow calls.
     pub buckets: Vec<[u64; 4]>,
 }
 
-/// How calls went.
+/// A report to a breaker of how one or several calls went.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct BreakerReport {
-    /// The version that the calls saw.
+    /// The version of the state that the calls saw when they began.
     pub version: u64,
-    /// The permit that the call had, if it had one.
+    /// The permit of a trial call; `None` for other calls.
     pub permit: Option<u64>,
-    /// Calls that are told of for the first time.
+    /// How many calls are reported for the first time: a slow call that fails later is reported twice, counted once.
     pub calls: u64,
-    /// Calls that failed.
+    /// How many calls failed.
     pub failed: u64,
-    /// Calls that are slow.
+    /// How many calls became slow.
     pub slow: u64,
-    /// Lengthens the open time, in thousandths, so that breakers do not move in step.
+    /// By how many thousandths the open time is lengthened, so that breakers that open together do not close together.
     pub jitter: u64,
 }
 
-/// What a caller may do now.
+/// What a breaker lets a caller do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BreakerView {
-    /// Call.
+    /// Make the call; nothing stands in its way.
     Pass,
-    /// Call so many times in a thousand.
+    /// Make the call with this probability, in thousandths.
     Fraction(u64),
-    /// Ask for a permit.
+    /// Ask for a permit, and make the call if there is one.
     Permit,
-    /// Do not call for so long.
+    /// Make no call for this time, in microseconds.
     Refuse(u64),
 }
 
 impl BreakerState {
-    /// Reads what is stored. What cannot be read is a new breaker.
+    /// Reads a state as [`BreakerState::text`] writes it; anything else is the state of a new breaker.
     pub fn parse(text: &str) -> Self {
         let mut parts = text
             .split('|')
@@ -81,23 +82,23 @@ impl BreakerState {
         }
     }
 
-    /// As stored.
+    /// The state as text, in the form that `breaker.lua` describes and stores.
     pub fn text(&self) -> String {
         let Self { version, since_us, until_us, openings, passed, .. } = self;
         let mut text =
             format!("{version} {} {since_us} {until_us} {openings} {passed}|", self.phase as usize);
-        let list = |text: &mut String, numbers: &mut dyn Iterator<Item = u64>| {
+        let append = |text: &mut String, numbers: &mut dyn Iterator<Item = u64>| {
             for (i, number) in numbers.enumerate() {
                 let _ = write!(text, "{}{number}", if i == 0 { "" } else { " " });
             }
         };
-        list(&mut text, &mut self.leases.iter().flatten().copied());
+        append(&mut text, &mut self.leases.iter().flatten().copied());
         text.push('|');
-        list(&mut text, &mut self.buckets.iter().flatten().copied());
+        append(&mut text, &mut self.buckets.iter().flatten().copied());
         text
     }
 
-    /// What a caller may do at `now`.
+    /// What the breaker lets a caller do at `now`.
     pub fn view(&self, mode: BreakerMode, now: u64) -> BreakerView {
         match (mode, self.phase) {
             (BreakerMode::ForcedOpen, _) => BreakerView::Refuse(1_000_000),
@@ -107,6 +108,7 @@ impl BreakerState {
             (_, BreakerPhase::Open) if now < self.until_us => BreakerView::Refuse(self.until_us - now),
             (_, BreakerPhase::Open | BreakerPhase::HalfOpen) => BreakerView::Permit,
             (_, BreakerPhase::Ramp) if now >= self.until_us => BreakerView::Pass,
+            // A tenth of the calls at the beginning of the ramp, all of them at its end.
             (_, BreakerPhase::Ramp) => {
                 let length = (self.until_us - self.since_us).max(1);
                 BreakerView::Fraction(100 + 900 * now.saturating_sub(self.since_us) / length)
@@ -114,18 +116,18 @@ impl BreakerState {
         }
     }
 
-    /// Whether the next call would be a trial.
+    /// Whether the next call would be a trial call.
     pub fn is_due(&self, now: u64) -> bool {
         self.phase == BreakerPhase::HalfOpen || (self.phase == BreakerPhase::Open && now >= self.until_us)
     }
 
-    /// The window's calls, failed and slow.
+    /// How many calls the window has, how many of them failed and how many were slow.
     pub fn window(&self) -> [u64; 3] {
         let sum = |i: usize| self.buckets.iter().map(|bucket| bucket[i]).sum();
         [sum(1), sum(2), sum(3)]
     }
 
-    /// Asks for a permit for a call that ends within `lease_us`.
+    /// Asks for a permit for a trial call that ends within `lease_us`; whether it was lent.
     pub fn ask(
         &mut self,
         config: &BreakerConfig,
@@ -134,7 +136,7 @@ impl BreakerState {
         permit: u64,
         lease_us: u64,
     ) -> bool {
-        self.settle(now);
+        self.close_after_ramp(now);
         if !matches!(mode, BreakerMode::Normal | BreakerMode::MetricsOnly) {
             return false;
         }
@@ -145,22 +147,23 @@ impl BreakerState {
             return false;
         }
         self.leases.retain(|[_, deadline]| *deadline > now);
-        let granted = (self.leases.len() as u64) < config.permits;
-        if granted {
+        let is_granted = (self.leases.len() as u64) < config.permits;
+        if is_granted {
             self.leases.push([permit, now + lease_us]);
         }
-        granted
+        is_granted
     }
 
-    /// Tells how calls went.
+    /// Takes a report of how calls went, and moves to another phase where the rule says so.
     pub fn report(&mut self, config: &BreakerConfig, mode: BreakerMode, now: u64, report: BreakerReport) {
-        self.settle(now);
+        self.close_after_ramp(now);
         match (mode, self.phase) {
             (BreakerMode::ForcedOpen | BreakerMode::ForcedClosed, _) | (_, BreakerPhase::Open) => {}
             (_, BreakerPhase::HalfOpen) => {
-                let held = self.leases.len();
+                // A permit whose deadline is over has been lent again, so its late report counts for nothing.
+                let lent = self.leases.len();
                 self.leases.retain(|[permit, deadline]| Some(*permit) != report.permit || *deadline <= now);
-                if self.leases.len() == held {
+                if self.leases.len() == lent {
                     return;
                 }
                 if report.failed + report.slow > 0 {
@@ -185,32 +188,37 @@ impl BreakerState {
                     *slow += report.slow;
                 }
                 let [calls, failed, slow] = self.window();
-                let unwell =
+                let is_unhealthy =
                     failed * 100 >= config.failure_pct * calls || slow * 100 >= config.slow_pct * calls;
-                if calls >= config.calls_min && unwell && mode == BreakerMode::Normal {
+                if calls >= config.calls_min && is_unhealthy && mode == BreakerMode::Normal {
                     self.open(config, now, report.jitter);
                 }
             }
         }
     }
 
-    /// A ramp that has ended is closed.
-    fn settle(&mut self, now: u64) {
+    /// Closes the breaker if its ramp is over.
+    fn close_after_ramp(&mut self, now: u64) {
         if self.phase == BreakerPhase::Ramp && now >= self.until_us {
             self.phase = BreakerPhase::Closed;
             self.openings = 0;
         }
     }
 
+    /// Opens the breaker: for `open_us` the first time, twice as long with each further one, `open_max_us` at most.
     fn open(&mut self, config: &BreakerConfig, now: u64, jitter: u64) {
         let time = config.open_us.saturating_mul(1 << self.openings.min(20)).min(config.open_max_us);
         self.openings += 1;
         self.enter(BreakerPhase::Open, now, now + time * (1000 + jitter) / 1000);
     }
 
+    /// Begins a phase under a new version, without the leases and calls of the phase before.
     fn enter(&mut self, phase: BreakerPhase, now: u64, until_us: u64) {
         self.version += 1;
-        (self.phase, self.since_us, self.until_us, self.passed) = (phase, now, until_us, 0);
+        self.phase = phase;
+        self.since_us = now;
+        self.until_us = until_us;
+        self.passed = 0;
         self.leases.clear();
         self.buckets.clear();
     }

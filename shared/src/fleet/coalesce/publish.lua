@@ -1,12 +1,15 @@
--- Ends a leader's work, if the lock is still its own: a stale leader's result is refused.
+-- Publishes a leader's result and releases its lock, but only if the lock is still its own: a leader that was
+-- replaced is refused.
 -- KEYS  result: `fresh-until payload`, lock: `token expected-end`
--- ARGV  token, fresh in us, life in ms, payload (empty: the leader gives up and leaves no result)
--- Answers 1, or 0 where another has taken the lead. Billed: EVALSHA, TIME, GET, SET, DEL.
+-- ARGV  token, how long the result is fresh in us, its life in ms,
+--       payload (empty where the leader gives up and leaves no result)
+-- Answers 1, or 0 where another request has taken the lead. Billed: EVALSHA, TIME, GET, SET, DEL.
 local time = call('TIME')
 local holder = string.match(call('GET', KEYS[2]) or '', '^(%S+)')
 if holder ~= ARGV[1] then return billed({ 0 }) end
 if ARGV[4] == '' then
-  -- Followers see it and one of them takes over; an older result that is still there stays.
+  -- `0 X` tells the followers that the leader gave up, so that one of them takes over at once. It lives for a second
+  -- and does not replace an older result that is still there.
   call('SET', KEYS[1], '0 X', 'PX', 1000, 'NX')
 else
   local fresh = time[1] * 1000000 + time[2] + ARGV[2]

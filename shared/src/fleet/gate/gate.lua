@@ -1,12 +1,14 @@
--- One call at the gate: every limit, the idempotency record, the shared work, the breakers it depends on.
--- All or nothing: what is denied, replayed or still running changes no limit.
+-- Decides one call at the gate: every limit, the idempotency record, the shared work, and the breakers that it
+-- depends on. All or nothing: a call that is denied, replayed or still running changes no limit.
 -- KEYS  limits, idempotency record (0 or 1), shared result and its lock (0 or 2), breakers
--- ARGV  1 now in microseconds, 0 for the server's clock   2 limits   3 records   4 shared   5 cost
+-- ARGV  1 now in microseconds, 0 for the server's clock   2 number of limits   3 of records (0 or 1)
+--       4 of shared work (0 or 1)   5 how many calls this one counts as, 0 to ask for the status only
 --       6 hash of the request   7 token   8 lease of the record in us   9 life of the record in ms
---       10 lease of the lock in ms   11 expected duration in us; then for each limit: algorithm, span, calls
--- Answers admitted, now, {wait, remaining, reset} of each limit, {what, ...} of the record,
---         {what, ...} of the shared work, {state} of each breaker.
--- Billed: EVALSHA, TIME, MGET, then of an admitted call a SET for each limit, record and lock it takes.
+--       10 lease of the lock in ms   11 expected duration of the work in us
+--       then for each limit: number of its algorithm, span in us, calls
+-- Answers 1 or 0 for admitted, now, {wait, remaining, reset} of each limit, {what, ...} of the record,
+--         {what, ...} of the shared work, state and mode of each breaker.
+-- Billed: EVALSHA, TIME, MGET, then for an admitted call a SET for each limit, record and lock that it takes.
 local limits, records, shared = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local cost, token = tonumber(ARGV[5]), ARGV[7]
 local now = tonumber(ARGV[1])
@@ -27,7 +29,7 @@ end
 local breakers = {}
 for i = limits + records + 2 * shared + 1, #KEYS do breakers[#breakers + 1] = stored[i] or '' end
 
--- Limits: first whether all admit, then where they stand.
+-- Limits: first whether all of them admit the call, then their statuses.
 local steps, admitted = {}, 1
 local function step(i, weight)
   local at = 11 + 3 * (i - 1)
@@ -48,7 +50,7 @@ local function standings(looked)
 end
 if admitted == 0 then return billed({ 0, now, standings(true), { 'none' }, { 'none' }, breakers }) end
 
--- The record: claimed by nobody, by a request that still runs, by one that died, or done.
+-- The record is claimed by nobody, by a request that still runs, by one that died, or holds an answer.
 local record = { 'none' }
 local claim
 if records == 1 then
@@ -69,7 +71,7 @@ if records == 1 then
   call('SET', KEYS[limits + 1], claim, 'PX', ARGV[9])
 end
 
--- Shared work: a result that is fresh, or stale while another request renews it, or a lock to wait for.
+-- Shared work: take a fresh result, or a stale one while another request renews it; wait for a leader; or lead.
 local work = { 'none' }
 if shared == 1 then
   local result, lock = stored[limits + records + 1], stored[limits + records + 2]

@@ -1,4 +1,5 @@
--- So many calls between two full windows of the server's clock. Stored: which window, calls in it.
+-- Counts calls in windows that begin at multiples of their length by the server's clock.
+-- Stored: the number of the window, the calls in it.
 local function fixed_window(stored, now, cost, window, quota)
   local index = math.max(math.floor(now / window), stored[1] or 0)
   local used = stored[1] == index and stored[2] or 0

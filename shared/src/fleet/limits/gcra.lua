@@ -1,4 +1,4 @@
--- Generic cell rate algorithm (ITU-T I.371). Stored: the theoretical arrival time of the next call.
+-- The generic cell rate algorithm (ITU-T I.371). Stored: the theoretical arrival time of the next call.
 local function gcra(stored, now, cost, interval, burst)
   local arrival = math.max(stored[1] or now, now)
   local after = arrival + cost * interval

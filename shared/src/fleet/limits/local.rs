@@ -1,4 +1,4 @@
-//! The limits of one environment alone: for when the fleet's cannot be asked, and for what it just said.
+//! Limits in the memory of one environment: its own counts, for when Redis is away, and the fleet's recent denials.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,17 +8,18 @@ use super::rule::LimitCount;
 use super::{Limit, LimitStatus};
 use crate::clock::Millis;
 
-/// How many entries a map may hold before it is cleaned up.
+/// How many entries a map may have before the expired ones are removed.
 const KEYS_MAX: usize = 10_000;
-/// How long a denial is repeated from memory at most, so that a raised limit is soon felt.
+/// The longest that a denial is repeated from memory; it is short, so that a raised limit soon takes effect.
 const REMEMBERED_MAX: Duration = Duration::from_millis(1_500);
 
-/// A map whose entries expire: it is cleaned up when it grows too large.
+/// A map whose entries expire; expired entries are removed when the map has more than [`KEYS_MAX`].
 pub(super) struct ExpiringMap<V> {
     entries: Mutex<Entries<V>>,
 }
 
-/// By the digest of a limit's key: until when an entry counts, in microseconds, and the entry.
+/// The time at which an entry expires, and the entry, by the digest of a limit's key. The unit of the time is the
+/// owner's choice: [`LocalCounts`] uses microseconds, [`Denials`] milliseconds.
 type Entries<V> = HashMap<u128, (u64, V)>;
 
 impl<V> Default for ExpiringMap<V> {
@@ -37,14 +38,17 @@ impl<V> ExpiringMap<V> {
     }
 }
 
-/// What this environment has counted by itself, by the key of a limit.
+/// The calls that this environment has counted by itself, by limit.
 #[derive(Default)]
 pub(super) struct LocalCounts {
     counts: ExpiringMap<LimitCount>,
 }
 
 impl LocalCounts {
-    /// Whether all of `limits` admit the call, and where they stand then.
+    /// Counts a call of this `cost` against all of `limits`, if each of them admits it.
+    ///
+    /// # Errors
+    /// The status of every limit, when one of them denies the call; nothing has been counted then.
     pub(super) fn admit(
         &self,
         limits: &[Limit],
@@ -60,21 +64,21 @@ impl LocalCounts {
             for (limit, step) in limits.iter().zip(&steps) {
                 let entry = (now_us + step.reset_us, step.state);
                 match counts.get_mut(&limit.id) {
-                    Some(known) => *known = entry,
+                    Some(existing) => *existing = entry,
                     None => drop(counts.insert(limit.id, entry)),
                 }
             }
             return Ok(limits.iter().zip(&steps).map(|(limit, step)| limit.status(step)).collect());
         }
         let denied = |(limit, step): (&Limit, &super::LimitStep)| {
-            let looked = limit.rule().step(stored(limit), now_us, 0);
-            limit.status(&super::LimitStep { wait_us: step.wait_us, ..looked })
+            let current = limit.rule().step(stored(limit), now_us, 0);
+            limit.status(&super::LimitStep { wait_us: step.wait_us, ..current })
         };
         Err(limits.iter().zip(&steps).map(denied).collect())
     }
 }
 
-/// Denials of the fleet, until they are worth asking again.
+/// Recent denials by the fleet's limits, each until the caller's wait is over.
 #[derive(Default)]
 pub(super) struct Denials {
     denied: ExpiringMap<LimitStatus>,
@@ -83,24 +87,25 @@ pub(super) struct Denials {
 impl Denials {
     pub(super) fn remember(&self, limits: &[Limit], statuses: &[LimitStatus], now: Millis) {
         let mut denied = self.denied.entries(now.0);
-        for (limit, standing) in limits.iter().zip(statuses).filter(|(_, s)| !s.wait.is_zero()) {
-            let until = now.plus(standing.wait.min(REMEMBERED_MAX)).0;
-            denied.insert(limit.id, (until, standing.clone()));
+        for (limit, status) in limits.iter().zip(statuses).filter(|(_, s)| !s.wait.is_zero()) {
+            let until = now.plus(status.wait.min(REMEMBERED_MAX)).0;
+            denied.insert(limit.id, (until, status.clone()));
         }
     }
 
-    /// What the fleet would say again, if it said no to one of `limits` a moment ago. A limit that has changed
-    /// since is asked anew.
+    /// The statuses of those `limits` that denied a call a moment ago, if there are any. A limit whose quota has
+    /// changed since does not count.
     pub(super) fn recall(&self, limits: &[Limit], now: Millis) -> Option<Vec<LimitStatus>> {
         let denied = self.denied.entries(now.0);
         let mut statuses = Vec::new();
         for limit in limits {
-            if let Some((until, standing)) = denied.get(&limit.id)
+            if let Some((until, status)) = denied.get(&limit.id)
                 && now.0 < *until
-                && standing.quota == limit.quota
+                && status.quota == limit.quota
             {
-                // How long ago that was is not kept: the wait told then is at most this much too long.
-                statuses.push(standing.clone());
+                // The time of the denial is not stored, so the repeated wait is too long by the age of the
+                // denial, which is `REMEMBERED_MAX` at most.
+                statuses.push(status.clone());
             }
         }
         (!statuses.is_empty()).then_some(statuses)

@@ -1,62 +1,62 @@
-//! The rules of limits, without clock or storage. Each is the same as the Lua file of its name, which the
-//! fleet runs; a property test compares them. Times are microseconds.
+//! The rules of limits as pure functions, without a clock or storage. Times are microseconds.
+//!
+//! Each rule is the twin of the Lua file of its name, which the gate runs in Redis; a property test compares the two.
 
 use std::time::Duration;
 
-/// How calls are counted.
 pub use crate::contract::route::Algorithm;
 
-/// What a rule remembers of a caller. Which values it uses is the rule's own business.
+/// The numbers that a rule stores for one caller. Their meaning differs from rule to rule.
 pub type LimitCount = [u64; 3];
 
-/// A limit as its rule sees it.
+/// The numbers of a limit, in the form in which its algorithm uses them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitRule {
     algorithm: Algorithm,
-    /// An interval or a window.
+    /// The time after which one call is allowed again (GCRA, token bucket), or the length of the window.
     span_us: u64,
-    /// A burst, a quota or a capacity.
+    /// The burst (GCRA), the capacity (token bucket) or the quota of a window.
     calls: u64,
 }
 
-/// The outcome of one call.
+/// What a rule decides about one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitStep {
-    /// Until this call would be admitted; zero admits it.
+    /// The time until this call would be admitted; zero means that it is admitted now.
     pub wait_us: u64,
-    /// Calls that would be admitted after this one.
+    /// How many calls would be admitted after this one.
     pub remaining: u32,
-    /// Until the quota is whole again.
+    /// The time until the whole quota is available again, if the call is made.
     pub reset_us: u64,
-    /// What to remember, if the call is admitted.
+    /// What to store if the call is admitted; a denied call must not be stored.
     pub state: LimitCount,
 }
 
 impl LimitRule {
-    /// `quota` calls per `window`, all of which may come at once.
+    /// A rule of `quota` calls per `window`, all of which may come at once.
     pub fn new(algorithm: Algorithm, quota: u32, window: Duration) -> Self {
         let window_us = u64::try_from(window.as_micros()).unwrap_or(u64::MAX).max(1);
         let quota = u64::from(quota.max(1));
         let span_us = match algorithm {
-            // Rounded up: never more than the quota in any window.
+            // Rounded up, so that a full window never refills more than the quota.
             Algorithm::Gcra | Algorithm::TokenBucket => window_us.div_ceil(quota),
             Algorithm::FixedWindow | Algorithm::SlidingWindow => window_us,
         };
         Self { algorithm, span_us, calls: quota }
     }
 
-    /// What the script takes for this rule: algorithm, span, calls.
+    /// The arguments that `gate.lua` takes for this rule: the number of the algorithm, the span and the calls.
     pub fn script_args(self) -> [u64; 3] {
-        let number = match self.algorithm {
+        let algorithm_number = match self.algorithm {
             Algorithm::Gcra => 1,
             Algorithm::FixedWindow => 2,
             Algorithm::SlidingWindow => 3,
             Algorithm::TokenBucket => 4,
         };
-        [number, self.span_us, self.calls]
+        [algorithm_number, self.span_us, self.calls]
     }
 
-    /// One call of `cost` at `now_us`; `cost` 0 only looks.
+    /// Decides a call at `now_us` that counts as `cost` calls; a `cost` of 0 asks for the status and counts nothing.
     pub fn step(self, stored: Option<LimitCount>, now_us: u64, cost: u64) -> LimitStep {
         match self.algorithm {
             Algorithm::Gcra => gcra(stored, now_us, cost, self.span_us, self.calls),
@@ -67,10 +67,14 @@ impl LimitRule {
     }
 }
 
+/// A number of calls as callers see it, at most the largest `u32`.
 fn calls(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
+/// The generic cell rate algorithm (ITU-T I.371).
+///
+/// Stored: the theoretical arrival time of the next call.
 fn gcra(stored: Option<LimitCount>, now: u64, cost: u64, interval: u64, burst: u64) -> LimitStep {
     let arrival = stored.map_or(now, |state| state[0]).max(now);
     let after = arrival + cost * interval;
@@ -83,10 +87,14 @@ fn gcra(stored: Option<LimitCount>, now: u64, cost: u64, interval: u64, burst: u
     }
 }
 
+/// Counts calls in windows that begin at multiples of their length.
+///
+/// Stored: the number of the window, the calls in it.
 fn fixed_window(stored: Option<LimitCount>, now: u64, cost: u64, window: u64, quota: u64) -> LimitStep {
-    let [at, used, _] = stored.unwrap_or_default();
-    let index = (now / window).max(at);
-    let used = if at == index { used } else { 0 };
+    let [stored_index, stored_used, _] = stored.unwrap_or_default();
+    // A clock that went back does not reopen a window of the past.
+    let index = (now / window).max(stored_index);
+    let used = if stored_index == index { stored_used } else { 0 };
     let reset_us = (index + 1) * window - now;
     LimitStep {
         wait_us: if used + cost > quota { reset_us } else { 0 },
@@ -96,12 +104,16 @@ fn fixed_window(stored: Option<LimitCount>, now: u64, cost: u64, window: u64, qu
     }
 }
 
+/// Counts the calls of the current window and a share of the previous one: the share that still lies within one
+/// window before now, as if its calls had come evenly.
+///
+/// Stored: the number of the window, the calls in it, the calls in the one before.
 fn sliding_window(stored: Option<LimitCount>, now: u64, cost: u64, window: u64, quota: u64) -> LimitStep {
-    let [at, stored_used, stored_before] = stored.unwrap_or_default();
-    let index = (now / window).max(at);
+    let [stored_index, stored_used, stored_before] = stored.unwrap_or_default();
+    let index = (now / window).max(stored_index);
     let (used, before) = match stored {
-        Some(_) if at == index => (stored_used, stored_before),
-        Some(_) if at + 1 == index => (0, stored_used),
+        Some(_) if stored_index == index => (stored_used, stored_before),
+        Some(_) if stored_index + 1 == index => (0, stored_used),
         _ => (0, 0),
     };
     let elapsed = now.saturating_sub(index * window);
@@ -109,13 +121,15 @@ fn sliding_window(stored: Option<LimitCount>, now: u64, cost: u64, window: u64, 
     let wait_us = if counted + cost <= quota {
         0
     } else {
-        // The first moment at which `weight` calls of the window before have faded to `room`.
+        // The call waits until the share of the `weight` calls of the previous window has faded to `room`. If the
+        // calls of the current window leave no room by themselves, it has to become the previous one first, which
+        // takes `since` from its beginning; the calls that fade are its own then.
         let (room, weight, since) = match quota.checked_sub(cost + used) {
             Some(room) => (Some(room), before, 0),
             None => (quota.checked_sub(cost), used, window),
         };
         let faded = match room {
-            // Doubles, as the script has them: the quotients must round alike.
+            // Lua computes with doubles, and both quotients must round alike.
             Some(room) if weight > 0 => {
                 let left = ((room + 1) * window) as f64 / weight as f64;
                 ((window as f64 - left).floor() + 1.0).max(0.0) as u64
@@ -132,6 +146,9 @@ fn sliding_window(stored: Option<LimitCount>, now: u64, cost: u64, window: u64, 
     }
 }
 
+/// A bucket that gains one token per interval, up to its capacity.
+///
+/// Stored: its content, as the time that it took to fill it, and when that was so.
 fn token_bucket(stored: Option<LimitCount>, now: u64, cost: u64, interval: u64, capacity: u64) -> LimitStep {
     let full = interval * capacity;
     let (credit, last) =
@@ -155,7 +172,7 @@ mod tests {
     const ALL: [Algorithm; 4] =
         [Algorithm::Gcra, Algorithm::FixedWindow, Algorithm::SlidingWindow, Algorithm::TokenBucket];
 
-    /// Keeps the state only of an admitted call, as the script does.
+    /// Decides a call and stores its state if it is admitted, as the script does.
     fn run(rule: LimitRule, stored: &mut Option<LimitCount>, now: u64, cost: u64) -> LimitStep {
         let step = rule.step(*stored, now, cost);
         if step.wait_us == 0 {
@@ -185,9 +202,9 @@ mod tests {
             let rule = LimitRule::new(algorithm, 5, Duration::from_secs(60));
             let mut stored = None;
             run(rule, &mut stored, 7 * SECOND, 2);
-            let looked = rule.step(stored, 8 * SECOND, 0);
-            assert_eq!((looked.wait_us, looked.remaining), (0, 3), "{algorithm:?}");
-            assert_eq!(rule.step(Some(looked.state), 8 * SECOND, 0).remaining, 3, "{algorithm:?}");
+            let current = rule.step(stored, 8 * SECOND, 0);
+            assert_eq!((current.wait_us, current.remaining), (0, 3), "{algorithm:?}");
+            assert_eq!(rule.step(Some(current.state), 8 * SECOND, 0).remaining, 3, "{algorithm:?}");
         }
     }
 

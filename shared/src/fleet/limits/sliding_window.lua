@@ -1,5 +1,6 @@
--- The calls of this window, and of the last one as much as still lies within one window from now, as if they
--- had come evenly. Stored: which window, calls in it, calls in the one before.
+-- Counts the calls of the current window and a share of the previous one: the share that still lies within one
+-- window before now, as if its calls had come evenly.
+-- Stored: the number of the window, the calls in it, the calls in the one before.
 local function sliding_window(stored, now, cost, window, quota)
   local index = math.max(math.floor(now / window), stored[1] or 0)
   local used, before = 0, 0
@@ -9,7 +10,9 @@ local function sliding_window(stored, now, cost, window, quota)
   local counted = used + math.floor(before * (window - elapsed) / window)
   local wait = 0
   if counted + cost > quota then
-    -- The first moment at which `weight` calls of the window before have faded to `room`.
+    -- The call waits until the share of the `weight` calls of the previous window has faded to `room`. If the
+    -- calls of the current window leave no room by themselves, it has to become the previous one first, which
+    -- takes `since` from its beginning; the calls that fade are its own then.
     local room, weight, since = quota - cost - used, before, 0
     if room < 0 then room, weight, since = quota - cost, used, window end
     local faded = window

@@ -1,4 +1,5 @@
--- A bucket that fills by one token an interval. Stored: its content as the time that filled it, and when.
+-- A bucket that gains one token per interval, up to its capacity.
+-- Stored: its content, as the time that it took to fill it, and when that was so.
 local function token_bucket(stored, now, cost, interval, capacity)
   local full = interval * capacity
   local credit = full

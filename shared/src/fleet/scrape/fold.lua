@@ -1,8 +1,10 @@
--- Moves what silent environments counted into the retired total, if nothing of it has changed since it was
--- read: so nothing is counted twice, however often this is tried.
--- KEYS  snapshots   ARGV  retired total as read (empty: none), retired total from now on, life in ms,
+-- Moves the counts of silent environments into the retired total, but only if none of the fields has changed since
+-- it was read: so nothing is counted twice, no matter how many scrapes try it.
+-- KEYS  hash of the snapshots
+-- ARGV  retired total as read (empty where there was none), new retired total, life of the hash in ms,
 --       then each silent field and its value as read
--- Answers 1, or 0 where something had changed. Billed: EVALSHA, HGET for each, HSET, HDEL, PEXPIRE.
+-- Answers 1, or 0 where something had changed.
+-- Billed: EVALSHA, HGET of the total and of each field, HSET, HDEL, PEXPIRE.
 if (call('HGET', KEYS[1], 'retired') or '') ~= ARGV[1] then return billed({ 0 }) end
 local silent = {}
 for i = 4, #ARGV, 2 do
