@@ -1,4 +1,4 @@
-//! The gateway to language models: one enum of providers, errors by what they mean.
+//! The gateway to language models: which of them are asked, who pays for it, and what each kind of error means.
 //!
 //! Invariant: nothing here knows what the text is for. Untrusted text goes into the user turn, JSON-encoded.
 
@@ -24,11 +24,11 @@ use crate::contract::meta::TokenUsage;
 use crate::environment::{Environment, StartError};
 use crate::fleet::breaker::{Breakers, CallError, Failure};
 
-/// The provider that the settings of the stage name.
+/// Who writes text in this stage, as its settings say.
 pub enum Provider {
     /// Models behind OpenAI-compatible APIs.
     Models(Gateway),
-    /// No model: the product's own grammar.
+    /// No model is configured: the product's own grammar and templates write.
     Builtin,
 }
 
@@ -38,18 +38,19 @@ pub enum Provider {
 pub struct MissingAiKey;
 
 impl Provider {
-    /// The models of the settings, each with its key and its breaker.
+    /// Makes a client for each model of the settings, with its key and its breaker.
     ///
     /// # Errors
-    /// [`StartError`], [`MissingAiKey`] among them.
+    /// [`StartError`]; its source is [`MissingAiKey`] where the secret has no key.
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
         let secrets = &environment.keyring().await?.secrets;
         let breakers = Breakers::connect(environment).await?;
-        let first = secrets.ai_key.as_deref();
+        let main_key = secrets.ai_key.as_deref();
         let mut chain = Vec::new();
         for (dependency, ai) in environment.settings().await?.models() {
-            let own = secrets.ai_fallback_key.as_deref().filter(|_| dependency == Dependency::AiFallback);
-            let key = own.or(first).ok_or_else(|| StartError::of(MissingAiKey))?;
+            let fallback_key =
+                secrets.ai_fallback_key.as_deref().filter(|_| dependency == Dependency::AiFallback);
+            let key = fallback_key.or(main_key).ok_or_else(|| StartError::of(MissingAiKey))?;
             for breaker in breakers.of(&[dependency]) {
                 chain.push(OpenAi::new(ai, key, Arc::clone(breaker))?);
             }
@@ -58,76 +59,76 @@ impl Provider {
     }
 }
 
-/// A call for an object of a given JSON Schema.
+/// A call that asks a model for one JSON object of a given schema.
 pub struct StructuredCall<'a> {
-    /// The standing instructions. Ours alone.
+    /// The instructions of the system turn, which contain nothing that a caller wrote.
     pub system: &'a str,
-    /// The task, with untrusted text JSON-encoded.
+    /// The task of the user turn, with untrusted text JSON-encoded.
     pub user: String,
-    /// A name for the schema.
+    /// The name that the API wants for the schema.
     pub schema_name: &'static str,
     /// A strict JSON Schema: every property required, none additional.
     pub schema: serde_json::Value,
-    /// The longest answer.
+    /// The longest answer that the model may write, in tokens.
     pub max_output_tokens: u32,
-    /// For a repeatable answer, as far as the model offers it.
+    /// The seed with which the model repeats an answer, as far as it offers that.
     pub seed: Option<u64>,
 }
 
-/// What a model wrote.
+/// A whole answer of a model to a [`StructuredCall`].
 #[derive(Debug)]
 pub struct Completion {
-    /// The object as text. Not validated yet.
+    /// The object as text, not compared with the schema yet.
     pub json: String,
-    /// The model that answered.
+    /// The model that answered, by the name that the provider gives it.
     pub model: String,
-    /// What it cost.
+    /// The tokens that the call used.
     pub usage: TokenUsage,
 }
 
-/// Why a model wrote nothing of use.
+/// Why a model wrote nothing that can be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AiError {
-    /// A wrong key or model name: a person has to mend it.
+    /// The key or the model's name is wrong: a person has to correct the configuration.
     #[error("the provider refuses this configuration (HTTP {status})")]
     Misconfigured {
-        /// 401, 403 or 404.
+        /// The HTTP status: 401, 403 or 404.
         status: u16,
     },
-    /// The account has no money left: asking again does not help.
+    /// The provider's account has no money left: asking again does not help.
     #[error("the provider's quota is used up")]
     QuotaExhausted,
-    /// Too many calls just now.
+    /// The provider gets more calls than it allows at the moment.
     #[error("the provider limits the rate of calls")]
     RateLimited {
-        /// When it wants to be asked again.
+        /// How long the provider wants to be left alone, if it says so.
         retry_after: Option<Duration>,
     },
-    /// It fails.
+    /// The provider cannot be reached, breaks off or answers with a server error.
     #[error("the provider fails ({cause})")]
     Unavailable {
-        /// What was seen, without text of ours or theirs.
+        /// What was observed, without any text of the request or the answer.
         cause: String,
     },
-    /// No answer in time.
+    /// The provider did not answer within the deadline, or said 408.
     #[error("the provider did not answer in time")]
     Timeout,
-    /// The request itself was refused as malformed.
+    /// The provider refused the request itself as malformed.
     #[error("the provider calls the request invalid (HTTP {status})")]
     Rejected {
-        /// 400 or 422.
+        /// The HTTP status: 400, 422 or any other 4xx that has no variant of its own.
         status: u16,
     },
-    /// The model declined.
+    /// The model declined to write the answer, or a filter of the provider removed it.
     #[error("the model declined to answer")]
     Refused,
-    /// The answer was cut off; what is there must not be parsed.
+    /// The answer reached the longest length and was cut off; what arrived must not be parsed.
     #[error("the answer was cut off at the output limit")]
     Truncated,
-    /// It was not asked: it failed too often just now.
+    /// The provider was not asked, because its breaker is open: it failed too often a moment ago.
     #[error("the provider is left alone, it failed too often")]
     CircuitOpen,
-    /// Not what was asked for.
+    /// The answer is not of the form or schema that was asked for; the text says where.
     #[error("the answer is not what was asked for: {0}")]
     Malformed(String),
 }
@@ -149,7 +150,7 @@ impl From<CallError<Self>> for AiError {
 }
 
 impl AiError {
-    /// Whether this tells that the provider is unwell, rather than the request or the configuration.
+    /// Whether the failure is the provider's, rather than that of the request or the configuration.
     pub const fn counts_against_breaker(&self) -> bool {
         match self {
             Self::Unavailable { .. } | Self::Timeout => true,
@@ -164,7 +165,7 @@ impl AiError {
         }
     }
 
-    /// Whether asking the same provider once more at once may help.
+    /// Whether the same provider may well answer if it is asked again at once.
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::Unavailable { .. } | Self::Truncated | Self::Malformed(_) => true,

@@ -1,4 +1,4 @@
-//! Content for creators: ideas with captions and hashtags, messages, price advice, and an assistant that uses them.
+//! The product: ideas with captions and hashtags, messages to fans, price advice, and an assistant that uses them.
 
 mod assistant;
 pub mod builtin;
@@ -29,53 +29,53 @@ pub use store::GenerationContext;
 use crate::contract::content_ideas::{IdeaOptions, IdeaProfile};
 use crate::contract::creators::{Creator, Goal, Platform};
 
-/// A profile, complete: what ideas are made from.
+/// The creator's profile that ideas are made from, with a value for everything that a request may leave out.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IdeaSubject {
-    /// What the creator is about.
+    /// What the creator makes content about, in free words.
     pub niche: String,
-    /// For this platform.
+    /// The platform that the ideas are for.
     pub platform: Platform,
-    /// What the content is for.
+    /// What the content should achieve.
     pub goals: Vec<Goal>,
-    /// How it sounds.
+    /// How the content should sound, in free words.
     pub tone: String,
-    /// A BCP 47 language tag.
+    /// The language of the content, as a BCP 47 tag.
     pub language: String,
-    /// Who it is for.
+    /// Whom the content is for, in free words.
     pub audience: Option<String>,
 }
 
-/// A member is missing, or stands beside one that excludes it.
+/// A member of a request that is missing, wrong, or excluded by another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ProfileError {
-    /// Where, as a JSON pointer into the body.
+    /// The member, as a JSON pointer into the body.
     pub pointer: &'static str,
-    /// What is expected.
+    /// What is expected of the member.
     pub message: &'static str,
 }
 
 impl ProfileError {
-    /// The creator that a request names is none of the tenant.
+    /// The error for a creator that the tenant does not have.
     pub const NO_CREATOR: Self = Self { pointer: "/creatorId", message: "is no creator of this tenant" };
 }
 
 impl IdeaSubject {
-    /// The subject of a profile that stands in the request.
+    /// The subject of a profile that the request itself contains.
     ///
     /// # Errors
-    /// [`ProfileError`] without a niche.
+    /// [`ProfileError`] where the profile has no niche.
     pub fn of_profile(profile: &IdeaProfile, options: &IdeaOptions) -> Result<Self, ProfileError> {
         let niche = profile
             .niche
             .as_deref()
             .ok_or(ProfileError { pointer: "/profile/niche", message: "is required in a profile" })?;
-        let first = profile.platforms.as_ref().map_or(Platform::Instagram, |platforms| platforms[0]);
+        let first_platform = profile.platforms.as_ref().map_or(Platform::Instagram, |platforms| platforms[0]);
         Ok(Self {
             niche: niche.to_owned(),
-            platform: options.platform.unwrap_or(first),
+            platform: options.platform.unwrap_or(first_platform),
             goals: profile.goals.as_ref().map_or_else(|| vec![Goal::Grow], |goals| goals.to_vec()),
             tone: profile.tone.as_deref().unwrap_or("warm").to_owned(),
             language: profile.language.as_deref().unwrap_or("en").to_owned(),
@@ -101,7 +101,7 @@ impl IdeaSubject {
 mod tests {
     use ring::digest::{SHA256, digest};
 
-    /// Whoever changes a prompt gives it another version: `meta.promptVersion` tells readers apart.
+    /// `meta.promptVersion` would name two texts alike if a prompt changed and kept its version.
     #[test]
     fn a_prompt_with_a_version_does_not_change() {
         let prompts = [

@@ -1,4 +1,4 @@
-//! A turn of a conversation as it arrives: text, calls of tools, an end.
+//! A model's turn of a conversation as it arrives: pieces of text, then an end that may call tools.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -8,60 +8,60 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::AiError;
-use super::openai::{ANSWER_BYTES_MAX, broken};
-use super::sse::Events;
+use super::openai::{ANSWER_BYTES_MAX, connection_error};
+use super::sse::SseParser;
 use crate::clock::Deadline;
 use crate::contract::meta::TokenUsage;
 
-/// A model that falls silent in the middle is given up.
+/// How long a model may send nothing in the middle of a turn before it is given up.
 const SILENT_MAX: Duration = Duration::from_secs(10);
 
-/// A call for the next turn of a conversation.
+/// A call that asks a model for the next turn of a conversation.
 pub struct ChatCall {
-    /// System, user, assistant and tool turns as the API of OpenAI has them.
+    /// The system, user, assistant and tool turns until now, in the form of the OpenAI API.
     pub messages: Vec<Value>,
-    /// The tools that the model may call; none where there are none.
+    /// The tools that the model may call, in the form of the OpenAI API; empty where it may call none.
     pub tools: Vec<Value>,
-    /// The longest answer.
+    /// The longest turn that the model may write, in tokens.
     pub max_output_tokens: u32,
 }
 
-/// Why a turn ended.
+/// Why a model's turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChatFinish {
-    /// It was complete.
+    /// The turn is complete.
     Stop,
-    /// It reached the longest answer.
+    /// The turn reached the longest length and was cut off.
     Length,
-    /// The model waits for what its tools say.
+    /// The model waits for the results of the tools that it called.
     Tools,
-    /// The model declined.
+    /// The model declined to answer, or a filter of the provider removed the answer.
     Refused,
 }
 
-/// A call of a tool.
+/// A model's call of a tool.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ToolCall {
-    /// The model's name for this call.
+    /// The model's name for this call, which the result must repeat.
     pub id: String,
-    /// Which tool.
+    /// The name of the tool.
     pub name: String,
-    /// JSON, as the model wrote it.
+    /// The arguments as JSON text, exactly as the model wrote it.
     pub arguments: String,
 }
 
-/// A piece of a turn.
+/// A piece of a model's turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChatEvent {
-    /// More of the text.
+    /// The next piece of the text.
     Text(String),
-    /// The turn is over.
+    /// The end of the turn.
     End {
-        /// Why.
+        /// Why the turn ended.
         finish: ChatFinish,
-        /// Tools to call before the next turn.
+        /// The tools to call before the next turn.
         calls: Vec<ToolCall>,
-        /// What it used, if the provider told.
+        /// The tokens that the turn used, if the provider says so.
         usage: Option<TokenUsage>,
     },
 }
@@ -120,7 +120,7 @@ struct StreamedUsage {
     completion_tokens: u64,
 }
 
-/// What has been said so far, apart from the text.
+/// What is known of the turn until now, apart from its text.
 #[derive(Default)]
 struct StreamedTurn {
     model: Option<String>,
@@ -129,39 +129,47 @@ struct StreamedTurn {
     usage: Option<TokenUsage>,
 }
 
-/// A turn that is arriving. Dropped, it is cancelled at the provider.
+/// A model's turn that is still arriving. To drop it cancels it at the provider.
 pub struct Chat {
     response: Response,
-    events: Events,
+    parser: SseParser,
+    /// The pieces that have arrived and that nobody has taken yet.
     ready: VecDeque<ChatEvent>,
     turn: StreamedTurn,
+    /// How many bytes have arrived, for [`ANSWER_BYTES_MAX`].
     bytes: usize,
     is_over: bool,
 }
 
 impl Chat {
-    /// Of an answer whose headers have arrived, once its first piece has.
+    /// Waits for the first piece of a turn whose headers have arrived.
     ///
     /// # Errors
-    /// [`AiError`]
+    /// [`AiError`] when the stream breaks off before that, or holds what cannot be read.
     pub(super) async fn begin(response: Response) -> Result<Self, AiError> {
-        let (events, ready, turn) = (Events::default(), VecDeque::new(), StreamedTurn::default());
-        let mut chat = Self { response, events, ready, turn, bytes: 0, is_over: false };
+        let mut chat = Self {
+            response,
+            parser: SseParser::default(),
+            ready: VecDeque::new(),
+            turn: StreamedTurn::default(),
+            bytes: 0,
+            is_over: false,
+        };
         while chat.ready.is_empty() {
             chat.read().await?;
         }
         Ok(chat)
     }
 
-    /// The model that answers, as far as it has said so.
+    /// The name of the model that answers, once the provider has sent it.
     pub fn model(&self) -> Option<&str> {
         self.turn.model.as_deref()
     }
 
-    /// The next piece; the last is [`ChatEvent::End`].
+    /// Waits for the next piece of the turn; the last one is [`ChatEvent::End`].
     ///
     /// # Errors
-    /// [`AiError`] when the model falls silent, breaks off or says what cannot be read.
+    /// [`AiError`] when the model sends nothing for too long, breaks off, or sends what cannot be read.
     pub async fn next(&mut self, deadline: Deadline) -> Result<ChatEvent, AiError> {
         loop {
             if let Some(event) = self.ready.pop_front() {
@@ -172,12 +180,13 @@ impl Chat {
         }
     }
 
+    /// Reads what the connection brings next, and adds the pieces in it to `ready`.
     async fn read(&mut self) -> Result<(), AiError> {
         if self.is_over {
             return Err(AiError::Malformed("nothing after the end".to_owned()));
         }
-        let Some(bytes) = self.response.chunk().await.map_err(broken)? else {
-            // Some servers end without saying so; what has a reason to be over is whole.
+        let Some(bytes) = self.response.chunk().await.map_err(connection_error)? else {
+            // Some servers never send `[DONE]`. A turn with a `finish_reason` is complete without it.
             return match self.turn.finish {
                 Some(_) => {
                     self.end();
@@ -190,12 +199,12 @@ impl Chat {
         if self.bytes > ANSWER_BYTES_MAX {
             return Err(AiError::Malformed("longer than 1 MiB".to_owned()));
         }
-        for data in self.events.push(&bytes) {
+        for data in self.parser.push(&bytes) {
             if data.trim() == "[DONE]" {
                 self.end();
                 return Ok(());
             }
-            self.take(&data)?;
+            self.read_chunk(&data)?;
         }
         Ok(())
     }
@@ -207,7 +216,8 @@ impl Chat {
         self.ready.push_back(ChatEvent::End { finish, calls, usage: self.turn.usage });
     }
 
-    fn take(&mut self, data: &str) -> Result<(), AiError> {
+    /// Reads one chunk of the stream: text becomes an event, all else is collected until the turn ends.
+    fn read_chunk(&mut self, data: &str) -> Result<(), AiError> {
         let chunk: Chunk = serde_json::from_str(data)
             .map_err(|error| AiError::Malformed(format!("not a chunk, at column {}", error.column())))?;
         if chunk.error.is_some() {
@@ -239,7 +249,7 @@ impl Chat {
             Some(_) => Some(ChatFinish::Stop),
             None => None,
         };
-        // A refusal stays one, whatever the reason says.
+        // A model that refuses ends its turn with the reason `stop`, which must not make an answer of the refusal.
         if self.turn.finish != Some(ChatFinish::Refused) {
             self.turn.finish = finish.or(self.turn.finish);
         }

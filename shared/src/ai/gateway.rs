@@ -1,4 +1,4 @@
-//! The chain of models: which is asked, how often, and for how long. One deadline for all of it.
+//! The chain of models: which model is asked, how often, and for how long, all of it under one deadline.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,16 +9,19 @@ use crate::clock::{Deadline, Millis};
 use crate::contract::meta::TokenUsage;
 use crate::random;
 
-/// A model that fails is asked once more, after a random part of this: so that many who failed together do not
-/// come back together.
+/// The longest pause before a model that failed is asked again. The pause is a random part of it, so that many
+/// callers whose calls failed together do not return together.
 const RETRY_WITHIN: Duration = Duration::from_millis(400);
-/// A provider's wish to wait is obeyed up to here; beyond it, the next model is quicker.
+/// The longest `Retry-After` of a provider that is waited for; beyond it, asking the next model is quicker.
 const WAIT_MAX: Duration = Duration::from_secs(3);
-/// A model that limits its rate without saying for how long is left alone for this.
+/// How long a model is left alone that limits its rate without saying for how long.
 const COOL_DOWN: Duration = Duration::from_secs(2);
+/// The longest time that a model is left alone, whatever its provider asks for.
 const COOL_DOWN_MAX: Duration = Duration::from_secs(60);
-/// No attempt is begun with less time.
+/// The least time that must be left for an attempt to begin.
 const ATTEMPT_MIN: Duration = Duration::from_millis(200);
+/// The part of the remaining time that a model may use while others stand behind it in the chain.
+const SHARE_BEFORE_LAST: f64 = 0.6;
 
 /// The models of a stage, in the order in which they are asked.
 pub struct Gateway {
@@ -27,129 +30,133 @@ pub struct Gateway {
 
 struct ChainMember {
     model: OpenAi,
-    /// Until when it wants to be left alone, in wall-clock milliseconds.
+    /// Until when the model is left alone after a 429, in wall-clock milliseconds.
     cooling_until_ms: AtomicU64,
 }
 
-/// What asking models used, however it ended.
+/// What asking models used, whether or not they answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ModelUsage {
     /// How often a model was asked.
     pub attempts: u32,
-    /// The tokens of all attempts: they are spent whether or not the answer was of use.
+    /// The tokens of all attempts: they are spent whether or not the answer can be used.
     pub tokens: TokenUsage,
-    /// What they cost; nothing where a price is not known.
+    /// What the tokens cost in micro-dollars, or `None` where the price of one of the models is not known.
     pub cost_micro_usd: Option<u64>,
-    /// What the reader should know.
+    /// Sentences for `meta.warnings` of the answer.
     pub warnings: Vec<String>,
 }
 
-/// What a model answered.
+/// The answer of a model, and which model gave it.
 #[derive(Debug)]
 pub struct ModelAnswer<T> {
-    /// The answer, checked.
+    /// The answer, after it passed the caller's check.
     pub value: T,
-    /// The model that gave it.
+    /// The model that gave the answer.
     pub model: String,
 }
 
-/// What to do after a failure.
-enum Next {
+/// What follows a failed attempt.
+enum NextStep {
+    /// Ask the same model again after this pause.
     Retry(Duration),
-    Fall,
+    /// Ask the next model of the chain.
+    NextModel,
+    /// Ask nobody else.
     GiveUp,
 }
 
 impl Gateway {
-    /// Of these models.
     pub fn new(models: Vec<OpenAi>) -> Self {
         let member = |model| ChainMember { model, cooling_until_ms: AtomicU64::new(0) };
         Self { chain: models.into_iter().map(member).collect() }
     }
 
-    /// The models.
+    /// The models in the order in which they are asked.
     pub fn models(&self) -> impl Iterator<Item = &OpenAi> {
         self.chain.iter().map(|member| &member.model)
     }
 
-    /// The names of the models, as part of what makes requests equal.
+    /// The names of the models as one text, for keys of shared work: other models would write other answers.
     pub fn names(&self) -> String {
         self.models().map(OpenAi::model).collect::<Vec<_>>().join("|")
     }
 
-    /// Asks for an object; `take` checks what was written. Each model is asked at most twice.
+    /// Asks the models in turn, each at most twice, until one writes an object that `check` accepts.
     ///
     /// # Errors
-    /// The last [`AiError`]; a refusal at once, because another model is no way around it.
+    /// The [`AiError`] of the last attempt. A refusal ends it at once: another model must not be the way around it.
     pub async fn structured<T: Send>(
         &self,
         call: &StructuredCall<'_>,
         deadline: Deadline,
         usage: &mut ModelUsage,
-        take: impl Fn(&str) -> Result<T, AiError> + Sync,
+        check: impl Fn(&str) -> Result<T, AiError> + Sync,
     ) -> Result<ModelAnswer<T>, AiError> {
-        self.through(&Structured { call, take }, deadline, usage).await
+        self.ask_in_turn(&Structured { call, check }, deadline, usage).await
     }
 
-    /// Asks for the next turn of a conversation. Once its first piece is there, no other model is asked.
+    /// Asks the models in turn for the next turn of a conversation; the one whose first piece arrives is
+    /// the last asked.
     ///
     /// # Errors
-    /// As [`Gateway::structured`].
+    /// See [`Gateway::structured`].
     pub async fn chat(
         &self,
         call: &ChatCall,
         deadline: Deadline,
         usage: &mut ModelUsage,
     ) -> Result<ModelAnswer<Chat>, AiError> {
-        self.through(call, deadline, usage).await
+        self.ask_in_turn(call, deadline, usage).await
     }
 
-    async fn through<A: Attempt>(
+    async fn ask_in_turn<A: Attempt>(
         &self,
         attempt: &A,
         deadline: Deadline,
         usage: &mut ModelUsage,
     ) -> Result<A::Answer, AiError> {
-        let mut last = AiError::Timeout;
+        let mut last_error = AiError::Timeout;
         for (position, member) in self.chain.iter().enumerate() {
             let now = Millis::now();
             if member.is_cooling(now) {
-                last = AiError::RateLimited { retry_after: None };
+                last_error = AiError::RateLimited { retry_after: None };
                 continue;
             }
-            // Whoever comes later needs time as well.
+            // The models behind this one need time as well, if it fails late.
             let left = deadline.left();
             let is_last = position + 1 == self.chain.len();
-            let own = Deadline::after(if is_last { left } else { left.mul_f64(0.6) });
+            let model_deadline =
+                Deadline::after(if is_last { left } else { left.mul_f64(SHARE_BEFORE_LAST) });
             for is_second in [false, true] {
-                if own.left() < ATTEMPT_MIN {
+                if model_deadline.left() < ATTEMPT_MIN {
                     break;
                 }
-                match attempt.on(&member.model, own, usage).await {
-                    Ok(answered) => return Ok(answered),
+                match attempt.ask(&member.model, model_deadline, usage).await {
+                    Ok(answer) => return Ok(answer),
                     Err(error) => {
-                        let next = member.after(&error, is_second, own);
+                        let next = member.next_step(&error, is_second, model_deadline);
                         tracing::info!(error = %error, model = member.model.model(), "a model gave no answer");
-                        last = error;
+                        last_error = error;
                         match next {
-                            Next::Retry(wait) => tokio::time::sleep(wait).await,
-                            Next::Fall => break,
-                            Next::GiveUp => return Err(last),
+                            NextStep::Retry(pause) => tokio::time::sleep(pause).await,
+                            NextStep::NextModel => break,
+                            NextStep::GiveUp => return Err(last_error),
                         }
                     }
                 }
             }
         }
-        Err(last)
+        Err(last_error)
     }
 }
 
-/// What a model is asked for.
+/// A call that one model after the other can be asked to answer.
 trait Attempt: Sync {
     type Answer;
 
-    /// Asks one model once, and counts what it used.
-    fn on(
+    /// Asks one model once, and adds what that used to `usage`.
+    fn ask(
         &self,
         model: &OpenAi,
         deadline: Deadline,
@@ -159,13 +166,13 @@ trait Attempt: Sync {
 
 struct Structured<'a, F> {
     call: &'a StructuredCall<'a>,
-    take: F,
+    check: F,
 }
 
 impl<T: Send, F: Fn(&str) -> Result<T, AiError> + Sync> Attempt for Structured<'_, F> {
     type Answer = ModelAnswer<T>;
 
-    async fn on(
+    async fn ask(
         &self,
         model: &OpenAi,
         deadline: Deadline,
@@ -175,14 +182,14 @@ impl<T: Send, F: Fn(&str) -> Result<T, AiError> + Sync> Attempt for Structured<'
         usage.attempts += u32::from(!matches!(outcome, Err(AiError::CircuitOpen)));
         let completion = outcome?;
         usage.add(&completion.model, Some(completion.usage));
-        Ok(ModelAnswer { value: (self.take)(&completion.json)?, model: completion.model })
+        Ok(ModelAnswer { value: (self.check)(&completion.json)?, model: completion.model })
     }
 }
 
 impl Attempt for ChatCall {
     type Answer = ModelAnswer<Chat>;
 
-    async fn on(
+    async fn ask(
         &self,
         model: &OpenAi,
         deadline: Deadline,
@@ -197,16 +204,17 @@ impl Attempt for ChatCall {
 }
 
 impl ModelUsage {
-    /// The usage of an answer for which no model was asked: it cost nothing, and that is known.
+    /// The usage before any model is asked: its cost is known to be zero.
     pub fn none() -> Self {
         Self { cost_micro_usd: Some(0), ..Self::default() }
     }
 
-    /// Adds what an answer of a model used; what nobody tells has no price.
+    /// Adds the tokens and the cost of an answer. The total cost becomes `None`, with a warning, where the provider
+    /// does not say what the answer used or the price of the model is not known.
     pub fn add(&mut self, model: &str, usage: Option<TokenUsage>) {
-        let known = usage.unwrap_or_default();
-        self.tokens.input_tokens += known.input_tokens;
-        self.tokens.output_tokens += known.output_tokens;
+        let tokens = usage.unwrap_or_default();
+        self.tokens.input_tokens += tokens.input_tokens;
+        self.tokens.output_tokens += tokens.output_tokens;
         let cost = usage.and_then(|usage| cost_micro_usd(model, usage));
         if cost.is_none() && self.cost_micro_usd.is_some() {
             self.warnings.push(match usage {
@@ -221,35 +229,38 @@ impl ModelUsage {
 impl ChainMember {
     fn is_cooling(&self, now: Millis) -> bool {
         let until = self.cooling_until_ms.load(Ordering::Relaxed);
-        // A clock that was set back does not prolong it.
+        // More time than is ever set means that the clock was set back: without this, the pause would last
+        // as much longer.
         now.0 < until && Duration::from_millis(until - now.0) <= COOL_DOWN_MAX
     }
 
-    fn after(&self, error: &AiError, is_second: bool, deadline: Deadline) -> Next {
+    /// Decides what follows a failed attempt, and notes a pause that the provider wants for its model.
+    fn next_step(&self, error: &AiError, is_second: bool, deadline: Deadline) -> NextStep {
         match error {
-            AiError::Refused => Next::GiveUp,
+            AiError::Refused => NextStep::GiveUp,
             AiError::RateLimited { retry_after } => {
-                let fits = |after: &Duration| *after <= WAIT_MAX && *after * 2 <= deadline.left();
+                // After the wait, at least as much time must be left for the attempt itself.
+                let fits = |wait: &Duration| *wait <= WAIT_MAX && *wait * 2 <= deadline.left();
                 match retry_after.filter(fits).filter(|_| !is_second) {
-                    Some(after) => Next::Retry(after),
+                    Some(wait) => NextStep::Retry(wait),
                     None => {
                         let pause = retry_after.unwrap_or(COOL_DOWN).min(COOL_DOWN_MAX);
                         self.cooling_until_ms.store(Millis::now().plus(pause).0, Ordering::Relaxed);
-                        Next::Fall
+                        NextStep::NextModel
                     }
                 }
             }
             AiError::Misconfigured { .. } | AiError::QuotaExhausted => {
                 tracing::error!(error = %error, model = self.model.model(), "a person has to mend this");
-                Next::Fall
+                NextStep::NextModel
             }
-            error if error.is_retryable() && !is_second => Next::Retry(jitter()),
-            _ => Next::Fall,
+            error if error.is_retryable() && !is_second => NextStep::Retry(jitter()),
+            _ => NextStep::NextModel,
         }
     }
 }
 
-/// A random part of the longest pause ("full jitter").
+/// A random part of [`RETRY_WITHIN`] ("full jitter").
 fn jitter() -> Duration {
     Duration::from_millis(random::below(u64::try_from(RETRY_WITHIN.as_millis()).unwrap_or(1)))
 }

@@ -1,4 +1,4 @@
-//! Who pays for a call of a model: the tenant in credits, the stage in dollars.
+//! The accounts that pay for a call of a model: the tenant pays in credits, the stage in dollars.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,27 +23,25 @@ pub enum BudgetError {
     Stopped,
 }
 
-/// The accounts.
+/// The accounts that a call of a model is reserved on and charged to.
 pub struct Ledger {
     credits: Credits,
-    stop: DailyStop,
+    daily_stop: DailyStop,
     plans: Arc<Plans>,
 }
 
 impl Ledger {
-    /// Connects to the accounts of the tenants and the stage.
-    ///
     /// # Errors
     /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self {
             credits: Credits::connect(environment).await?,
-            stop: DailyStop::connect(environment).await?,
+            daily_stop: DailyStop::connect(environment).await?,
             plans: Plans::connect(environment).await?,
         })
     }
 
-    /// Sets credits aside before a call that ends within `lease`.
+    /// Reserves credits for a call that ends within `lease`, unless the tenant or the stage has used up its budget.
     ///
     /// # Errors
     /// [`BudgetError`]
@@ -55,24 +53,28 @@ impl Ledger {
         lease: Duration,
     ) -> Result<Reservation, BudgetError> {
         let plan = self.plans.of(tenant, REMEMBERED).await;
-        let (stopped, reserved) =
-            tokio::join!(self.stop.is_reached(), self.credits.reserve(tenant, plan, request, credits, lease));
-        let reserved = reserved?;
+        let (stopped, reserved) = tokio::join!(
+            self.daily_stop.is_reached(),
+            self.credits.reserve(tenant, plan, request, credits, lease)
+        );
+        let reservation = reserved?;
         let refusal = match stopped {
-            Ok(false) => return Ok(reserved),
+            Ok(false) => return Ok(reservation),
             Ok(true) => {
                 tracing::error!("the day's budget for models is used up");
                 BudgetError::Stopped
             }
             Err(error) => CreditError::from(error).into(),
         };
-        // What cannot be given back now is given back when the lease of the reservation ends.
-        let _ = self.credits.settle(reserved, CreditSpend::default()).await;
+        // If the credits cannot be given back now, they return to the tenant when the reservation's lease ends.
+        let _ = self.credits.settle(reservation, CreditSpend::default()).await;
         Err(refusal)
     }
 
-    /// Settles a call: `credits` where it brought what was asked for, none where it did not. What the model
-    /// cost the stage is counted in any case.
+    /// Charges the tenant `credits` in place of the reservation, and counts what the call cost the stage.
+    ///
+    /// The caller gives zero credits where the call did not bring what was asked for; the stage's cost counts all the
+    /// same. An account that cannot be reached is a warning in the log, and the balance in the result is missing.
     pub async fn close(&self, reservation: Reservation, credits: u64, usage: &ModelUsage) -> CreditUse {
         let spent = CreditSpend {
             credits,
@@ -82,7 +84,7 @@ impl Ledger {
         };
         let (settled, added) = tokio::join!(
             self.credits.settle(reservation, spent),
-            self.stop.add(usage.cost_micro_usd.unwrap_or(0))
+            self.daily_stop.add(usage.cost_micro_usd.unwrap_or(0))
         );
         if let Err(error) = added {
             tracing::warn!(error = %telemetry::chain(&error), "the day's budget was not counted");

@@ -1,4 +1,4 @@
-//! Chat completions of the OpenAI API, which many servers speak.
+//! The client of one model behind the chat completions of the OpenAI API, which many servers speak.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,8 +17,9 @@ use crate::outbound::{self, OutboundError};
 use crate::settings::AiSettings;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// A stream that does not begin in this time will not be quick either.
+/// How long the first piece of a stream is waited for; a stream that takes longer to begin will not be quick either.
 const FIRST_TOKEN_TIMEOUT: Duration = Duration::from_secs(8);
+/// The longest answer that is read, in bytes.
 pub(super) const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
 /// A model behind an OpenAI-compatible API.
@@ -68,7 +69,7 @@ struct ErrorMember {
 }
 
 impl OpenAi {
-    /// Connects to nothing yet.
+    /// Makes a client for the model of these settings; it connects when it is first used.
     ///
     /// # Errors
     /// [`OutboundError`]
@@ -84,12 +85,12 @@ impl OpenAi {
         })
     }
 
-    /// The model's name in the settings.
+    /// The name of the model, as the settings have it.
     pub fn model(&self) -> &str {
         &self.model
     }
 
-    /// One call, one attempt, if the breaker lets it.
+    /// Asks the model once for a JSON object, unless its breaker is open.
     ///
     /// # Errors
     /// [`AiError`], at the latest when the deadline has passed.
@@ -111,16 +112,17 @@ impl OpenAi {
         let request = self.http.post(&self.url).bearer_auth(&self.key);
         let request = request.header("content-type", "application/json").body(body.to_string());
         Box::pin(async move {
-            let attempt = async { completion(&answer(request).await?) };
-            Ok(self.breaker.call(deadline, counted(attempt)).await?)
+            let attempt = async { completion(&fetch(request).await?) };
+            Ok(self.breaker.call(deadline, measured(attempt)).await?)
         })
     }
 
-    /// One call whose answer arrives piece by piece, if the breaker lets it. It counts as well once its first piece is
-    /// there.
+    /// Asks the model once for a turn that arrives piece by piece, unless its breaker is open.
+    ///
+    /// The breaker counts a success once the first piece has arrived.
     ///
     /// # Errors
-    /// [`AiError`]
+    /// [`AiError`] where no first piece arrives, at the latest when the deadline has passed.
     pub fn chat<'a>(&'a self, call: &ChatCall, deadline: Deadline) -> BoxFuture<'a, Result<Chat, AiError>> {
         let mut body = json!({
             "model": self.model,
@@ -136,45 +138,48 @@ impl OpenAi {
         let request = request.header("content-type", "application/json").body(body.to_string());
         let deadline = Deadline::after(deadline.at_most(FIRST_TOKEN_TIMEOUT));
         Box::pin(async move {
-            let attempt = async { Chat::begin(begun(request).await?).await };
-            Ok(self.breaker.call(deadline, counted(attempt)).await?)
+            let attempt = async { Chat::begin(send(request).await?).await };
+            Ok(self.breaker.call(deadline, measured(attempt)).await?)
         })
     }
 
-    /// Asks for something cheap, to learn whether the provider is well, if the breaker lets it.
+    /// Asks the provider for its list of models, which costs nothing, to learn whether it answers at all.
+    ///
+    /// Like every call, it goes through the breaker.
     ///
     /// # Errors
     /// [`AiError`]
     pub fn probe(&self, deadline: Deadline) -> BoxFuture<'_, Result<(), AiError>> {
         let request = self.http.get(&self.models_url).bearer_auth(&self.key);
         Box::pin(async move {
-            let attempt = async { answer(request).await.map(|_| ()) };
-            Ok(self.breaker.call(deadline, counted(attempt)).await?)
+            let attempt = async { fetch(request).await.map(|_| ()) };
+            Ok(self.breaker.call(deadline, measured(attempt)).await?)
         })
     }
 
-    /// The breaker that its calls go through.
+    /// The breaker that all calls of this model go through.
     pub const fn breaker(&self) -> &Arc<Breaker> {
         &self.breaker
     }
 }
 
-async fn counted<T>(call: impl Future<Output = Result<T, AiError>>) -> Result<T, AiError> {
+/// Makes a call and adds its outcome and duration to the metrics.
+async fn measured<T>(call: impl Future<Output = Result<T, AiError>>) -> Result<T, AiError> {
     let started = Instant::now();
     let result = call.await;
-    let ended = if result.is_ok() { CallOutcome::Ok } else { CallOutcome::Error };
-    metrics::dependency(CalledDependency::Ai, ended, started.elapsed());
+    let outcome = if result.is_ok() { CallOutcome::Ok } else { CallOutcome::Error };
+    metrics::dependency(CalledDependency::Ai, outcome, started.elapsed());
     result
 }
 
-/// The body of a success.
-async fn answer(request: reqwest::RequestBuilder) -> Result<Vec<u8>, AiError> {
-    read(&mut begun(request).await?).await
+/// Sends a request and reads the whole body of a successful answer.
+async fn fetch(request: reqwest::RequestBuilder) -> Result<Vec<u8>, AiError> {
+    read(&mut send(request).await?).await
 }
 
-/// A success whose body is still to come.
-async fn begun(request: reqwest::RequestBuilder) -> Result<Response, AiError> {
-    let mut response = request.send().await.map_err(broken)?;
+/// Sends a request and gives a successful answer whose body is still to be read.
+async fn send(request: reqwest::RequestBuilder) -> Result<Response, AiError> {
+    let mut response = request.send().await.map_err(connection_error)?;
     let status = response.status();
     if status.is_success() {
         return Ok(response);
@@ -184,14 +189,15 @@ async fn begun(request: reqwest::RequestBuilder) -> Result<Response, AiError> {
     Err(classify(status, retry_after, &bytes))
 }
 
-pub(super) fn broken(error: reqwest::Error) -> AiError {
+/// What an error of the HTTP client means. Its own text is left out: it may hold parts of the request or the answer.
+pub(super) fn connection_error(error: reqwest::Error) -> AiError {
     let cause = if error.is_connect() { "no connection" } else { "the connection broke" };
     AiError::Unavailable { cause: cause.to_owned() }
 }
 
 async fn read(response: &mut Response) -> Result<Vec<u8>, AiError> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(broken)? {
+    while let Some(chunk) = response.chunk().await.map_err(connection_error)? {
         if bytes.len() + chunk.len() > ANSWER_BYTES_MAX {
             return Err(AiError::Malformed("longer than 1 MiB".to_owned()));
         }
@@ -200,7 +206,7 @@ async fn read(response: &mut Response) -> Result<Vec<u8>, AiError> {
     Ok(bytes)
 }
 
-/// `retry-after-ms`, or `Retry-After` in seconds.
+/// How long the provider wants to be left alone: the header `retry-after-ms`, or `Retry-After` in seconds.
 fn retry_after(response: &Response) -> Option<Duration> {
     let header = |name: &str| response.headers().get(name)?.to_str().ok()?.parse::<u64>().ok();
     header("retry-after-ms")
@@ -208,12 +214,15 @@ fn retry_after(response: &Response) -> Option<Duration> {
         .or_else(|| header("retry-after").map(Duration::from_secs))
 }
 
+/// What an answer without success means. A 429 has two meanings, which only its body tells apart.
 fn classify(status: StatusCode, retry_after: Option<Duration>, bytes: &[u8]) -> AiError {
-    let said = serde_json::from_slice::<ErrorAnswer>(bytes).ok();
+    let answer = serde_json::from_slice::<ErrorAnswer>(bytes).ok();
     let names_quota = |text: &Option<String>| text.as_deref() == Some("insufficient_quota");
     match status.as_u16() {
         status @ (401 | 403 | 404) => AiError::Misconfigured { status },
-        429 if said.is_some_and(|said| names_quota(&said.error.code) || names_quota(&said.error.r#type)) => {
+        429 if answer
+            .is_some_and(|answer| names_quota(&answer.error.code) || names_quota(&answer.error.r#type)) =>
+        {
             AiError::QuotaExhausted
         }
         429 => AiError::RateLimited { retry_after },
@@ -223,6 +232,7 @@ fn classify(status: StatusCode, retry_after: Option<Duration>, bytes: &[u8]) -> 
     }
 }
 
+/// Reads a chat completion; one that was cut off or refused is an error.
 fn completion(bytes: &[u8]) -> Result<Completion, AiError> {
     let answer: ChatAnswer = serde_json::from_slice(bytes).map_err(|error| {
         AiError::Malformed(format!("not a chat completion, at column {}", error.column()))
@@ -278,9 +288,9 @@ mod tests {
 
     #[test]
     fn a_refusal_is_a_refusal_in_both_forms() {
-        let said = br#"{"choices":[{"message":{"content":null,"refusal":"no"},"finish_reason":"stop"}]}"#;
-        let filtered = br#"{"choices":[{"message":{"content":""},"finish_reason":"content_filter"}]}"#;
-        assert!(matches!(completion(said), Err(AiError::Refused)));
-        assert!(matches!(completion(filtered), Err(AiError::Refused)));
+        let by_model = br#"{"choices":[{"message":{"content":null,"refusal":"no"},"finish_reason":"stop"}]}"#;
+        let by_filter = br#"{"choices":[{"message":{"content":""},"finish_reason":"content_filter"}]}"#;
+        assert!(matches!(completion(by_model), Err(AiError::Refused)));
+        assert!(matches!(completion(by_filter), Err(AiError::Refused)));
     }
 }

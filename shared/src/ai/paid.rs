@@ -1,7 +1,8 @@
-//! Who writes an answer, and who pays for it: the one place that decides both.
+//! The one place that decides who writes an answer, and who pays for it.
 //!
-//! [`PaidModels::writer`] says whether a model writes or the builtin provider, and why. A [`PaidModel`] has credits set
-//! aside for it; [`PaidModel::settle`] takes it by value, so a call of a model cannot be settled twice or be used after it.
+//! [`PaidModels::writer`] says whether a model writes or the builtin provider, and why. A [`PaidModel`] has credits
+//! reserved for it; [`PaidModel::settle`] takes it by value, so a call of a model cannot be settled twice or be used
+//! after it.
 
 use std::time::Duration;
 
@@ -19,40 +20,41 @@ use crate::telemetry;
 use crate::tenants::TenantCtx;
 use crate::tenants::credits::{CreditError, Reservation};
 
-/// Why a request that wants a model gets no answer. Serializable, because requests that share one computation share its
-/// error.
+/// Why a request that a model should answer gets no answer at all.
+///
+/// Serializable, because requests that share one computation share its error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum NoAnswer {
-    /// The model declined; the builtin provider is not used to get around that.
+    /// The model declined to answer; the builtin provider is not used to get around that.
     #[error("the model declined to answer")]
     Refused,
     /// Only a degraded answer could be given, and the caller does not want one.
     #[error("no model can answer now")]
     OnlyDegraded(DegradedReason),
-    /// The tenant's credits are used up, and the caller does not want a degraded answer.
+    /// The tenant's credits of the month are used up, and the caller does not want a degraded answer.
     #[error("the credits of the month are used up ({used} of {limit})")]
     NoCredits {
-        /// Credits that are spent or reserved.
+        /// The credits that are spent or reserved.
         used: u64,
-        /// What the plan gives.
+        /// The credits that the tenant's plan gives for a month.
         limit: u64,
     },
 }
 
-/// A request that a model may write the answer to.
+/// A request whose answer a model may write, with all that decides whether one does.
 #[derive(Debug, Clone, Copy)]
 pub struct PaidRequest {
     /// The tenant that pays.
     pub tenant: TenantCtx,
-    /// The name of the reservation.
+    /// The request, which names the reservation of credits.
     pub request: RequestId,
     /// The credits that an answer of a model costs.
     pub credits: u64,
-    /// Test keys get the builtin provider.
+    /// The kind of the caller's key: test keys always get the builtin provider.
     pub key_kind: KeyKind,
-    /// When the answer must be on its way.
+    /// The moment by which the answer must be on its way.
     pub deadline: Deadline,
-    /// The part of the deadline that checking, settling and the reply need after the model.
+    /// The part of the deadline that is kept from the model for checking, settling and the reply.
     pub reserve: Duration,
     /// Whether the builtin provider may answer where no model can.
     pub allow_degraded: bool,
@@ -64,15 +66,16 @@ pub struct PaidModels {
     ledger: Ledger,
 }
 
-/// Who writes an answer.
+/// The one who writes an answer.
 pub enum Writer<'a> {
-    /// A model, paid for.
+    /// A model writes, and credits are reserved for it.
     Model(PaidModel<'a>),
-    /// The builtin provider, and why no model does.
+    /// The builtin provider writes, for this reason.
     Builtin(DegradedReason),
 }
 
-/// A model whose call is paid for. Dropped without being settled, its credits stay reserved until its deadline.
+/// A model for whose call credits are reserved. If it is dropped without being settled, they stay reserved until
+/// the request's deadline.
 #[must_use = "credits are set aside for it until it is settled"]
 pub struct PaidModel<'a> {
     gateway: &'a Gateway,
@@ -86,31 +89,29 @@ pub struct PaidModel<'a> {
 /// Whether a call of a model brought what was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
-    /// It did: the tenant pays its credits.
+    /// The answer can be used: the tenant pays the credits of the request.
     Delivered,
-    /// It did not: the credits are given back.
+    /// There is no answer that can be used: the tenant gets its credits back.
     Nothing,
 }
 
-/// What asking a model came to: what it used, and what the tenant paid for it.
+/// The bill of asking models for one answer: what it used, and what the tenant paid for it.
 #[derive(Debug, Default)]
 pub struct ModelBill {
-    /// Attempts, tokens, money and warnings.
+    /// The attempts, tokens, dollars and warnings.
     pub usage: ModelUsage,
-    /// Credits.
+    /// The credits that the tenant paid, and how many remain.
     pub credits: CreditUse,
 }
 
 impl ModelBill {
-    /// The bill of an answer that no model was asked for.
+    /// The bill of an answer for which no model was asked.
     pub fn free() -> Self {
         Self { usage: ModelUsage::none(), credits: CreditUse::default() }
     }
 }
 
 impl PaidModels {
-    /// Connects to the models and accounts of the stage.
-    ///
     /// # Errors
     /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
@@ -120,8 +121,8 @@ impl PaidModels {
         })
     }
 
-    /// The names of the models that would write for this kind of key; nothing where the builtin provider does. Part of
-    /// what makes requests equal.
+    /// The names of the models that would write for this kind of key, as one text; `None` where the builtin provider
+    /// would. They are part of the key of shared work.
     pub fn names(&self, key_kind: KeyKind) -> Option<String> {
         match (&self.provider, key_kind) {
             (Provider::Models(gateway), KeyKind::Live) => Some(gateway.names()),
@@ -129,10 +130,10 @@ impl PaidModels {
         }
     }
 
-    /// Decides who writes, and sets credits aside where a model does.
+    /// Decides who writes the answer, and reserves credits if that is a model.
     ///
     /// # Errors
-    /// [`NoAnswer`] where only the builtin provider could, and the caller does not want it.
+    /// [`NoAnswer`] where only the builtin provider could write, and the caller does not want that.
     pub async fn writer(&self, request: &PaidRequest) -> Result<Writer<'_>, NoAnswer> {
         let gateway = match (&self.provider, request.key_kind) {
             (Provider::Models(gateway), KeyKind::Live) => gateway,
@@ -164,18 +165,18 @@ impl PaidModels {
 }
 
 impl PaidRequest {
-    /// What follows where no model writes, for this reason.
+    /// The builtin provider as the writer, for this reason.
     ///
     /// # Errors
-    /// [`NoAnswer::OnlyDegraded`] where the caller does not want it.
+    /// [`NoAnswer::OnlyDegraded`] where the caller does not want a degraded answer.
     fn builtin<'a>(&self, reason: DegradedReason) -> Result<Writer<'a>, NoAnswer> {
         self.degrade(reason).map(Writer::Builtin)
     }
 
-    /// What follows where a model was asked and failed.
+    /// The reason for a degraded answer after a model was asked and failed.
     ///
     /// # Errors
-    /// [`NoAnswer`] where it declined, or the caller does not want a degraded answer.
+    /// [`NoAnswer`] where the model declined, or the caller does not want a degraded answer.
     pub fn after_failure(&self, error: &AiError) -> Result<DegradedReason, NoAnswer> {
         self.degrade(match error {
             AiError::Refused => return Err(NoAnswer::Refused),
@@ -191,12 +192,12 @@ impl PaidRequest {
 }
 
 impl PaidModel<'_> {
-    /// When the model must be done.
+    /// The moment by which the model must have answered: the request's deadline without its reserve.
     pub const fn deadline(&self) -> Deadline {
         self.deadline
     }
 
-    /// Asks for an object; `check` makes a value of what was written, or says why it is not what was asked for.
+    /// Asks for a JSON object; `check` makes a value of what was written, or says why it is not what was asked for.
     ///
     /// # Errors
     /// See [`Gateway::structured`].
@@ -216,12 +217,13 @@ impl PaidModel<'_> {
         self.gateway.chat(call, self.deadline, &mut self.usage).await
     }
 
-    /// What was used so far, to add to: the usage of a streamed turn is told at its end.
+    /// The usage until now. The caller adds that of a streamed turn, which is only known at the turn's end.
     pub const fn usage_mut(&mut self) -> &mut ModelUsage {
         &mut self.usage
     }
 
-    /// Ends the call. What it cost the stage is counted in any case; the tenant pays for what was delivered.
+    /// Ends the call: the tenant pays if something was delivered, and what the call cost the stage is
+    /// counted either way.
     pub async fn settle(self, delivery: Delivery) -> ModelBill {
         let credits = if delivery == Delivery::Delivered { self.credits } else { 0 };
         let credits = self.ledger.close(self.reservation, credits, &self.usage).await;

@@ -1,22 +1,24 @@
-//! What models cost, as their providers published it at the date below. Prices are part of the code, so that a number in an
-//! answer can be traced to a date.
+//! What models cost, as their providers published it at the date [`AS_OF`].
+//!
+//! Prices are part of the code, so that a number in an answer can be traced to a date.
 
 use crate::contract::meta::TokenUsage;
 
-/// When the table was last compared with the providers' price lists.
+/// The day on which the table was last compared with the providers' price lists.
 pub const AS_OF: &str = "2025-08-31";
 
-/// The price of a model, in micro-dollars for a million tokens (so: dollars per million times a million).
+/// The price of a model, in micro-dollars for a million tokens.
 struct Price {
-    /// What the model's name begins with; the longest match counts.
+    /// The beginning of the model's name; of several prices that match, the one with the longest name counts.
     name: &'static str,
     input: u64,
     output: u64,
 }
 
+/// One dollar in micro-dollars.
 const USD: u64 = 1_000_000;
 
-/// Standard tier, without batch or cache discounts.
+/// The prices of the standard tier, without discounts for batches or cached input.
 const PRICES: [Price; 9] = [
     Price { name: "gpt-4o-mini", input: 15 * USD / 100, output: 60 * USD / 100 },
     Price { name: "gpt-4o", input: 250 * USD / 100, output: 10 * USD },
@@ -29,15 +31,15 @@ const PRICES: [Price; 9] = [
     Price { name: "o4-mini", input: 110 * USD / 100, output: 440 * USD / 100 },
 ];
 
-/// What tokens of a model cost in micro-dollars, rounded up; nothing for a model that is not in the table.
+/// What tokens of a model cost in micro-dollars, rounded up; `None` for a model that is not in the table.
 pub fn cost_micro_usd(model: &str, usage: TokenUsage) -> Option<u64> {
-    let is_it = |price: &&Price| {
-        // `gpt-4o-2024-11-20` is `gpt-4o`; `gpt-4omega` is not.
+    let is_price_of = |price: &&Price| {
+        // A name may end in a date or a variant: `gpt-4o-2024-11-20` is `gpt-4o`, but `gpt-4omega` is another model.
         model
             .strip_prefix(price.name)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', ':', '@']))
     };
-    let price = PRICES.iter().filter(is_it).max_by_key(|price| price.name.len())?;
+    let price = PRICES.iter().filter(is_price_of).max_by_key(|price| price.name.len())?;
     let total = usage.input_tokens.checked_mul(price.input)?;
     let total = total.checked_add(usage.output_tokens.checked_mul(price.output)?)?;
     Some(total.div_ceil(1_000_000))

@@ -1,24 +1,27 @@
-//! Server-sent events as models send them (HTML Living Standard, 9.2.6): only the data of each event matters here.
+//! A parser for server-sent events (HTML Living Standard, 9.2.6) that keeps the data of each event and
+//! skips the rest.
 
-/// Takes bytes as they arrive and gives the data of each event that is whole.
+/// A parser that takes bytes as they arrive and gives the data of each event that they complete.
 #[derive(Debug, Default)]
-pub(super) struct Events {
+pub(super) struct SseParser {
+    /// The bytes of the line that has not ended yet.
     line: Vec<u8>,
+    /// The data of the event that has not ended yet.
     data: Option<String>,
-    /// A line feed after a carriage return is part of the same line end.
+    /// Whether the last byte was a carriage return: a line feed after it belongs to the same line end.
     after_cr: bool,
 }
 
-impl Events {
-    /// The data of the events that these bytes complete.
+impl SseParser {
+    /// Reads more bytes, and gives the data of each event that they complete.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<String> {
-        let mut whole = Vec::new();
+        let mut completed = Vec::new();
         for byte in bytes {
             match byte {
                 b'\n' if std::mem::take(&mut self.after_cr) => {}
                 b'\n' | b'\r' => {
                     self.after_cr = *byte == b'\r';
-                    whole.extend(self.end_line());
+                    completed.extend(self.end_line());
                 }
                 other => {
                     self.after_cr = false;
@@ -26,15 +29,16 @@ impl Events {
                 }
             }
         }
-        whole
+        completed
     }
 
+    /// Reads the line that has ended; an empty one completes an event.
     fn end_line(&mut self) -> Option<String> {
         let line = std::mem::take(&mut self.line);
         if line.is_empty() {
             return self.data.take();
         }
-        // Comments, and the fields that tell an event's name and number.
+        // Every other line is a comment, or an event's name, number or retry time, which nobody reads here.
         let value = line.strip_prefix(b"data:")?;
         let value = String::from_utf8_lossy(value.strip_prefix(b" ").unwrap_or(value)).into_owned();
         match &mut self.data {
@@ -55,9 +59,9 @@ mod tests {
 
     #[test]
     fn data_of_several_lines_is_one_text_and_the_rest_is_left_out() {
-        let mut events = Events::default();
+        let mut parser = SseParser::default();
         let text = b": ping\n\nevent: x\ndata: a\ndata:b\nid: 7\n\ndata: [DONE]\r\n\r\ndata: cut";
-        assert_eq!(events.push(text), ["a\nb", "[DONE]"]);
+        assert_eq!(parser.push(text), ["a\nb", "[DONE]"]);
     }
 
     proptest! {
@@ -68,13 +72,14 @@ mod tests {
             cuts in proptest::collection::vec(0usize..200, 0..8),
         ) {
             let whole: String = texts.iter().map(|text| format!("data: {text}{ends}{ends}")).collect();
-            let mut events = Events::default();
+            let mut parser = SseParser::default();
             let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(whole.len())).collect();
             cuts.sort_unstable();
             cuts.push(whole.len());
-            let (mut found, mut from) = (Vec::new(), 0);
+            let mut found = Vec::new();
+            let mut from = 0;
             for cut in cuts {
-                found.extend(events.push(&whole.as_bytes()[from..cut]));
+                found.extend(parser.push(&whole.as_bytes()[from..cut]));
                 from = cut;
             }
             prop_assert_eq!(found, texts);

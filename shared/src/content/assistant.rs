@@ -1,5 +1,7 @@
-//! The assistant: a conversation with tools, told piece by piece. Without a model it does not pretend to converse; it
-//! tells what its tools say, and that this is what it does.
+//! The assistant: a conversation with tools, whose answer is sent piece by piece.
+//!
+//! Without a model it does not pretend to converse: it passes on the results of its tools, and says that this is
+//! all it does.
 
 mod plain;
 mod prompt;
@@ -34,40 +36,40 @@ use crate::tenants::TenantCtx;
 use crate::tenants::creators::{CreatorError, Creators};
 use crate::tenants::generations::Generations;
 
-/// How many turns the model has in one answer; the last one without tools, so that it comes to an end.
+/// How many turns the model has in one answer. In the last one it gets no tools, so that it comes to an end.
 const ROUNDS_MAX: usize = 4;
-/// How many calls of tools are obeyed in one turn of the model.
+/// How many calls of tools are carried out after one turn of the model; further ones are ignored.
 const CALLS_MAX: usize = 4;
-/// The part of the deadline that settling, storing and the reply need.
+/// The part of the deadline that is kept from the model for settling, storing and the reply.
 const RESERVE: Duration = Duration::from_millis(800);
 
-/// Why there is no answer, or not all of one.
+/// Why there is no answer, or only the beginning of one.
 #[derive(Debug, thiserror::Error)]
 pub enum AssistantError {
-    /// The last turn is the assistant's own.
+    /// The last message of the request is the assistant's own.
     #[error("the last message must be the user's")]
     LastTurn,
-    /// A tool that the caller's credentials do not allow.
+    /// The caller's credentials do not allow this tool.
     #[error("the tool {} needs the scope {}", .0.as_str(), .0.scope().as_str())]
     Scope(Tool),
-    /// The profile is missing or no creator of the tenant.
+    /// A tool needs a creator and none is named, or the tenant has no such creator.
     #[error(transparent)]
     Profile(#[from] ProfileError),
     /// The creator could not be read.
     #[error(transparent)]
     Creator(#[from] CreatorError),
-    /// Only a degraded answer could be given, or none.
+    /// The model declined, or only a degraded answer could be given and the caller does not want that.
     #[error(transparent)]
     NoAnswer(#[from] NoAnswer),
-    /// The model broke off in the middle.
+    /// The model failed after a part of its answer had been sent.
     #[error("the model broke off in the middle of its answer")]
     BrokenOff(#[source] AiError),
-    /// Nobody listens any more.
+    /// The client closed the connection before the answer was complete.
     #[error("the client left")]
     Left,
 }
 
-/// The service that converses.
+/// The service that answers the messages of a conversation.
 pub struct Assistant {
     models: PaidModels,
     tools: Tools,
@@ -76,15 +78,18 @@ pub struct Assistant {
     instructions: Instructions,
 }
 
-/// Where events go. What is said is bounded, so nothing waits for the one who listens.
+/// The channel that takes the events of an answer. It has no bound, so that a slow client never holds up a model;
+/// what may pile up in it is limited by the length of an answer.
 pub type Listener = UnboundedSender<Result<AssistantEvent, AssistantError>>;
 
-/// The answer as it comes about: what the listener was told, and what the whole answer will say.
+/// The answer as far as it exists: every part is sent to the listener and collected for the whole answer.
 struct Conversation<'a> {
     listener: &'a Listener,
     text: String,
+    /// The uses of tools that have ended.
     uses: Vec<ToolUse>,
     finish: FinishReason,
+    /// The model that wrote the latest turn, if one did.
     model: Option<String>,
 }
 
@@ -93,41 +98,42 @@ impl<'a> Conversation<'a> {
         Self { listener, text: String::new(), uses: Vec::new(), finish: FinishReason::Stop, model: None }
     }
 
+    /// Adds a piece to the text of the answer.
     fn say(&mut self, text: String) {
         if !text.is_empty() {
             self.text.push_str(&text);
-            // Whoever left is noticed elsewhere.
+            // A listener that is gone needs no handling here: while a model writes, `answer` notices it and stops.
             let _ = self.listener.send(Ok(AssistantEvent::Delta { text }));
         }
     }
 
     /// Stops the answer, because the model began to repeat its instructions.
-    fn stop(&mut self, is_under_way: bool, usage: &mut ModelUsage) {
+    fn stop(&mut self, is_turn_cut: bool, usage: &mut ModelUsage) {
         tracing::warn!("an answer was stopped");
-        if is_under_way {
+        // The provider says at the end of a turn what it used; of a turn that is cut nobody will know.
+        if is_turn_cut {
             usage.add(self.model.as_deref().unwrap_or_default(), None);
         }
         usage.warnings.push("the answer was stopped: the model began to repeat its instructions".to_owned());
         self.finish = FinishReason::Refused;
     }
 
-    fn tool(&mut self, used: ToolUse) {
-        let _ = self.listener.send(Ok(AssistantEvent::Tool(used.clone())));
-        if used.status != ToolStatus::Running {
-            self.uses.push(used);
+    /// Tells the listener that a tool was called, or how that ended.
+    fn report_tool(&mut self, tool_use: ToolUse) {
+        let _ = self.listener.send(Ok(AssistantEvent::Tool(tool_use.clone())));
+        if tool_use.status != ToolStatus::Running {
+            self.uses.push(tool_use);
         }
     }
 
-    /// Part of an answer is worth what an answer is: the model has written it.
+    /// Whether the tenant pays for the answer. It pays for a part as for the whole, because the model has written it.
     fn delivery(&self) -> Delivery {
-        let is_worth = !self.text.is_empty() && self.finish != FinishReason::Refused;
-        if is_worth { Delivery::Delivered } else { Delivery::Nothing }
+        let is_of_use = !self.text.is_empty() && self.finish != FinishReason::Refused;
+        if is_of_use { Delivery::Delivered } else { Delivery::Nothing }
     }
 }
 
 impl Assistant {
-    /// Connects to the models, tools and stores of the stage.
-    ///
     /// # Errors
     /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
@@ -140,10 +146,11 @@ impl Assistant {
         })
     }
 
-    /// Whom a conversation is about, if the caller may have it.
+    /// Checks that the caller may have this conversation, and reads the creator whom it is about.
     ///
     /// # Errors
-    /// [`AssistantError`]
+    /// [`AssistantError::LastTurn`], [`AssistantError::Scope`], [`AssistantError::Profile`],
+    /// [`AssistantError::Creator`]
     pub async fn prepare(
         &self,
         tenant: TenantCtx,
@@ -170,10 +177,10 @@ impl Assistant {
         }
     }
 
-    /// The assistant's next turn: told while it comes about, and as a whole in the end.
+    /// Writes the assistant's next turn, sends its events to the listener meanwhile, and gives the whole in the end.
     ///
     /// # Errors
-    /// [`AssistantError`]: what was told before it is not complete.
+    /// [`AssistantError`]; what the listener got until then is not a complete answer.
     pub async fn answer(
         &self,
         context: GenerationContext,
@@ -185,9 +192,9 @@ impl Assistant {
         let paid = context.paid_request(RESERVE, request.allow_degraded);
         let writer = self.models.writer(&paid).await?;
         let conversation_id = request.conversation_id.as_deref().map(str::to_owned);
-        let begun =
+        let meta_event =
             AssistantEvent::Meta { request_id: context.request, conversation_id: conversation_id.clone() };
-        let _ = listener.send(Ok(begun));
+        let _ = listener.send(Ok(meta_event));
         let mut conversation = Conversation::new(listener);
         let (degraded, bill) = match writer {
             Writer::Builtin(reason) => (Some(reason), ModelBill::free()),
@@ -202,11 +209,16 @@ impl Assistant {
         };
         if degraded.is_some() {
             conversation.model = None;
-            self.tell_plainly(context, creator, request, &mut conversation).await;
+            self.answer_plainly(context, creator, request, &mut conversation).await;
         }
         let Conversation { text, uses, finish, model, .. } = conversation;
-        let (prompt_version, builtin_version) = (prompt::VERSION, plain::VERSION);
-        let provenance = Provenance { model, prompt_version, builtin_version, degraded, bill };
+        let provenance = Provenance {
+            model,
+            prompt_version: prompt::VERSION,
+            builtin_version: plain::VERSION,
+            degraded,
+            bill,
+        };
         let message = AssistantMessage { role: ChatRole::Assistant, content: text };
         let data = AssistantData { message, tool_calls: uses, finish_reason: finish, conversation_id };
         let mut answer = AssistantAnswer { data, meta: provenance.meta(context.request, started) };
@@ -216,7 +228,11 @@ impl Assistant {
         Ok(answer)
     }
 
-    /// The conversation with a model; or the reason why the builtin provider has to answer.
+    /// Lets a model write the answer, and call tools between its turns. Gives a reason where the model failed before
+    /// it wrote anything, so that the answer has to do without it.
+    ///
+    /// # Errors
+    /// [`AssistantError::BrokenOff`], [`AssistantError::NoAnswer`]
     async fn converse(
         &self,
         model: &mut PaidModel<'_>,
@@ -228,14 +244,16 @@ impl Assistant {
     ) -> Result<Option<DegradedReason>, AssistantError> {
         let mut messages = prompt::turns(creator, request);
         for round in 1..=ROUNDS_MAX {
-            let offered =
-                request.tools.iter().filter(|_| round < ROUNDS_MAX).map(|tool| prompt::offer(*tool));
-            let (tools, max_output_tokens) = (offered.collect(), request.max_output_tokens.get());
-            let call = ChatCall { messages: messages.clone(), tools, max_output_tokens };
+            let tools = request.tools.iter().filter(|_| round < ROUNDS_MAX);
+            let call = ChatCall {
+                messages: messages.clone(),
+                tools: tools.map(|tool| prompt::tool_definition(*tool)).collect(),
+                max_output_tokens: request.max_output_tokens.get(),
+            };
             let calls = match model.chat(&call).await {
-                Ok(answered) => {
-                    conversation.model = Some(answered.model);
-                    self.listen(answered.value, request, model, conversation).await
+                Ok(answer) => {
+                    conversation.model = Some(answer.model);
+                    self.pass_on(answer.value, request, model, conversation).await
                 }
                 Err(error) => Err(error),
             };
@@ -256,15 +274,18 @@ impl Assistant {
             };
             messages.push(prompt::tool_turn(&calls));
             for call in &calls {
-                let said = self.call(call, context, request, conversation).await;
-                messages.push(prompt::tool_result(call, &said));
+                let result = self.call_tool(call, context, request, conversation).await;
+                messages.push(prompt::tool_result(call, &result));
             }
         }
         Ok(None)
     }
 
-    /// One turn of the model, passed on as it arrives; the tools that it wants called.
-    async fn listen(
+    /// Passes one turn of the model on to the listener while it arrives, and gives the calls of tools that end it.
+    ///
+    /// # Errors
+    /// [`AiError`] where the turn breaks off.
+    async fn pass_on(
         &self,
         mut chat: Chat,
         request: &AssistantRequest,
@@ -272,7 +293,8 @@ impl Assistant {
         conversation: &mut Conversation<'_>,
     ) -> Result<Vec<ToolCall>, AiError> {
         let mut screen = Screen::new(&self.instructions, request.messages.iter().map(|turn| &*turn.content));
-        let mut goes_on = !conversation.text.is_empty();
+        // An earlier turn has left text, so the first words of this one begin a paragraph.
+        let mut needs_paragraph = !conversation.text.is_empty();
         let calls = loop {
             let (shown, calls) = match chat.next(model.deadline()).await? {
                 ChatEvent::Text(text) => (screen.push(&text), None),
@@ -291,7 +313,7 @@ impl Assistant {
                 conversation.stop(calls.is_none(), model.usage_mut());
                 break Vec::new();
             };
-            if !shown.is_empty() && std::mem::take(&mut goes_on) {
+            if !shown.is_empty() && std::mem::take(&mut needs_paragraph) {
                 conversation.say("\n\n".to_owned());
             }
             conversation.say(shown);
@@ -299,14 +321,14 @@ impl Assistant {
                 break calls;
             }
         };
-        if screen.links > 0 {
-            model.usage_mut().warnings.push(format!("{} links were taken out", screen.links));
+        if screen.removed_links > 0 {
+            model.usage_mut().warnings.push(format!("{} links were taken out", screen.removed_links));
         }
         Ok(calls.into_iter().take(CALLS_MAX).collect())
     }
 
-    /// Calls a tool for the model; what the model is told of that.
-    async fn call(
+    /// Calls a tool for the model, reports it to the listener, and gives the result that the model reads.
+    async fn call_tool(
         &self,
         call: &ToolCall,
         context: GenerationContext,
@@ -316,9 +338,9 @@ impl Assistant {
         let Some(tool) = request.tools.iter().find(|tool| tool.as_str() == call.name).copied() else {
             return serde_json::json!({"error": "there is no such tool"});
         };
-        conversation.tool(ToolUse { tool, status: ToolStatus::Running, result_ref: None });
-        let (used, said) = self.tools.run(tool, context, request.creator_id, &call.arguments).await;
-        conversation.tool(used);
-        said
+        conversation.report_tool(ToolUse { tool, status: ToolStatus::Running, result_ref: None });
+        let (tool_use, result) = self.tools.run(tool, context, request.creator_id, &call.arguments).await;
+        conversation.report_tool(tool_use);
+        result
     }
 }

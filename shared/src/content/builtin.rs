@@ -1,6 +1,7 @@
-//! Ideas without a model: a typed grammar of frames and the vocabulary of a niche, in English and French.
+//! The builtin provider of ideas: a grammar that fills frames with the vocabulary of a niche, in English and French.
 //!
-//! The same subject, options and wish give the same ideas. It composes; it does not pretend to converse.
+//! The same subject and options always give the same ideas, apart from their identifiers. It composes ideas and
+//! nothing else; it does not pretend to converse.
 
 mod calendar;
 mod dice;
@@ -14,7 +15,7 @@ use std::collections::HashSet;
 
 use super::IdeaSubject;
 use super::language::Language;
-use super::novelty::{SAME, jaccard, words};
+use super::novelty::{DUPLICATE_SIMILARITY, jaccard, words};
 use super::platform::{caption_chars_max, fit, hashtags_max};
 use crate::contract::content_ideas::{Caption, Idea, IdeaOptions};
 use crate::contract::creators::Goal;
@@ -23,32 +24,31 @@ use dice::Dice;
 use frames::{FRAMES, Frame};
 use lexicon::{Decks, Lexicon};
 
-/// Named in `meta.promptVersion` and, as the model, in `meta.model`.
+/// The version of the grammar, as `meta.promptVersion` and `meta.model` have it.
 pub const VERSION: &str = "grammar/2";
 
-/// What else decides about the ideas.
+/// What decides about the ideas of the grammar, besides the subject and the options of the caller.
 #[derive(Debug, Clone, Copy)]
 pub struct GrammarOptions<'a> {
-    /// The same seed gives the same ideas.
+    /// The seed of all choices: the same seed gives the same ideas.
     pub seed: u64,
-    /// How many at most.
+    /// The largest number of ideas.
     pub count: usize,
-    /// The month of the year, from 1.
+    /// The month of the year, counting from 1, whose occasions the ideas may mention.
     pub month: u8,
-    /// What the creator's posts are about when they do well.
+    /// The subjects of the creator's posts that did well.
     pub topics: &'a [String],
 }
 
-/// What the grammar composed.
+/// The ideas of the grammar, and what the reader should know about them.
 #[derive(Debug)]
 pub struct ComposedIdeas {
-    /// The ideas.
     pub ideas: Vec<Idea>,
-    /// What the reader should know.
+    /// Sentences for `meta.warnings` of the answer.
     pub warnings: Vec<String>,
 }
 
-/// The grammar.
+/// The grammar, which composes ideas without a model.
 #[derive(Debug)]
 pub struct Grammar;
 
@@ -61,44 +61,48 @@ struct Vocabulary {
     tools: &'static [&'static str],
     results: &'static [&'static str],
     myths: &'static [&'static str],
-    /// From specific to general, without `#`.
+    /// Hashtags from the most specific to the most general, without `#`.
     tags: &'static [&'static str],
 }
 
 impl Grammar {
-    /// Composes ideas.
+    /// Composes ideas that differ from each other and avoid what the caller does not want. There may be fewer than
+    /// wanted, and languages or niches that the grammar does not know are a warning.
     pub fn compose(
         &self,
         subject: &IdeaSubject,
         options: &IdeaOptions,
-        wish: GrammarOptions<'_>,
+        grammar_options: GrammarOptions<'_>,
     ) -> ComposedIdeas {
         let mut warnings = Vec::new();
         let language = Language::of(&subject.language).unwrap_or_else(|| {
-            let all = [Language::English, Language::French].map(Language::name).join(" and ");
-            warnings.push(format!("the builtin provider writes {all}, not {}", subject.language));
+            let languages = [Language::English, Language::French].map(Language::name).join(" and ");
+            warnings.push(format!("the builtin provider writes {languages}, not {}", subject.language));
             Language::English
         });
-        let lexicon = Lexicon::new(subject, language, wish);
+        let lexicon = Lexicon::new(subject, language, grammar_options);
         if lexicon.is_generic() {
             warnings.push("the builtin provider does not know this niche; the ideas are general".to_owned());
         }
-        let mut dice = Dice::new(subject, wish.seed);
+        let mut dice = Dice::new(subject, grammar_options.seed);
         let mut decks = lexicon.decks(&mut dice);
-        let (mut titles, mut told, mut ideas) = (HashSet::new(), Vec::new(), Vec::new());
-        let avoided: Vec<String> = options.avoid.iter().map(|word| word.to_lowercase()).collect();
-        // Every frame once, those that serve the goals first; a second round finds other words for them.
-        for frame in order(subject, options, &mut dice).into_iter().cycle().take(FRAMES.len() * 2) {
-            if ideas.len() == wish.count {
+        let words_to_avoid: Vec<String> = options.avoid.iter().map(|word| word.to_lowercase()).collect();
+        let mut titles = HashSet::new();
+        let mut earlier_words = Vec::new();
+        let mut ideas = Vec::new();
+        // Each frame serves once before any serves again. The second round brings other words to the same frames.
+        for frame in frames_in_order(subject, options, &mut dice).into_iter().cycle().take(FRAMES.len() * 2) {
+            if ideas.len() == grammar_options.count {
                 break;
             }
-            let idea = OpenDraft { frame, language, subject, options }.write(&lexicon, &mut decks, &mut dice);
+            let idea =
+                DraftInputs { frame, language, subject, options }.write(&lexicon, &mut decks, &mut dice);
             let text = format!("{} {} {}", idea.title, idea.hook, idea.outline.join(" ")).to_lowercase();
-            let own = words(&format!("{} {}", idea.title, idea.hook));
-            let is_new = told.iter().all(|other| jaccard(other, &own) < SAME);
-            let is_wanted = !avoided.iter().any(|word| text.contains(word));
+            let own_words = words(&format!("{} {}", idea.title, idea.hook));
+            let is_new = earlier_words.iter().all(|other| jaccard(other, &own_words) < DUPLICATE_SIMILARITY);
+            let is_wanted = !words_to_avoid.iter().any(|word| text.contains(word));
             if is_wanted && is_new && titles.insert(idea.title.to_lowercase()) {
-                told.push(own);
+                earlier_words.push(own_words);
                 ideas.push(idea);
             }
         }
@@ -106,8 +110,8 @@ impl Grammar {
     }
 }
 
-/// The frames that fit the wish: shuffled, those for the subject's goals before the others.
-fn order(subject: &IdeaSubject, options: &IdeaOptions, dice: &mut Dice) -> Vec<&'static Frame> {
+/// The frames that exist in a wanted format, shuffled, with those that serve the subject's goals before the others.
+fn frames_in_order(subject: &IdeaSubject, options: &IdeaOptions, dice: &mut Dice) -> Vec<&'static Frame> {
     let mut fitting: Vec<&Frame> = FRAMES
         .iter()
         .filter(|frame| {
@@ -119,42 +123,43 @@ fn order(subject: &IdeaSubject, options: &IdeaOptions, dice: &mut Dice) -> Vec<&
     fitting
 }
 
-/// An idea that is to be written.
-struct OpenDraft<'a> {
+/// All that one idea is written from, apart from its words.
+struct DraftInputs<'a> {
     frame: &'static Frame,
     language: Language,
     subject: &'a IdeaSubject,
     options: &'a IdeaOptions,
 }
 
-impl OpenDraft<'_> {
+impl DraftInputs<'_> {
+    /// Writes the idea with the next words of the lexicon.
     fn write(&self, lexicon: &Lexicon<'_>, decks: &mut Decks, dice: &mut Dice) -> Idea {
         let Self { frame, options, .. } = self;
-        let filled = lexicon.draw(decks, dice);
+        let slots = lexicon.draw(decks, dice);
         let texts = match self.language {
             Language::English => frame.english,
             Language::French => frame.french,
         };
-        let wanted = |format: &_| options.formats.is_empty() || options.formats.contains(format);
-        let formats: Vec<_> = frame.formats.iter().copied().filter(wanted).collect();
-        let hook = sentence(&filled.fill(texts.hook));
+        let is_wanted = |format: &_| options.formats.is_empty() || options.formats.contains(format);
+        let formats: Vec<_> = frame.formats.iter().copied().filter(is_wanted).collect();
+        let hook = capitalise(&slots.fill(texts.hook));
         let caption = options.include_captions.then(|| {
-            let line = sentence(&filled.fill(dice.pick::<&str>(&CAPTION_LINES[self.language as usize])));
+            let line = capitalise(&slots.fill(dice.pick::<&str>(&CAPTION_LINES[self.language as usize])));
             let goal = self.subject.goals.first().copied().unwrap_or(Goal::Grow);
             let text = format!("{hook} {line} {}", dice.pick(&calls_to_action(goal)[self.language as usize]));
             let text = fit(&text, caption_chars_max(self.subject.platform));
             Caption { chars: text.chars().count(), text }
         });
-        let most = hashtags_max(self.subject.platform).min(options.max_hashtags.get() as usize);
+        let max = hashtags_max(self.subject.platform).min(options.max_hashtags.get() as usize);
         Idea {
             id: IdeaId::generate(),
-            title: sentence(&filled.fill(texts.title)),
+            title: capitalise(&slots.fill(texts.title)),
             angle: frame.angle.to_owned(),
             format: *dice.pick(&formats),
             hook,
-            outline: texts.outline.iter().map(|step| sentence(&filled.fill(step))).collect(),
+            outline: texts.outline.iter().map(|step| capitalise(&slots.fill(step))).collect(),
             caption,
-            hashtags: if options.include_hashtags { lexicon.hashtags(dice, most) } else { Vec::new() },
+            hashtags: if options.include_hashtags { lexicon.hashtags(dice, max) } else { Vec::new() },
             based_on: Vec::new(),
             novelty: 1.0,
             effort: frame.effort,
@@ -162,7 +167,7 @@ impl OpenDraft<'_> {
     }
 }
 
-/// What stands between hook and call in a caption.
+/// The sentences that may stand between the hook and the call to action of a caption, in English and in French.
 const CAPTION_LINES: [[&str; 8]; 2] = [
     [
         "What helps more than talent: {tool}.",
@@ -186,6 +191,7 @@ const CAPTION_LINES: [[&str; 8]; 2] = [
     ],
 ];
 
+/// The sentences that may end a caption with this goal, in English and in French.
 const fn calls_to_action(goal: Goal) -> [[&'static str; 3]; 2] {
     match goal {
         Goal::Grow => [
@@ -215,8 +221,8 @@ const fn calls_to_action(goal: Goal) -> [[&'static str; 3]; 2] {
     }
 }
 
-/// The first letter as a capital.
-fn sentence(text: &str) -> String {
+/// The text with its first letter as a capital.
+fn capitalise(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

@@ -1,42 +1,44 @@
-//! Hashtags from the creator's own posts, by statistics and without a model.
+//! The hashtags that fit an idea, found in the creator's own posts by statistics and without a model.
 //!
-//! What a post is about is told by its words. Each word of an idea votes for the tags that it stood beside, as a
-//! conditional probability smoothed towards how often the tag is used at all, and weighs as much as it is rare. A tag's
-//! sum is weighted by the tag's own rarity (a tag under every post says nothing about this one) and by how posts with it
-//! did. `hit_ratio` in the tests compares that with always taking the most used tags.
+//! A post's words say what it is about. Each word of an idea votes for the tags beside which it stood in posts: its
+//! vote is the conditional probability of the tag, smoothed towards how often the tag is used at all, times the
+//! word's rarity. The sum of a tag's votes is weighted by the tag's own rarity (a tag under every post says nothing
+//! about this one) and by how well posts with it did. `hit_ratio` in the tests compares that with always taking the
+//! most used tags.
 
 use std::collections::BTreeMap;
 
 use super::history::PostHistory;
 use super::lift::percent;
 
-/// So many uses of "as often as anywhere" stand against what was seen beside a word.
+/// How many uses of a tag at its general frequency are added to those counted beside a word.
 const PRIOR_USES: f64 = 2.0;
-/// How much a tag's rarity counts: between not at all (0) and as in the ranking of documents (1).
-const RARITY: f64 = 0.5;
-/// A tag that was used once may have been a slip.
+/// The exponent of a tag's rarity: 0 would ignore it, and 1 would count it fully, as in the ranking of documents.
+const RARITY_EXPONENT: f64 = 0.5;
+/// The fewest posts that must have a tag before it is suggested: a tag that was used once may have been a slip.
 const USES_MIN: u32 = 2;
+
 /// A tag that fits an idea, and why.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HashtagSuggestion {
-    /// With `#`, as the creator writes it.
+    /// The tag as the creator writes it, with `#`.
     pub tag: String,
-    /// How well it fits, from 0 to 1.
+    /// How well the tag fits, from 0 to 1.
     pub score: f64,
-    /// In how many posts it was used.
+    /// In how many posts the tag was used.
     pub uses: u32,
-    /// How much better posts with it did, in percent, shrunken.
+    /// How much better than the average posts with the tag did, in percent, shrunken as `lift` says.
     pub lift_pct: f64,
 }
 
-/// The tags of a history.
+/// The tags of a history, with counts of the words beside which they stand.
 #[derive(Debug)]
 pub struct Hashtags<'a> {
     history: &'a PostHistory,
-    /// By the number of a word: in how many posts it stands.
+    /// In how many posts each word stands, by the number of the word.
     posts_with: Vec<u32>,
-    /// By word and tag, in this order: in how many posts they stand beside each other.
-    beside: Vec<(u32, u32, u32)>,
+    /// Triples of a word, a tag, and how many posts have both, sorted by word and tag.
+    pair_counts: Vec<(u32, u32, u32)>,
 }
 
 impl<'a> Hashtags<'a> {
@@ -48,38 +50,40 @@ impl<'a> Hashtags<'a> {
         }
         let mut pairs = Vec::new();
         for post in &history.posts {
-            // A word of one post can only repeat that post's tags.
+            // A word that stands in a single post could do no more than repeat the tags of that post.
             for word in post.words.iter().filter(|word| posts_with[**word as usize] > 1) {
                 pairs.extend(post.tags.iter().map(|tag| (*word, *tag)));
             }
         }
         pairs.sort_unstable();
-        let runs = pairs.chunk_by(|a, b| a == b);
-        let beside =
-            runs.map(|run| (run[0].0, run[0].1, u32::try_from(run.len()).unwrap_or(u32::MAX))).collect();
-        Self { history, posts_with, beside }
+        let equal_pairs = pairs.chunk_by(|a, b| a == b);
+        let pair_counts = equal_pairs
+            .map(|equal| (equal[0].0, equal[0].1, u32::try_from(equal.len()).unwrap_or(u32::MAX)))
+            .collect();
+        Self { history, posts_with, pair_counts }
     }
 
-    /// The tags that stood beside a word, each with in how many posts.
-    fn beside(&self, word: u32) -> impl Iterator<Item = (u32, u32)> {
-        let from = self.beside.partition_point(|(other, ..)| *other < word);
-        let of_word = self.beside[from..].iter().take_while(move |(other, ..)| *other == word);
+    /// The tags that stood beside a word, each with how many posts have both.
+    fn tags_beside(&self, word: u32) -> impl Iterator<Item = (u32, u32)> {
+        let from = self.pair_counts.partition_point(|(other, ..)| *other < word);
+        let of_word = self.pair_counts[from..].iter().take_while(move |(other, ..)| *other == word);
         of_word.map(|(_, tag, together)| (*tag, *together))
     }
 
-    /// The tags that fit a text best, the best first.
-    pub fn fitting(&self, text: &str, most: usize) -> Vec<HashtagSuggestion> {
-        let (mut votes, mut weights) = (BTreeMap::<u32, f64>::new(), 0.0);
-        let PostHistory { posts, tags, all, .. } = self.history;
+    /// At most `max` tags that fit a text, the best first.
+    pub fn fitting(&self, text: &str, max: usize) -> Vec<HashtagSuggestion> {
+        let mut votes = BTreeMap::<u32, f64>::new();
+        let mut weights = 0.0;
+        let PostHistory { posts, tags, engagement, .. } = self.history;
         let posts = posts.len() as f64;
-        for word in self.history.match_words(text).known {
+        for word in self.history.match_words(text).found {
             let with_word = f64::from(self.posts_with[word as usize]);
             if with_word < 2.0 {
                 continue;
             }
             let weight = (posts / with_word).ln();
             weights += weight;
-            for (number, together) in self.beside(word) {
+            for (number, together) in self.tags_beside(word) {
                 let in_general = f64::from(tags[number as usize].uses) / posts;
                 let here = (f64::from(together) + PRIOR_USES * in_general) / (with_word + PRIOR_USES);
                 *votes.entry(number).or_default() += weight * here;
@@ -87,19 +91,20 @@ impl<'a> Hashtags<'a> {
         }
         let suggestion = |(number, vote): (u32, f64)| {
             let tag = &tags[number as usize];
-            let (lift, rarity) = (tag.sum.lift_over(*all), (posts / f64::from(tag.uses)).ln() / posts.ln());
-            let score = vote / weights * rarity.max(0.0).powf(RARITY) * lift.exp().clamp(0.5, 2.0);
+            let lift = tag.engagement.lift_over(*engagement);
+            let rarity = (posts / f64::from(tag.uses)).ln() / posts.ln();
+            let score = vote / weights * rarity.max(0.0).powf(RARITY_EXPONENT) * lift.exp().clamp(0.5, 2.0);
             (tag.uses >= USES_MIN && score.is_finite()).then(|| HashtagSuggestion {
-                tag: tag.written.clone(),
+                tag: tag.spelling.clone(),
                 score: (score.clamp(0.0, 1.0) * 100.0).round() / 100.0,
                 uses: tag.uses,
                 lift_pct: percent(lift),
             })
         };
         let mut fitting: Vec<HashtagSuggestion> = votes.into_iter().filter_map(suggestion).collect();
-        // Equal scores in the order of the alphabet: the same history always gives the same tags.
+        // Tags of equal score are in alphabetical order, so that the same history always gives the same tags.
         fitting.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.tag.cmp(&b.tag)));
-        fitting.truncate(most);
+        fitting.truncate(max);
         fitting
     }
 }

@@ -1,63 +1,67 @@
-//! What a creator has posted, read once: words and tags become numbers, which are compared in no time.
+//! What a creator has posted, read once: words and tags become numbers, which are quick to compare and to count.
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::lift::{Sum, engagement};
+use super::lift::{EngagementSum, engagement};
 use super::tags::{is_generic, tags_of};
 use crate::contract::posts::Post;
 
-/// Shorter words are articles and the like.
+/// The length from which a word counts, in characters: most shorter ones are articles and the like.
 const LETTERS_MIN: usize = 4;
 
-/// The words of a lower-case text that carry meaning.
-pub(super) fn meaningful(lower: &str) -> impl Iterator<Item = &str> {
+/// The words of a lower-case text that are long enough to carry meaning.
+pub(super) fn meaningful_words(lower: &str) -> impl Iterator<Item = &str> {
     let split = lower.split(|c: char| !c.is_alphanumeric());
     split.filter(|word| word.chars().count() >= LETTERS_MIN)
 }
 
-/// Those of them that are not in tags.
-fn beside_tags(lower: &str) -> impl Iterator<Item = &str> {
-    lower.split_whitespace().filter(|word| !word.starts_with('#')).flat_map(meaningful)
+/// The meaningful words of a lower-case text that are not in its hashtags.
+fn words_outside_tags(lower: &str) -> impl Iterator<Item = &str> {
+    lower.split_whitespace().filter(|word| !word.starts_with('#')).flat_map(meaningful_words)
 }
 
-/// A post, read. Interner are in order, each once.
+/// A post as the numbers of its words and tags. Each list is sorted and holds every number once.
 #[derive(Debug)]
 pub(super) struct PostWords {
     pub(super) id: String,
     pub(super) words: Vec<u32>,
-    /// Those of the first line, as an idea would be told.
-    pub(super) first: Vec<u32>,
+    /// The words of the first line, which is where a post says what an idea says in its title and hook.
+    pub(super) first_line: Vec<u32>,
     pub(super) tags: Vec<u32>,
     pub(super) engagement: Option<f64>,
 }
 
-/// A tag that the creator uses.
+/// A hashtag that the creator has used.
 #[derive(Debug)]
 pub(super) struct Tag {
-    /// As it was first written, with `#`.
-    pub(super) written: String,
+    /// The tag as the creator first wrote it, with `#`.
+    pub(super) spelling: String,
+    /// In how many posts the tag was used.
     pub(super) uses: u32,
-    pub(super) sum: Sum,
+    /// The engagement of those posts.
+    pub(super) engagement: EngagementSum,
 }
 
-/// The posts of a creator.
+/// The posts of a creator, ready for statistics.
 #[derive(Debug, Default)]
 pub struct PostHistory {
     pub(super) posts: Vec<PostWords>,
+    /// The tags by their number.
     pub(super) tags: Vec<Tag>,
-    /// All posts' engagement.
-    pub(super) all: Sum,
+    /// The engagement of all posts.
+    pub(super) engagement: EngagementSum,
     words: Interner,
     tag_numbers: Interner,
 }
 
-/// Texts by number, in the order in which they were met.
+/// Gives each distinct text a number, counting from zero in the order in which the texts first appear.
 #[derive(Debug, Default)]
 struct Interner {
     by_text: HashMap<String, u32>,
 }
 
 impl Interner {
+    /// The number of a text; a new text gets the next one.
     fn number(&mut self, text: &str) -> u32 {
         if let Some(number) = self.by_text.get(text) {
             return *number;
@@ -68,77 +72,85 @@ impl Interner {
     }
 }
 
-/// Some text among the posts: the words that they have, and how many there are in all.
+/// The words of some text as far as the posts have them.
 pub(super) struct WordMatches {
-    pub(super) known: Vec<u32>,
-    pub(super) all: usize,
+    /// The numbers of the words that stand in posts, sorted, each once.
+    pub(super) found: Vec<u32>,
+    /// How many distinct words the text has, whether or not they stand in posts.
+    pub(super) total: usize,
 }
 
-fn in_order(mut numbers: Vec<u32>) -> Vec<u32> {
+fn sorted(mut numbers: Vec<u32>) -> Vec<u32> {
     numbers.sort_unstable();
     numbers.dedup();
     numbers
 }
 
 impl PostHistory {
-    /// Reads posts.
     pub fn new(posts: &[Post]) -> Self {
         let mut history = Self::default();
         for post in posts {
-            let (lower, engagement) = (post.text.to_lowercase(), engagement(post));
-            let first = lower.lines().next().unwrap_or_default();
-            let words = in_order(beside_tags(&lower).map(|word| history.words.number(word)).collect());
-            let first = in_order(beside_tags(first).map(|word| history.words.number(word)).collect());
+            let lower = post.text.to_lowercase();
+            let engagement = engagement(post);
+            let words = history.read_words(&lower);
+            let first_line = history.read_words(lower.lines().next().unwrap_or_default());
             let tags = history.read_tags(&post.text, engagement);
-            history.all.add(engagement);
-            history.posts.push(PostWords { id: post.id.to_string(), words, first, tags, engagement });
+            history.engagement.add(engagement);
+            history.posts.push(PostWords { id: post.id.to_string(), words, first_line, tags, engagement });
         }
         history
     }
 
+    /// The numbers of a lower-case text's words; words that are new get one.
+    fn read_words(&mut self, lower: &str) -> Vec<u32> {
+        sorted(words_outside_tags(lower).map(|word| self.words.number(word)).collect())
+    }
+
+    /// The numbers of a text's tags, each of which is counted with the post's engagement.
     fn read_tags(&mut self, text: &str, engagement: Option<f64>) -> Vec<u32> {
         let mut numbers = Vec::new();
-        for written in tags_of(text).filter(|tag| !is_generic(tag)) {
-            let number = self.tag_numbers.number(&written.to_lowercase());
+        for tag in tags_of(text).filter(|tag| !is_generic(tag)) {
+            let number = self.tag_numbers.number(&tag.to_lowercase());
             if number as usize == self.tags.len() {
-                self.tags.push(Tag { written: format!("#{written}"), uses: 0, sum: Sum::default() });
+                let spelling = format!("#{tag}");
+                self.tags.push(Tag { spelling, uses: 0, engagement: EngagementSum::default() });
             }
             numbers.push(number);
         }
-        let numbers = in_order(numbers);
+        let numbers = sorted(numbers);
         for number in &numbers {
             let tag = &mut self.tags[*number as usize];
             tag.uses += 1;
-            tag.sum.add(engagement);
+            tag.engagement.add(engagement);
         }
         numbers
     }
 
-    /// Whether there are none.
+    /// Whether the creator has no posts.
     pub fn is_empty(&self) -> bool {
         self.posts.is_empty()
     }
 
-    /// How many different words they have.
+    /// How many distinct words the posts have.
     pub(super) fn word_count(&self) -> usize {
         self.words.by_text.len()
     }
 
-    /// The words, each with its number.
+    /// The words of the posts in no particular order, each with its number.
     pub(super) fn words(&self) -> impl Iterator<Item = (&str, u32)> {
         self.words.by_text.iter().map(|(word, number)| (word.as_str(), *number))
     }
 
-    /// Whether a word is one of the tags.
+    /// Whether the creator has used a lower-case word as a hashtag.
     pub(super) fn is_tag(&self, word: &str) -> bool {
         self.tag_numbers.by_text.contains_key(word)
     }
 
-    /// Looks up the words of a text.
+    /// Looks up which words of a text stand in the posts.
     pub(super) fn match_words(&self, text: &str) -> WordMatches {
         let lower = text.to_lowercase();
-        let distinct: BTreeSet<&str> = beside_tags(&lower).collect();
-        let known = distinct.iter().filter_map(|word| self.words.by_text.get(*word).copied()).collect();
-        WordMatches { known: in_order(known), all: distinct.len() }
+        let distinct: BTreeSet<&str> = words_outside_tags(&lower).collect();
+        let found = distinct.iter().filter_map(|word| self.words.by_text.get(*word).copied()).collect();
+        WordMatches { found: sorted(found), total: distinct.len() }
     }
 }

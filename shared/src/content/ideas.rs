@@ -1,4 +1,4 @@
-//! Ideas: from a model where there is one and it answers, else from the grammar, and `meta` says which.
+//! The service that proposes ideas. A model writes them where one answers, else the grammar does; `meta` says which.
 
 mod write;
 
@@ -24,14 +24,14 @@ use crate::tenants::creators::{CreatorError, Creators};
 use crate::tenants::generations::Generations;
 use crate::tenants::posts::Posts;
 
-/// How many of the latest posts are read, as far as one read of DynamoDB (1 MB) holds them. What is older says little of
-/// what a creator does now.
+/// How many of the latest posts are read at most; one read of DynamoDB (1 MB) may hold fewer. Older posts say little
+/// of what a creator does now.
 const POSTS_MAX: u32 = 1_000;
 
 /// Why there are no ideas.
 #[derive(Debug, thiserror::Error)]
 pub enum IdeaError {
-    /// The profile cannot be used.
+    /// A member of the order is missing or wrong, or the tenant has no such creator.
     #[error(transparent)]
     Profile(#[from] ProfileError),
     /// The creator could not be read.
@@ -42,23 +42,23 @@ pub enum IdeaError {
     NoAnswer(#[from] NoAnswer),
 }
 
-/// An order for ideas: what both requests, with a profile or a brief, say in one form.
+/// An order for ideas, in one form for both routes that take one: that with a profile and that with a brief.
 #[derive(Debug, Clone)]
 pub struct IdeaOrder {
-    /// For whom.
+    /// The creator whom the ideas are for.
     pub source: IdeaSource,
     /// What the ideas should be about, in free words.
     pub brief: Option<String>,
-    /// How many, for which platform and so on.
+    /// The number of ideas, their platform, and other choices of the caller.
     pub options: IdeaOptions,
 }
 
-/// The creator whom ideas are for.
+/// Where the profile of the creator whom ideas are for comes from.
 #[derive(Debug, Clone)]
 pub enum IdeaSource {
-    /// A creator of the tenant.
+    /// The tenant has stored the creator.
     Creator(CreatorId),
-    /// A profile that is not stored.
+    /// The request contains the profile, which is not stored.
     Profile(IdeaProfile),
 }
 
@@ -68,7 +68,7 @@ impl TryFrom<&IdeaRequest> for IdeaOrder {
     fn try_from(request: &IdeaRequest) -> Result<Self, ProfileError> {
         let source = match (request.creator_id, request.profile.clone().unwrap_or_default()) {
             (Some(id), IdeaProfile { id: None, .. }) if request.profile.is_none() => IdeaSource::Creator(id),
-            // The form of version 0.1.
+            // Version 0.1 of the API named a stored creator by a profile with nothing but an identifier.
             (
                 None,
                 IdeaProfile {
@@ -109,7 +109,7 @@ impl TryFrom<&IdeaBriefRequest> for IdeaOrder {
     }
 }
 
-/// What is known of a creator: the profile, the latest posts, and the brief of the order.
+/// All that ideas are made from: the creator's profile and latest posts, and the brief of the order.
 #[derive(Debug)]
 pub struct CreatorContext {
     subject: IdeaSubject,
@@ -129,8 +129,6 @@ pub struct Ideas {
 }
 
 impl Ideas {
-    /// Connects to the models and stores of the stage.
-    ///
     /// # Errors
     /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
@@ -144,7 +142,7 @@ impl Ideas {
         })
     }
 
-    /// Reads what ideas are made from.
+    /// Reads all that the ideas of an order are made from.
     ///
     /// # Errors
     /// [`IdeaError::Profile`], [`IdeaError::Creator`]
@@ -165,7 +163,7 @@ impl Ideas {
         }
     }
 
-    /// Whether an order can be carried out, without reading more than that takes.
+    /// Checks that an order can be carried out, without reading posts.
     ///
     /// # Errors
     /// [`IdeaError::Profile`], [`IdeaError::Creator`]
@@ -177,56 +175,59 @@ impl Ideas {
         Ok(())
     }
 
-    /// The work that a request shares with equal ones of its tenant. Only where a model would write: the grammar is quicker
-    /// than sharing.
+    /// The work that a request shares with equal requests of its tenant, or `None` where it shares nothing: because
+    /// the caller wants fresh ideas, or because no model would write, and the grammar is quicker than sharing.
     pub fn shared_work(
         &self,
         tenant: TenantCtx,
         key_kind: KeyKind,
-        about: &CreatorContext,
+        creator: &CreatorContext,
         options: &IdeaOptions,
     ) -> Option<SharedWork> {
         match (self.models.names(key_kind), GenerateIdeas::ROUTE.sharing) {
             (Some(models), Coalescing::On { fresh, stale, expected }) if !options.fresh => {
-                // The profile itself and not its number and version: what is equal is what the model reads.
-                let read = serde_json::to_string(&(&about.subject, options, &about.posts, &about.brief));
-                let (read, tenant) = (read.unwrap_or_default(), tenant.id().to_string());
-                let parts =
-                    [tenant.as_str(), GenerateIdeas::ROUTE.operation, prompt::VERSION, &models, &read];
+                // The profile itself belongs to the key, and not its identifier and version: requests are equal if
+                // the model would read the same.
+                let input = (&creator.subject, options, &creator.posts, &creator.brief);
+                let input = serde_json::to_string(&input).unwrap_or_default();
+                let tenant = tenant.id().to_string();
+                let operation = GenerateIdeas::ROUTE.operation;
+                let parts = [tenant.as_str(), operation, prompt::VERSION, &models, &input];
                 Some(SharedWork::new(&parts, fresh, stale, self.coalescer.expected(expected)))
             }
             _ => None,
         }
     }
 
-    /// Ideas for this request alone.
+    /// Makes ideas for this request alone.
     ///
     /// # Errors
     /// [`NoAnswer`]
     pub async fn generate(
         &self,
         context: GenerationContext,
-        about: &CreatorContext,
+        creator: &CreatorContext,
         options: &IdeaOptions,
     ) -> Result<IdeaBatch, NoAnswer> {
-        self.write(context, about, options).await
+        self.write(context, creator, options).await
     }
 
-    /// Ideas that are shared with equal requests of the tenant, as the gate has told this one its turn.
+    /// Makes ideas that equal requests of the tenant share, or takes those that another request made. Which of the
+    /// two falls to this request is its `turn`, which the gate has decided.
     ///
     /// # Errors
     /// [`NoAnswer`]
     pub async fn generate_shared(
         &self,
         context: GenerationContext,
-        about: &CreatorContext,
+        creator: &CreatorContext,
         options: &IdeaOptions,
         work: &SharedWork,
         turn: WorkTurn,
     ) -> Result<IdeaBatch, NoAnswer> {
         let started = Instant::now();
         let compute = async || {
-            let written = self.write(context, about, options).await;
+            let written = self.write(context, creator, options).await;
             let is_full = written.as_ref().is_ok_and(|batch| !batch.meta.degraded);
             (written, if is_full { ResultLifetime::Full } else { ResultLifetime::Brief })
         };
@@ -235,8 +236,10 @@ impl Ideas {
         let meta = &mut batch.meta;
         meta.cached = matches!(role, CoalescingRole::Cached | CoalescingRole::Stale);
         meta.coalesced = role == CoalescingRole::Follower;
+        // Whoever takes the ideas of another request has asked no model and pays nothing.
         if meta.cached || meta.coalesced {
-            (meta.request_id, meta.attempts) = (context.request, 0);
+            meta.request_id = context.request;
+            meta.attempts = 0;
             meta.usage = AnswerUsage { cost_micro_usd: Some(0), ..AnswerUsage::default() };
             meta.credits = CreditUse::default();
             meta.latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -268,7 +271,7 @@ mod tests {
             matches!(order(json!({"creatorId": id})).unwrap().source, IdeaSource::Creator(found) if found == id)
         );
         assert!(matches!(order(json!({"profile": profile})).unwrap().source, IdeaSource::Profile(_)));
-        // The name of version 0.1.
+        // The form of version 0.1 of the API.
         assert!(
             matches!(order(json!({"profile": {"id": id}})).unwrap().source, IdeaSource::Creator(found) if found == id)
         );

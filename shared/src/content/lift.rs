@@ -1,14 +1,17 @@
-//! How much better posts with some feature did than the creator's posts in general, shrunken towards "no better" where
-//! there are few of them: a hit of one post is luck.
+//! Lift: how much better posts with some feature did than the creator's posts in general.
+//!
+//! Where there are few such posts, the lift is shrunken towards "no better": the success of a single post is luck.
 
 use crate::contract::posts::Post;
 
-/// So many posts' worth of "no better" stand against what was seen (empirical Bayes with a fixed prior weight).
+/// How many posts of average engagement are added to those observed (empirical Bayes with a fixed prior weight).
 const PRIOR_POSTS: f64 = 5.0;
-/// An answer is more work than a heart.
+/// How many likes a comment is worth, because it is more work than a like.
 const COMMENT_WEIGHT: f64 = 3.0;
 
-/// A post's engagement on a logarithmic scale, on which audiences of any size are alike; nothing where it is not known.
+/// A post's engagement, `ln(1 + likes + 3 * comments)`, or `None` where neither count is known.
+///
+/// On the logarithmic scale, differences mean the same for audiences of any size.
 pub(super) fn engagement(post: &Post) -> Option<f64> {
     if post.likes.is_none() && post.comments.is_none() {
         return None;
@@ -17,14 +20,16 @@ pub(super) fn engagement(post: &Post) -> Option<f64> {
     Some((1.0 + reactions).ln())
 }
 
-/// Engagement added up.
+/// The engagement of several posts, added up.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Sum {
+pub(super) struct EngagementSum {
+    /// How many posts with a known engagement were added.
     posts: u32,
     total: f64,
 }
 
-impl Sum {
+impl EngagementSum {
+    /// Adds a post's engagement, if it is known.
     pub(super) fn add(&mut self, engagement: Option<f64>) {
         if let Some(engagement) = engagement {
             self.posts += 1;
@@ -36,14 +41,14 @@ impl Sum {
         if self.posts == 0 { 0.0 } else { self.total / f64::from(self.posts) }
     }
 
-    /// The shrunken difference to `all` on the logarithmic scale.
+    /// The difference of the mean to that of `all` posts on the logarithmic scale, shrunken by [`PRIOR_POSTS`].
     pub(super) fn lift_over(self, all: Self) -> f64 {
-        let seen = f64::from(self.posts);
-        (self.mean() - all.mean()) * seen / (seen + PRIOR_POSTS)
+        let posts = f64::from(self.posts);
+        (self.mean() - all.mean()) * posts / (posts + PRIOR_POSTS)
     }
 }
 
-/// A logarithmic lift in percent, to one digit.
+/// A lift of the logarithmic scale in percent, rounded to one decimal.
 pub(super) fn percent(lift: f64) -> f64 {
     ((lift.exp() - 1.0) * 1000.0).round() / 10.0
 }
@@ -52,8 +57,8 @@ pub(super) fn percent(lift: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn sum(engagements: &[f64]) -> Sum {
-        let mut sum = Sum::default();
+    fn sum(engagements: &[f64]) -> EngagementSum {
+        let mut sum = EngagementSum::default();
         engagements.iter().for_each(|engagement| sum.add(Some(*engagement)));
         sum
     }
@@ -61,8 +66,9 @@ mod tests {
     #[test]
     fn one_lucky_post_says_less_than_many_good_ones() {
         let all = sum(&[2.0; 100]);
-        let (one, many) = (sum(&[4.0]).lift_over(all), sum(&[4.0; 50]).lift_over(all));
-        assert!(one > 0.0 && one < 0.4 && many > 1.7 && many < 2.0, "{one} {many}");
+        let of_one = sum(&[4.0]).lift_over(all);
+        let of_many = sum(&[4.0; 50]).lift_over(all);
+        assert!(of_one > 0.0 && of_one < 0.4 && of_many > 1.7 && of_many < 2.0, "{of_one} {of_many}");
         assert!(sum(&[]).lift_over(sum(&[])).abs() < f64::EPSILON);
         assert!((percent(0.0)).abs() < f64::EPSILON);
     }

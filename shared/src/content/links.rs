@@ -1,13 +1,14 @@
-//! What a link is, wherever a text is looked through for one.
+//! What counts as a link or an address, for every check that looks for one in a text.
 
-/// Endings of addresses that are written without a scheme. A word between two sentences without a space must not be one.
+/// The endings by which an address without a scheme is recognised. This is a list of domains and not any word after a
+/// dot, because two sentences without a space between them ("the end.Then") are no link.
 const ENDINGS: [&str; 40] = [
     "com", "net", "org", "io", "co", "app", "dev", "me", "tv", "gg", "ly", "xyz", "info", "link", "shop",
     "site", "ru", "cn", "biz", "de", "fr", "uk", "eu", "us", "ca", "br", "top", "club", "online", "store",
     "live", "vip", "cc", "ai", "page", "bio", "click", "zip", "win", "pro",
 ];
 
-/// Whether a word is a link or holds one.
+/// Whether a word is a link or contains one.
 pub(super) fn is_link(word: &str) -> bool {
     let lower = word.to_lowercase();
     if lower.contains("://") || lower.contains("www.") || lower.contains("mailto:") || lower.contains("](") {
@@ -20,13 +21,14 @@ pub(super) fn is_link(word: &str) -> bool {
     })
 }
 
-/// Whether a text holds a link.
+/// Whether a text contains a link.
 pub(super) fn has_link(text: &str) -> bool {
     text.split_whitespace().any(is_link)
 }
 
-/// Whether a word may be a link or an address of somebody. Stricter than [`is_link`]: for where a wrong suspicion costs
-/// nothing but a wording.
+/// Whether a word may be a link or somebody's address: a handle, an e-mail address, or any dotted word.
+///
+/// It suspects more than [`is_link`], for places where a wrong suspicion costs no more than one wording of a text.
 pub(super) fn may_be_contact(word: &str) -> bool {
     let lower = word.to_lowercase();
     let is_dotted = lower.split_once('.').is_some_and(|(name, rest)| {

@@ -1,5 +1,7 @@
-//! Messages: the template is the product. A model may reword what stands around the values, never the values,
-//! which it does not even see; a rewording that loses one or adds a fact is not used.
+//! The service that writes messages to fans from a template.
+//!
+//! A model may reword what stands around the values of the template, but not the values, which it never sees. A
+//! rewording that loses a value or adds a fact is not used; then the message keeps the template's own words.
 
 mod checks;
 mod join;
@@ -26,14 +28,17 @@ use crate::contract::messages::{
 use crate::contract::meta::DegradedReason;
 use crate::environment::{Environment, StartError};
 use crate::tenants::generations::Generations;
-use checks::{has_tokens_of, new_facts, restricted};
+use checks::{find_restricted, has_tokens_of, new_facts};
 use render::{MaskedText, Template};
 
+/// The version of the prompt, as `meta.promptVersion` has it where a model reworded.
 pub(super) const VERSION: &str = "messages/1";
-const RENDERED: &str = "template/1";
-/// Checking and the reply need this much of the deadline.
+/// The version of the rendering, as `meta.promptVersion` and `meta.model` have it where no model reworded.
+const RENDER_VERSION: &str = "template/1";
+/// The part of the deadline that is kept from the model for the checks and the reply.
 const RESERVE: Duration = Duration::from_millis(500);
 
+/// The instructions of the system turn.
 const SYSTEM: &str = include_str!("prompts/messages-1.txt");
 
 /// Why there are no messages at all.
@@ -42,10 +47,10 @@ pub enum MessageError {
     /// The template cannot be used.
     #[error(transparent)]
     Template(#[from] TemplateError),
-    /// Two recipients have the same identifier.
+    /// The recipient at this position, counted from zero, has the identifier of an earlier one.
     #[error("recipient {0} has the identifier of an earlier one")]
     Twice(usize),
-    /// The model declined.
+    /// The model declined to reword.
     #[error(transparent)]
     NoAnswer(#[from] NoAnswer),
 }
@@ -56,22 +61,22 @@ pub struct Messages {
     generations: Generations,
 }
 
-/// The rewordings of a text, by the text. Recipients whose texts differ only in their values share them.
+/// The rewordings of each text, by the text with its tokens. Recipients whose texts differ only in values share them.
 type Rewordings = BTreeMap<String, Vec<String>>;
 
-/// What became of the wish to have texts reworded.
+/// The rewordings of a batch of texts, or why there are none.
 struct RewordResult {
-    /// Empty where no model reworded.
+    /// The rewordings, empty where no model reworded.
     rewordings: Rewordings,
     /// The model that reworded, if one did.
     model: Option<String>,
-    /// Why none did, where one was wanted.
+    /// Why no model reworded, where that was wanted.
     degraded: Option<DegradedReason>,
     bill: ModelBill,
 }
 
 impl RewordResult {
-    /// The texts stay as the template has them.
+    /// The result without rewordings: every text stays as the template has it.
     fn unchanged(degraded: Option<DegradedReason>, bill: ModelBill) -> Self {
         Self { rewordings: Rewordings::new(), model: None, degraded, bill }
     }
@@ -91,8 +96,6 @@ struct RewordedText {
 }
 
 impl Messages {
-    /// Connects to the models and stores of the stage.
-    ///
     /// # Errors
     /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
@@ -100,20 +103,20 @@ impl Messages {
         Ok(Self { models, generations: Generations::connect(environment).await? })
     }
 
-    /// Whether a request can be answered at all.
+    /// Checks what concerns a request as a whole: the template, its variables, and the recipients' identifiers.
     ///
     /// # Errors
-    /// [`MessageError`]
+    /// [`MessageError::Template`], [`MessageError::Twice`]
     pub fn check(request: &MessageRequest) -> Result<(), MessageError> {
         let template = Template::read(&request.template)?;
-        let mut seen = HashSet::new();
-        if let Some(twice) = request.recipients.iter().position(|recipient| !seen.insert(&recipient.id)) {
-            return Err(MessageError::Twice(twice));
+        let mut ids = HashSet::new();
+        if let Some(position) = request.recipients.iter().position(|recipient| !ids.insert(&recipient.id)) {
+            return Err(MessageError::Twice(position));
         }
-        Ok(known_to_somebody(&template, &request.recipients)?)
+        Ok(check_variables(&template, &request.recipients)?)
     }
 
-    /// A message for each recipient, stored as drafts.
+    /// Writes a message to each recipient of a request, and stores them as drafts.
     ///
     /// # Errors
     /// [`MessageError`]
@@ -133,11 +136,12 @@ impl Messages {
         store(&self.generations, context, None, batch).await;
     }
 
-    /// A message for each of some recipients of a request. One that cannot be written does not keep the others from
-    /// being.
+    /// Writes a message to each of these recipients of a request, without storing them.
+    ///
+    /// A message that cannot be written has the status `failed` and does not prevent the others.
     ///
     /// # Errors
-    /// [`MessageError`]
+    /// [`MessageError::Template`], [`MessageError::NoAnswer`]
     pub async fn compose(
         &self,
         context: GenerationContext,
@@ -147,30 +151,31 @@ impl Messages {
         let started = Instant::now();
         let template = Template::read(&request.template)?;
         let masked: Vec<Result<MaskedText, String>> =
-            recipients.iter().map(|recipient| checked(&template, recipient, request)).collect();
-        let texts: Vec<&str> = distinct(&masked);
+            recipients.iter().map(|recipient| render_checked(&template, recipient, request)).collect();
+        let texts: Vec<&str> = distinct_texts(&masked);
         let RewordResult { rewordings, model, degraded, mut bill } = match request.mode {
             MessageMode::Rewrite if !texts.is_empty() => self.reword(context, &texts, request).await?,
             MessageMode::Render | MessageMode::Rewrite => RewordResult::unchanged(None, ModelBill::free()),
         };
         let write = |(recipient, masked): (&Recipient, &Result<MaskedText, String>)| match masked {
             Ok(masked) => message(recipient, masked, rewordings.get(&masked.text), &template, request),
-            Err(problem) => failed(recipient, problem),
+            Err(problem) => failed_message(recipient, problem),
         };
         let messages: Vec<Message> = recipients.iter().zip(&masked).map(write).collect();
-        let is_unchanged = |message: &&Message| message.variants.iter().any(|variant| !variant.rewritten);
-        let unchanged = messages.iter().filter(is_unchanged).count();
+        let has_template_words =
+            |message: &&Message| message.variants.iter().any(|variant| !variant.rewritten);
+        let unchanged = messages.iter().filter(has_template_words).count();
         if model.is_some() && unchanged > 0 {
             bill.usage.warnings.push(format!(
                 "{unchanged} messages keep the template's words: no rewording passed the checks"
             ));
         }
         let provenance =
-            Provenance { model, prompt_version: VERSION, builtin_version: RENDERED, degraded, bill };
+            Provenance { model, prompt_version: VERSION, builtin_version: RENDER_VERSION, degraded, bill };
         Ok(MessageBatch { data: MessageData { messages }, meta: provenance.meta(context.request, started) })
     }
 
-    /// Asks a model to reword texts. The template's own words are always there to fall back on.
+    /// Asks a model to reword texts. A degraded answer is always allowed, because the template's own words stand in.
     async fn reword(
         &self,
         context: GenerationContext,
@@ -182,21 +187,21 @@ impl Messages {
             Writer::Model(model) => model,
             Writer::Builtin(reason) => return Ok(RewordResult::unchanged(Some(reason), ModelBill::free())),
         };
-        let answered = model.structured(&call(texts, request), |json| parse(json, texts)).await;
-        let delivery = if answered.is_ok() { Delivery::Delivered } else { Delivery::Nothing };
+        let answer = model.structured(&call(texts, request), |json| parse(json, texts)).await;
+        let delivery = if answer.is_ok() { Delivery::Delivered } else { Delivery::Nothing };
         let bill = model.settle(delivery).await;
-        match answered {
-            Ok(answered) => {
-                let (rewordings, model) = (answered.value, Some(answered.model));
-                Ok(RewordResult { rewordings, model, degraded: None, bill })
+        match answer {
+            Ok(answer) => {
+                Ok(RewordResult { rewordings: answer.value, model: Some(answer.model), degraded: None, bill })
             }
             Err(error) => Ok(RewordResult::unchanged(Some(paid.after_failure(&error)?), bill)),
         }
     }
 }
 
-/// A variable that no recipient has is a mistake of the template and not of the recipients.
-fn known_to_somebody(template: &Template, recipients: &[Recipient]) -> Result<(), TemplateError> {
+/// Checks that at least one recipient has each variable of a template. One that nobody has is a mistake of the
+/// template, and is reported once instead of for every recipient.
+fn check_variables(template: &Template, recipients: &[Recipient]) -> Result<(), TemplateError> {
     let has = |recipient: &Recipient, name: &str| {
         recipient.vars.contains_key(name) || (name == "segment" && recipient.segment.is_some())
     };
@@ -206,37 +211,44 @@ fn known_to_somebody(template: &Template, recipients: &[Recipient]) -> Result<()
     }
 }
 
-/// The rendered text, if it may be sent at all.
-fn checked(
+/// Renders the message to a recipient, and checks that it may be sent: that it is not empty, not too long, and
+/// without restricted words.
+///
+/// # Errors
+/// A sentence for the recipient's `problem`.
+fn render_checked(
     template: &Template,
     recipient: &Recipient,
     request: &MessageRequest,
 ) -> Result<MaskedText, String> {
     let masked = template.render(recipient)?;
     let text = masked.unmask(&masked.text);
-    let (chars, most) = (text.chars().count(), request.context.max_chars.get() as usize);
+    let chars = text.chars().count();
+    let max = request.context.max_chars.get() as usize;
     if chars == 0 {
         return Err("the message would be empty".to_owned());
     }
-    if chars > most {
-        return Err(format!("the message would have {chars} characters; at most {most} are allowed"));
+    if chars > max {
+        return Err(format!("the message would have {chars} characters; at most {max} are allowed"));
     }
-    match restricted(&text, request.context.restricted_words.iter().map(|word| &**word)).as_slice() {
+    match find_restricted(&text, request.context.restricted_words.iter().map(|word| &**word)).as_slice() {
         [] => Ok(masked),
         words => Err(format!("the message contains the restricted words {}", words.join(", "))),
     }
 }
 
-fn distinct(masked: &[Result<MaskedText, String>]) -> Vec<&str> {
-    let mut seen = HashSet::new();
+/// The texts of the messages that could be rendered, each once and in their order.
+fn distinct_texts(masked: &[Result<MaskedText, String>]) -> Vec<&str> {
+    let mut earlier = HashSet::new();
     let texts = masked.iter().filter_map(|masked| masked.as_ref().ok()).map(|masked| masked.text.as_str());
-    texts.filter(|text| seen.insert(*text)).collect()
+    texts.filter(|text| earlier.insert(*text)).collect()
 }
 
+/// The call that asks a model to reword texts.
 fn call(texts: &[&str], request: &MessageRequest) -> StructuredCall<'static> {
     let numbered: Vec<Value> =
         texts.iter().enumerate().map(|(id, text)| json!({"id": id, "text": text})).collect();
-    let wish = json!({
+    let user_turn = json!({
         "texts": numbered,
         "variants": request.variants,
         "goal": request.context.goal,
@@ -256,7 +268,7 @@ fn call(texts: &[&str], request: &MessageRequest) -> StructuredCall<'static> {
     let wordings = u32::try_from(texts.len()).unwrap_or(u32::MAX).saturating_mul(request.variants.get());
     StructuredCall {
         system: SYSTEM,
-        user: wish.to_string(),
+        user: user_turn.to_string(),
         schema_name: "reworded_messages",
         schema,
         max_output_tokens: 200 + wordings.saturating_mul(request.context.max_chars.get() / 2),
@@ -264,6 +276,10 @@ fn call(texts: &[&str], request: &MessageRequest) -> StructuredCall<'static> {
     }
 }
 
+/// Reads the rewordings that a model wrote. Their content is checked later, message by message.
+///
+/// # Errors
+/// [`AiError::Malformed`] where the answer is not the object that was asked for, or rewords nothing.
 fn parse(json: &str, texts: &[&str]) -> Result<Rewordings, AiError> {
     let answer: RewordAnswer = serde_json::from_str(json)
         .map_err(|error| AiError::Malformed(format!("not the schema, at column {}", error.column())))?;
@@ -276,21 +292,21 @@ fn parse(json: &str, texts: &[&str]) -> Result<Rewordings, AiError> {
     if rewordings.is_empty() { Err(AiError::Malformed("no rewording".to_owned())) } else { Ok(rewordings) }
 }
 
-/// A recipient's message: the rewordings that pass the checks, or the template's own words.
+/// The message to a recipient: the rewordings that pass the checks, or the template's own words if none does.
 fn message(
     recipient: &Recipient,
     masked: &MaskedText,
-    reworded: Option<&Vec<String>>,
+    rewordings: Option<&Vec<String>>,
     template: &Template,
     request: &MessageRequest,
 ) -> Message {
-    let most = request.context.max_chars.get() as usize;
+    let chars_max = request.context.max_chars.get() as usize;
     let variant = |candidate: &str, rewritten| {
         let text = masked.unmask(candidate.trim());
         let checks = MessageChecks {
             tokens_intact: has_tokens_of(candidate, &masked.text),
             new_facts: new_facts(candidate, &masked.text),
-            restricted: restricted(&text, request.context.restricted_words.iter().map(|word| &**word)),
+            restricted: find_restricted(&text, request.context.restricted_words.iter().map(|word| &**word)),
         };
         MessageVariant {
             chars: text.chars().count(),
@@ -306,10 +322,10 @@ fn message(
         checks.tokens_intact
             && checks.new_facts.is_empty()
             && checks.restricted.is_empty()
-            && (1..=most).contains(&variant.chars)
+            && (1..=chars_max).contains(&variant.chars)
             && !instructions.are_in(&variant.text)
     };
-    let candidates = reworded.into_iter().flatten().map(|candidate| variant(candidate, true));
+    let candidates = rewordings.into_iter().flatten().map(|candidate| variant(candidate, true));
     let mut variants: Vec<MessageVariant> =
         candidates.filter(passes).take(request.variants.get() as usize).collect();
     if variants.is_empty() {
@@ -318,12 +334,12 @@ fn message(
     Message { recipient_id: recipient.id.to_string(), variants, status: MessageStatus::Draft, problem: None }
 }
 
-fn failed(recipient: &Recipient, problem: &str) -> Message {
-    let problem = Some(problem.to_owned());
+/// The message to a recipient to whom none can be written, with the reason.
+fn failed_message(recipient: &Recipient, problem: &str) -> Message {
     Message {
         recipient_id: recipient.id.to_string(),
         variants: Vec::new(),
         status: MessageStatus::Failed,
-        problem,
+        problem: Some(problem.to_owned()),
     }
 }

@@ -1,76 +1,84 @@
-//! Whether an idea is new: against what the creator has posted, and against the other ideas of the batch.
+//! Whether an idea is new, compared with what the creator has posted and with the other ideas of the batch.
 //!
-//! The measure is the Jaccard index of the words that carry meaning. With a thousand posts and at most
-//! two dozen ideas it is computed exactly; MinHash would only estimate it.
+//! The measure is the Jaccard index of the meaningful words. For a thousand posts and at most two dozen ideas it can
+//! be computed exactly; MinHash would only estimate it.
 
 use std::collections::HashSet;
 
-use super::history::{PostHistory, PostWords, WordMatches, meaningful};
+use super::history::{PostHistory, PostWords, WordMatches, meaningful_words};
 use crate::contract::content_ideas::Idea;
 
-/// From here on two texts say the same.
-pub(super) const SAME: f64 = 0.5;
+/// The Jaccard index from which two texts are taken to say the same.
+pub(super) const DUPLICATE_SIMILARITY: f64 = 0.5;
+/// The Jaccard index from which a post is listed in an idea's `basedOn`.
+const RELATED_SIMILARITY: f64 = 0.12;
+/// The longest list in `basedOn`.
+const RELATED_MAX: usize = 3;
+/// How much an idea's own worth counts in [`choose`]; the rest of 1 is for its similarity to ideas chosen before.
+const WORTH_WEIGHT: f64 = 0.6;
+/// The part of its worth that an idea at the end of a model's list loses, because models put their best ideas first.
+const PLACE_PENALTY: f64 = 0.3;
 
+/// The distinct meaningful words of a text.
 pub(super) type WordSet = HashSet<String>;
 
 pub(super) fn words(text: &str) -> WordSet {
-    meaningful(&text.to_lowercase()).map(str::to_owned).collect()
+    meaningful_words(&text.to_lowercase()).map(str::to_owned).collect()
 }
 
-/// The share of two texts' words that they have in common.
+/// The Jaccard index of two texts: the part of all their words that they have in common, from 0 to 1.
 pub(super) fn jaccard(a: &WordSet, b: &WordSet) -> f64 {
     let common = a.intersection(b).count();
-    let all = a.len() + b.len() - common;
-    if all == 0 { 0.0 } else { common as f64 / all as f64 }
+    let total = a.len() + b.len() - common;
+    if total == 0 { 0.0 } else { common as f64 / total as f64 }
 }
 
-/// From here on a post has to do with an idea.
-const RELATED: f64 = 0.12;
-const RELATED_MAX: usize = 3;
-
-/// The share of words that two texts have in common, of a post's words and a text's.
-fn likeness(post: &[u32], text: &WordMatches) -> f64 {
-    // A single word in common is no likeness.
+/// The Jaccard index of a text and the words of a post, given as sorted numbers.
+fn similarity(post: &[u32], text: &WordMatches) -> f64 {
+    // A post of one word would be called a duplicate of any short text that has this word.
     if post.len() < 2 {
         return 0.0;
     }
-    let (mut common, mut rest) = (0, post);
-    for word in &text.known {
+    let mut common = 0;
+    let mut rest = post;
+    for word in &text.found {
         let from = rest.partition_point(|other| other < word);
         rest = &rest[from..];
         common += usize::from(rest.first() == Some(word));
     }
-    let all = post.len() + text.all - common;
-    if all == 0 { 0.0 } else { common as f64 / all as f64 }
+    let total = post.len() + text.total - common;
+    if total == 0 { 0.0 } else { common as f64 / total as f64 }
 }
 
 impl PostWords {
-    /// A long post also counts by its first line.
-    fn like(&self, text: &WordMatches) -> f64 {
-        likeness(&self.words, text).max(likeness(&self.first, text))
+    /// The similarity of the post to a text. The first line of the post counts by itself as well, because the words
+    /// of a long post would hide that it says the same.
+    fn similarity(&self, text: &WordMatches) -> f64 {
+        similarity(&self.words, text).max(similarity(&self.first_line, text))
     }
 }
 
 impl PostHistory {
-    fn likest(&self, text: &WordMatches) -> f64 {
-        self.posts.iter().map(|post| post.like(text)).fold(0.0, f64::max)
+    /// The similarity of the post that is most similar to a text, or 0 where there are no posts.
+    fn max_similarity(&self, text: &WordMatches) -> f64 {
+        self.posts.iter().map(|post| post.similarity(text)).fold(0.0, f64::max)
     }
 
-    /// The posts that have most to do with a text.
+    /// The identifiers of the posts that are most similar to a text, the most similar first.
     fn related(&self, text: &WordMatches) -> Vec<String> {
-        let mut like: Vec<(f64, &str)> =
-            self.posts.iter().map(|post| (post.like(text), post.id.as_str())).collect();
-        like.retain(|(like, _)| *like >= RELATED);
-        like.sort_by(|a, b| b.0.total_cmp(&a.0));
-        like.into_iter().take(RELATED_MAX).map(|(_, id)| id.to_owned()).collect()
+        let mut related: Vec<(f64, &str)> =
+            self.posts.iter().map(|post| (post.similarity(text), post.id.as_str())).collect();
+        related.retain(|(similarity, _)| *similarity >= RELATED_SIMILARITY);
+        related.sort_by(|a, b| b.0.total_cmp(&a.0));
+        related.into_iter().take(RELATED_MAX).map(|(_, id)| id.to_owned()).collect()
     }
 }
 
-/// What is left of ideas, each with its novelty.
+/// The ideas that are left after duplicates were dropped, each with its novelty.
 #[derive(Debug)]
 pub(super) struct DistinctIdeas {
     pub(super) ideas: Vec<Idea>,
-    /// How many said what had been said.
+    /// How many ideas were dropped because a post or another idea says the same.
     pub(super) near_duplicate: usize,
 }
 
@@ -78,49 +86,49 @@ fn words_of(idea: &Idea) -> WordSet {
     words(&format!("{} {}", idea.title, idea.hook))
 }
 
-/// Leaves out what the creator has posted, and what another idea says.
+/// Drops ideas that say what a post or an earlier idea says, and notes novelty and related posts of the others.
 pub(super) fn drop_duplicates(ideas: Vec<Idea>, history: &PostHistory) -> DistinctIdeas {
-    let (mut kept, mut seen, before) = (Vec::<Idea>::new(), Vec::<WordSet>::new(), ideas.len());
+    let count_before = ideas.len();
+    let mut distinct = Vec::<Idea>::new();
+    let mut distinct_words = Vec::<WordSet>::new();
     for mut idea in ideas {
-        let (title, whole) =
-            (history.match_words(&idea.title), history.match_words(&format!("{} {}", idea.title, idea.hook)));
-        let told = words_of(&idea);
-        let likest = history.likest(&title).max(history.likest(&whole));
-        let twin = seen.iter().map(|other| jaccard(other, &told)).fold(0.0, f64::max);
-        if likest.max(twin) < SAME {
-            // Two digits: more would claim a precision that words do not have.
-            idea.novelty = ((1.0 - likest) * 100.0).round() / 100.0;
-            idea.based_on = history.related(&whole);
-            seen.push(told);
-            kept.push(idea);
+        let title = history.match_words(&idea.title);
+        let title_and_hook = history.match_words(&format!("{} {}", idea.title, idea.hook));
+        let own_words = words_of(&idea);
+        let to_posts = history.max_similarity(&title).max(history.max_similarity(&title_and_hook));
+        let to_ideas = distinct_words.iter().map(|other| jaccard(other, &own_words)).fold(0.0, f64::max);
+        if to_posts.max(to_ideas) < DUPLICATE_SIMILARITY {
+            // More than two decimals would claim a precision that a comparison of words does not have.
+            idea.novelty = ((1.0 - to_posts) * 100.0).round() / 100.0;
+            idea.based_on = history.related(&title_and_hook);
+            distinct_words.push(own_words);
+            distinct.push(idea);
         }
     }
-    DistinctIdeas { near_duplicate: before - kept.len(), ideas: kept }
+    DistinctIdeas { near_duplicate: count_before - distinct.len(), ideas: distinct }
 }
 
-/// How much an idea's own worth counts against its likeness to those that are chosen already.
-const WORTH: f64 = 0.6;
-/// What an idea's place in the model's list costs: models put their best first.
-const PLACE: f64 = 0.3;
-
-/// Keeps so many ideas, by maximal marginal relevance (Carbonell and Goldstein, 1998): each is the best that is unlike
-/// those before it. They stay in the order in which they came.
+/// Keeps the `count` best ideas, which stay in the order in which they came.
+///
+/// They are chosen by maximal marginal relevance (Carbonell and Goldstein, 1998): the next is always the one whose
+/// worth is highest after its similarity to those chosen before is subtracted.
 pub(super) fn choose(ideas: &mut Vec<Idea>, count: usize) {
     if ideas.len() <= count {
         return;
     }
-    let told: Vec<WordSet> = ideas.iter().map(words_of).collect();
-    let all = ideas.len() as f64;
-    let worth = |n: usize| ideas[n].novelty * (1.0 - PLACE * n as f64 / all);
-    let (mut left, mut chosen): (Vec<usize>, Vec<usize>) = ((0..ideas.len()).collect(), Vec::new());
+    let words: Vec<WordSet> = ideas.iter().map(words_of).collect();
+    let total = ideas.len() as f64;
+    let worth = |n: usize| ideas[n].novelty * (1.0 - PLACE_PENALTY * n as f64 / total);
+    let mut left: Vec<usize> = (0..ideas.len()).collect();
+    let mut chosen = Vec::<usize>::new();
     while chosen.len() < count && !left.is_empty() {
-        let marginal = |n: usize| {
-            let likest = chosen.iter().map(|other| jaccard(&told[n], &told[*other])).fold(0.0, f64::max);
-            WORTH * worth(n) - (1.0 - WORTH) * likest
+        let marginal_relevance = |n: usize| {
+            let to_chosen = chosen.iter().map(|other| jaccard(&words[n], &words[*other])).fold(0.0, f64::max);
+            WORTH_WEIGHT * worth(n) - (1.0 - WORTH_WEIGHT) * to_chosen
         };
         let best = (0..left.len()).max_by(|a, b| {
-            // Of equal ones the first.
-            marginal(left[*a]).total_cmp(&marginal(left[*b])).then(b.cmp(a))
+            // Of equally relevant ideas the first wins, because `max_by` alone would take the last.
+            marginal_relevance(left[*a]).total_cmp(&marginal_relevance(left[*b])).then(b.cmp(a))
         });
         let Some(best) = best else { break };
         chosen.push(left.remove(best));
@@ -189,14 +197,15 @@ mod tests {
             serde_json::from_value(json).unwrap()
         };
         let nothing = PostHistory::new(&[]);
-        assert!(nothing.likest(&nothing.match_words("anything at all")) < f64::EPSILON);
+        assert!(nothing.max_similarity(&nothing.match_words("anything at all")) < f64::EPSILON);
         let odd = PostHistory::new(&[post(""), post("\u{1f600}\u{1f600}")]);
         assert!(
-            odd.likest(&odd.match_words("")) < f64::EPSILON && odd.related(&odd.match_words("")).is_empty()
+            odd.max_similarity(&odd.match_words("")) < f64::EPSILON
+                && odd.related(&odd.match_words("")).is_empty()
         );
         let one = PostHistory::new(&[post("Sourdough bread on a slow Sunday")]);
         let same = one.match_words("slow sunday: sourdough bread");
-        assert!((one.likest(&same) - 1.0).abs() < f64::EPSILON);
+        assert!((one.max_similarity(&same) - 1.0).abs() < f64::EPSILON);
         assert_eq!(one.related(&same), ["p"]);
     }
 }

@@ -1,8 +1,8 @@
-//! What platforms allow. Sources: the platforms' help pages as of 2026.
+//! The limits of the social platforms. Sources: the platforms' help pages as of 2026.
 
 use crate::contract::creators::Platform;
 
-/// The longest caption, in characters.
+/// The longest caption that a platform allows, in characters.
 pub(super) const fn caption_chars_max(platform: Platform) -> usize {
     match platform {
         Platform::Instagram => 2_200,
@@ -15,7 +15,7 @@ pub(super) const fn caption_chars_max(platform: Platform) -> usize {
     }
 }
 
-/// The most hashtags that help rather than hurt.
+/// The largest number of hashtags that still helps a post on a platform; more would hurt it.
 pub(super) const fn hashtags_max(platform: Platform) -> usize {
     match platform {
         Platform::Threads => 1,
@@ -25,14 +25,15 @@ pub(super) const fn hashtags_max(platform: Platform) -> usize {
     }
 }
 
-/// The text, cut at a word where the platform would cut it anywhere.
+/// The text, shortened to `chars_max` characters if it is longer. It is cut between words and ends in `…`, because a
+/// platform would cut it in the middle of a word.
 pub(super) fn fit(text: &str, chars_max: usize) -> String {
     if text.chars().count() <= chars_max {
         return text.to_owned();
     }
-    let kept: String = text.chars().take(chars_max.saturating_sub(1)).collect();
-    let end = kept.rfind(char::is_whitespace).unwrap_or(kept.len());
-    format!("{}…", kept[..end].trim_end())
+    let beginning: String = text.chars().take(chars_max.saturating_sub(1)).collect();
+    let end = beginning.rfind(char::is_whitespace).unwrap_or(beginning.len());
+    format!("{}…", beginning[..end].trim_end())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-//! Price advice for a product, from stored offers or those of the request: the mathematics of `pricing`, in the words of
-//! the contract. No model.
+//! The service that gives price advice for a product, from stored offers or those of the request.
+//!
+//! It brings the mathematics of the crate `pricing` and the types of the contract together, and asks no model.
 
 mod answer;
 mod explain;
@@ -26,23 +27,24 @@ use explain::Facts;
 use pricing::ladder::Rails;
 use pricing::{Arm, Arms, Beliefs, Margin, PriceQuestion};
 
-/// Named in `meta.model`: whoever changes what the same offers lead to gives it another version.
+/// The version of the method, as `meta.model` has it. A change after which the same offers lead to other advice needs
+/// a new one.
 pub(super) const VERSION: &str = "pricing/1";
-/// The same offers get the same answer.
+/// The seed of requests that give none: a constant, so that the same offers get the same answer.
 const SEED: u64 = 1;
 
 /// Why there is no advice.
 #[derive(Debug, thiserror::Error)]
 pub enum PriceAdviceError {
-    /// A member of the request.
+    /// A member of the request is missing, or contradicts another one.
     #[error("{pointer} {message}")]
     Member {
-        /// Where, as a JSON pointer into the body.
+        /// The member, as a JSON pointer into the body.
         pointer: String,
-        /// What is expected.
+        /// What is expected of the member.
         message: String,
     },
-    /// Nothing was offered at any price.
+    /// Neither the request nor the store has offers of the product.
     #[error("nothing is known of this product")]
     NoData,
     /// The creator or the offers could not be read.
@@ -50,11 +52,12 @@ pub enum PriceAdviceError {
     Creator(#[from] CreatorError),
 }
 
-fn wrong<T>(pointer: impl Into<String>, message: impl Into<String>) -> Result<T, PriceAdviceError> {
+/// The error of one member of the request.
+fn member_error<T>(pointer: impl Into<String>, message: impl Into<String>) -> Result<T, PriceAdviceError> {
     Err(PriceAdviceError::Member { pointer: pointer.into(), message: message.into() })
 }
 
-/// The service.
+/// The service that gives price advice.
 pub struct PriceAdvisor {
     creators: Creators,
     offers: Offers,
@@ -62,8 +65,6 @@ pub struct PriceAdvisor {
 }
 
 impl PriceAdvisor {
-    /// Connects to the stores of the stage.
-    ///
     /// # Errors
     /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
@@ -74,7 +75,9 @@ impl PriceAdvisor {
         })
     }
 
-    /// Advice, kept as a draft that a person approves.
+    /// Gives advice about the product of a request, and stores it as a draft that a person approves or discards.
+    ///
+    /// Offers of the request are used in place of stored ones.
     ///
     /// # Errors
     /// [`PriceAdviceError`]
@@ -84,24 +87,29 @@ impl PriceAdvisor {
         request: &PriceAdviceRequest,
     ) -> Result<PriceAdvice, PriceAdviceError> {
         let started = Instant::now();
-        let given = check(request)?;
-        let (product, currency) = (request.product.r#type, request.product.currency);
-        let series = OfferSeries { product, currency, segment: request.segment.clone() };
-        let known = async {
-            let known = self.offers.known(context.tenant, request.creator_id, &series).await;
-            known.map_err(|error| PriceAdviceError::from(CreatorError::from(error)))
+        let request_arms = check(request)?;
+        let series = OfferSeries {
+            product: request.product.r#type,
+            currency: request.product.currency,
+            segment: request.segment.clone(),
+        };
+        let history = async {
+            let history = self.offers.known(context.tenant, request.creator_id, &series).await;
+            history.map_err(|error| PriceAdviceError::from(CreatorError::from(error)))
         };
         let (creator, DemandHistory { own, pool }) =
-            tokio::try_join!(self.creator(context.tenant, request.creator_id), known)?;
-        let arms = given.or(own).ok_or(PriceAdviceError::NoData)?;
+            tokio::try_join!(self.creator(context.tenant, request.creator_id), history)?;
+        let arms = request_arms.or(own).ok_or(PriceAdviceError::NoData)?;
         let data = advice(request, &arms, &pool, language(request, creator.as_ref()));
         let mut answer = PriceAdvice { data, meta: answer::meta(context.request, started) };
         store(&self.generations, context, request.creator_id, &mut answer).await;
         Ok(answer)
     }
 
-    /// Advice about what a creator sells, from stored offers alone: about the product that was offered most, at the price at
-    /// which it was, unless the caller says otherwise.
+    /// Gives advice about what a creator sells, from stored offers alone.
+    ///
+    /// Unless the caller says otherwise, it is about the product that was offered most, and the price at which that
+    /// was offered most counts as the current one.
     ///
     /// # Errors
     /// [`PriceAdviceError`]
@@ -113,14 +121,14 @@ impl PriceAdvisor {
         price: Option<Cents>,
     ) -> Result<(OfferSeries, PriceAdvice), PriceAdviceError> {
         let stored = self.offers.of_creator(context.tenant, creator).await.map_err(CreatorError::from)?;
-        let wanted = stored.into_iter().filter(|(series, _)| product.is_none_or(|p| p == series.product));
-        let most = wanted.max_by(|a, b| a.1.offered().total_cmp(&b.1.offered()));
-        let (series, arms) = most.ok_or(PriceAdviceError::NoData)?;
-        let usual = arms.as_slice().iter().max_by(|a, b| a.offered.total_cmp(&b.offered));
-        let usual = usual.map_or(1, |arm| arm.price as u32);
+        let of_product = stored.into_iter().filter(|(series, _)| product.is_none_or(|p| p == series.product));
+        let most_offered = of_product.max_by(|a, b| a.1.offered().total_cmp(&b.1.offered()));
+        let (series, arms) = most_offered.ok_or(PriceAdviceError::NoData)?;
+        let usual_arm = arms.as_slice().iter().max_by(|a, b| a.offered.total_cmp(&b.offered));
+        let usual_price = usual_arm.map_or(1, |arm| arm.price as u32);
         let product = PricedProduct {
             r#type: series.product,
-            current_price_cents: price.unwrap_or(Cents::clamped(usual)),
+            current_price_cents: price.unwrap_or(Cents::clamped(usual_price)),
             unit_cost_cents: Default::default(),
             fee_pct: Default::default(),
             currency: series.currency,
@@ -148,27 +156,33 @@ impl PriceAdvisor {
         let Some(id) = id else { return Ok(None) };
         match self.creators.get(tenant, id).await {
             Ok(creator) => Ok(Some(creator)),
-            Err(CreatorError::NotFound) => wrong("/creatorId", "is no creator of this tenant"),
+            Err(CreatorError::NotFound) => member_error("/creatorId", "is no creator of this tenant"),
             Err(error) => Err(error.into()),
         }
     }
 }
 
-/// What the limits of single members do not say; and the offers of the request, if it has any.
+/// Checks that the members of a request agree with each other, and gives the offers of the request, if it has any.
+///
+/// # Errors
+/// [`PriceAdviceError::Member`]; [`PriceAdviceError::NoData`] where nothing was offered at any of the prices.
 fn check(request: &PriceAdviceRequest) -> Result<Option<Arms>, PriceAdviceError> {
     let price = request.product.current_price_cents.get();
     let (min, max) = (request.constraints.min_cents.get(), request.constraints.max_cents.get());
     if min > max {
-        return wrong("/constraints/maxCents", format!("must be at least `minCents`, {min}, is {max}"));
+        return member_error(
+            "/constraints/maxCents",
+            format!("must be at least `minCents`, {min}, is {max}"),
+        );
     }
     if price < min {
-        return wrong(
+        return member_error(
             "/constraints/minCents",
             format!("must be at most the current price, {price}, is {min}"),
         );
     }
     if price > max {
-        return wrong(
+        return member_error(
             "/constraints/maxCents",
             format!("must be at least the current price, {price}, is {max}"),
         );
@@ -177,13 +191,13 @@ fn check(request: &PriceAdviceRequest) -> Result<Option<Arms>, PriceAdviceError>
         let (offered, sold) = (offer.offered.get(), offer.sold.get());
         if sold > offered {
             let message = format!("must be at most `offered`, {offered}, is {sold}");
-            return wrong(format!("/offers/{position}/sold"), message);
+            return member_error(format!("/offers/{position}/sold"), message);
         }
     }
     if request.offers.is_empty() {
         return match request.creator_id {
             Some(_) => Ok(None),
-            None => wrong("/offers", "is required where there is no `creatorId` with stored offers"),
+            None => member_error("/offers", "is required where there is no `creatorId` with stored offers"),
         };
     }
     let arm = |offer: &PriceOffers| Arm {
@@ -195,12 +209,14 @@ fn check(request: &PriceAdviceRequest) -> Result<Option<Arms>, PriceAdviceError>
     arms.map(Some).map_err(|_| PriceAdviceError::NoData)
 }
 
+/// The language of the explanation: the request's if it names one, or that of the creator's profile, or English.
 fn language(request: &PriceAdviceRequest, creator: Option<&Creator>) -> Language {
-    let wished = request.language.as_deref();
-    Language::or_english(wished.or_else(|| creator.map(|creator| &*creator.profile.language)).unwrap_or("en"))
+    let of_request = request.language.as_deref();
+    let of_creator = creator.map(|creator| &*creator.profile.language);
+    Language::or_english(of_request.or(of_creator).unwrap_or("en"))
 }
 
-/// The advice in the words of the contract. No I/O, and the same for the same arguments.
+/// The advice in the types of the contract, without I/O and always the same for the same arguments.
 fn advice(request: &PriceAdviceRequest, arms: &Arms, pool: &[Arms], language: Language) -> PriceAdviceData {
     let product = &request.product;
     let profit =
@@ -219,14 +235,14 @@ fn advice(request: &PriceAdviceRequest, arms: &Arms, pool: &[Arms], language: La
     let seed = request.seed.unwrap_or(SEED);
     let policy = answer::policy(request.policy);
     let question = PriceQuestion { arms, beliefs: &beliefs, price, rails, objective, profit, policy, seed };
-    let found = question.answer();
-    let recommendation = answer::recommendation(&found);
-    let estimate = answer::estimate(&found, arms, pool.len());
-    let facts = Facts { request, other: found.other, recommendation, estimate, language };
+    let core_answer = question.answer();
+    let recommendation = answer::recommendation(&core_answer);
+    let estimate = answer::estimate(&core_answer, arms, pool.len());
+    let facts = Facts { request, other: core_answer.other, recommendation, estimate, language };
     PriceAdviceData {
-        guardrails: facts.guardrails(&found.guardrails),
+        guardrails: facts.guardrails(&core_answer.guardrails),
         explanation: facts.explanation(),
-        curve: found.curve.iter().map(|point| answer::point(point, profit)).collect(),
+        curve: core_answer.curve.iter().map(|point| answer::point(point, profit)).collect(),
         recommendation: facts.recommendation,
         estimate: facts.estimate,
         disclosure_required: *request.segment != *EVERYBODY,

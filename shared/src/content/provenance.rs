@@ -1,4 +1,4 @@
-//! How an answer came about, as its `meta` says.
+//! How an answer came about, which its `meta` tells the reader.
 
 use std::time::Instant;
 
@@ -6,22 +6,22 @@ use crate::ai::ModelBill;
 use crate::contract::ids::RequestId;
 use crate::contract::meta::{AnswerUsage, DegradedReason, GenerationMethod, Meta};
 
-/// Who made an answer, and what that took.
+/// Who made an answer, with which version of prompt or code, and what it cost.
 pub(super) struct Provenance {
     /// The model that wrote the answer, if one did.
     pub(super) model: Option<String>,
     /// The version of the prompt that the model was asked with.
     pub(super) prompt_version: &'static str,
-    /// The version of our own code that made the answer otherwise.
+    /// The version of the product's own code, which made the answer if no model did.
     pub(super) builtin_version: &'static str,
-    /// Why no model wrote it, where one was wanted.
+    /// Why no model wrote the answer, where one was wanted.
     pub(super) degraded: Option<DegradedReason>,
-    /// What asking models came to.
+    /// What asking models used and cost.
     pub(super) bill: ModelBill,
 }
 
 impl Provenance {
-    /// The `meta` of an answer that was begun at `started`.
+    /// The `meta` of an answer whose making began at `started`.
     pub(super) fn meta(self, request_id: RequestId, started: Instant) -> Meta {
         let by_model = self.model.is_some();
         let ModelBill { usage, credits } = self.bill;

@@ -1,22 +1,23 @@
-//! What may not reach a reader, whatever a model was talked into: our instructions, and links that nobody gave.
+//! The screen between a model and its reader, which stops our instructions and takes out links of the model's own.
 //!
 //! The instructions are recognised by a run of their words, because a model that repeats them does so word for word.
-//! Paraphrases pass; there is nothing in the instructions that they could do harm with.
+//! Paraphrases pass, and may: the instructions contain nothing that could do harm in other words.
 
 use std::collections::HashSet;
 
 use super::links::is_link;
 
-/// So many words of the instructions in a row are a quotation and no accident.
-const RUN: usize = 7;
-/// What stands in the place of a link.
+/// How many words of the instructions in a row are a quotation: shorter runs occur by accident.
+const QUOTATION_WORDS_MIN: usize = 7;
+/// The text that takes the place of a link.
 const NO_LINK: &str = "[link removed]";
-/// Why a text was stopped.
+
+/// The error of a text that quotes our instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the text repeats the instructions")]
 pub(super) struct Leak;
 
-/// The words of our instructions.
+/// The words of a prompt's instructions, in their order.
 #[derive(Debug)]
 pub(super) struct Instructions {
     words: Vec<String>,
@@ -27,29 +28,31 @@ impl Instructions {
         Self { words: words(text).collect() }
     }
 
-    /// Whether a text quotes them.
+    /// Whether a text quotes the instructions.
     pub(super) fn are_in(&self, text: &str) -> bool {
         let mut run = WordRun::default();
-        words(text).any(|word| run.after(&word, self) >= RUN)
+        words(text).any(|word| run.extend(&word, self) >= QUOTATION_WORDS_MIN)
     }
 }
 
-/// Words without case and punctuation, so that a quotation with other commas is one.
+/// The words of a text without case and punctuation, so that a quotation with other commas is found as well.
 fn words(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
 }
 
-/// How many of the last words stand in the instructions in this order, for each place where the last one stands.
+/// The runs of words, from the instructions and in their order, that end with the latest word of a text.
 #[derive(Debug, Default)]
 struct WordRun {
+    /// For each place of the instructions where that word stands: the place, and the length of the run
+    /// that ends there.
     ends: Vec<(usize, usize)>,
 }
 
 impl WordRun {
-    /// The longest run that ends with this word.
-    fn after(&mut self, word: &str, instructions: &Instructions) -> usize {
+    /// Adds the next word of the text, and gives the length of the longest run that ends with it.
+    fn extend(&mut self, word: &str, instructions: &Instructions) -> usize {
         let ends = std::mem::take(&mut self.ends);
-        for (place, _) in instructions.words.iter().enumerate().filter(|(_, known)| *known == word) {
+        for (place, _) in instructions.words.iter().enumerate().filter(|(_, other)| *other == word) {
             let before = ends.iter().find(|(end, _)| *end + 1 == place).map_or(0, |(_, length)| *length);
             self.ends.push((place, before + 1));
         }
@@ -57,39 +60,39 @@ impl WordRun {
     }
 }
 
-/// Lets a text through as it arrives: whole words, without links that nobody gave, and not the instructions.
+/// A filter that passes a model's text on while it arrives, word by word, and stops it before it quotes instructions.
 #[derive(Debug)]
 pub(super) struct Screen<'a> {
     instructions: &'a Instructions,
-    /// Links that stand in what the reader wrote.
-    given: HashSet<String>,
-    /// A word that may go on.
+    /// The links in what the reader wrote, which an answer may repeat.
+    given_links: HashSet<String>,
+    /// The beginning of a word that has not ended yet.
     word: String,
-    /// What is held back because it may become a quotation, each with the number of words that it counts as.
-    held: Vec<(String, usize)>,
+    /// The pieces that wait because they may become a quotation, each with the number of words in it: "don't" has two.
+    waiting: Vec<(String, usize)>,
     run: WordRun,
-    /// Links that were taken out.
-    pub(super) links: usize,
+    /// How many links were taken out.
+    pub(super) removed_links: usize,
 }
 
 impl<'a> Screen<'a> {
-    /// For an answer to these texts.
-    pub(super) fn new(instructions: &'a Instructions, given: impl Iterator<Item = &'a str>) -> Self {
-        let words = given.flat_map(str::split_whitespace).filter(|word| is_link(word));
+    /// A screen for a model's answer to what the reader wrote.
+    pub(super) fn new(instructions: &'a Instructions, reader_texts: impl Iterator<Item = &'a str>) -> Self {
+        let links = reader_texts.flat_map(str::split_whitespace).filter(|word| is_link(word));
         Self {
             instructions,
-            given: words.map(str::to_owned).collect(),
+            given_links: links.map(str::to_owned).collect(),
             word: String::new(),
-            held: Vec::new(),
+            waiting: Vec::new(),
             run: WordRun::default(),
-            links: 0,
+            removed_links: 0,
         }
     }
 
-    /// What can be shown after this much more of the text.
+    /// Takes the next piece of the text, and gives what can be shown now.
     ///
     /// # Errors
-    /// [`Leak`]: nothing of the quotation was shown, and nothing more may be.
+    /// [`Leak`] where the text quotes the instructions. Nothing of the quotation was shown, and nothing more may be.
     pub(super) fn push(&mut self, text: &str) -> Result<String, Leak> {
         let mut shown = String::new();
         for c in text.chars() {
@@ -101,46 +104,49 @@ impl<'a> Screen<'a> {
         Ok(shown)
     }
 
-    /// The rest.
+    /// Ends the text, and gives what is left to show.
     ///
     /// # Errors
-    /// As [`Screen::push`].
+    /// See [`Screen::push`].
     pub(super) fn finish(&mut self) -> Result<String, Leak> {
         let mut shown = String::new();
         self.end_word(&mut shown)?;
-        shown.extend(self.held.drain(..).map(|(word, _)| word));
+        shown.extend(self.waiting.drain(..).map(|(word, _)| word));
         Ok(shown)
     }
 
+    /// Takes the piece that has ended, and shows all waiting pieces that can no longer become part of a quotation.
     fn end_word(&mut self, shown: &mut String) -> Result<(), Leak> {
         let word = std::mem::take(&mut self.word);
-        let (mut run, mut parts) = (0, 0);
+        let mut run_length = 0;
+        let mut parts = 0;
         for part in words(&word) {
-            run = self.run.after(&part, self.instructions);
-            if run >= RUN {
+            run_length = self.run.extend(&part, self.instructions);
+            if run_length >= QUOTATION_WORDS_MIN {
                 return Err(Leak);
             }
             parts += 1;
         }
-        let bare = word.trim();
-        let word = if is_link(bare) && !self.given.contains(bare) {
-            self.links += 1;
+        let trimmed = word.trim();
+        let word = if is_link(trimmed) && !self.given_links.contains(trimmed) {
+            self.removed_links += 1;
             format!("{NO_LINK}{}", &word[word.trim_end().len()..])
         } else {
             word
         };
-        self.held.push((word, parts));
-        // What the run needs is held; punctuation alone neither makes nor breaks it.
+        self.waiting.push((word, parts));
+        // Punctuation alone waits with the rest: it neither continues a run nor breaks it.
         if parts > 0 {
-            let mut needed = run;
-            let is_needed = |(_, parts): &&(String, usize)| {
-                let is_needed = needed > 0;
-                needed = needed.saturating_sub(*parts);
-                is_needed
+            // The words of the run go on waiting, counted from the latest; what stands before them is free.
+            let mut left_of_run = run_length;
+            let is_in_run = |(_, parts): &&(String, usize)| {
+                let is_in_run = left_of_run > 0;
+                left_of_run = left_of_run.saturating_sub(*parts);
+                is_in_run
             };
-            let kept = self.held.iter().rev().take_while(is_needed).count();
-            let free = self.held.len() - kept;
-            shown.extend(self.held.drain(..free).map(|(word, _)| word));
+            let in_run = self.waiting.iter().rev().take_while(is_in_run).count();
+            let free = self.waiting.len() - in_run;
+            shown.extend(self.waiting.drain(..free).map(|(word, _)| word));
         }
         Ok(())
     }
@@ -151,12 +157,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const OURS: &str =
+    const INSTRUCTIONS: &str =
         "You help a creator of content. Whatever it says, you only propose ideas and never invent facts.";
 
-    fn through(pieces: &[&str], given: &str) -> Result<String, Leak> {
-        let instructions = Instructions::of(OURS);
-        let mut screen = Screen::new(&instructions, [given].into_iter());
+    /// What a reader who wrote `reader_text` is shown of an answer in these pieces.
+    fn shown(pieces: &[&str], reader_text: &str) -> Result<String, Leak> {
+        let instructions = Instructions::of(INSTRUCTIONS);
+        let mut screen = Screen::new(&instructions, [reader_text].into_iter());
         let mut shown = String::new();
         for piece in pieces {
             shown.push_str(&screen.push(piece)?);
@@ -166,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_quotation_of_the_instructions_is_stopped_before_it_is_shown() {
-        let instructions = Instructions::of(OURS);
+        let instructions = Instructions::of(INSTRUCTIONS);
         let mut screen = Screen::new(&instructions, std::iter::empty());
         let mut shown = String::new();
         let stopped = "Sure, here: *whatever* it says -- you only propose ideas, and never invent facts"
@@ -188,11 +195,11 @@ mod tests {
             "[a](b)",
             "now:evil.ru/x",
         ] {
-            assert_eq!(through(&["go to ", link, " now"], "").unwrap(), "go to [link removed] now", "{link}");
+            assert_eq!(shown(&["go to ", link, " now"], "").unwrap(), "go to [link removed] now", "{link}");
         }
         let given = "what about https://mine.example/a";
         assert_eq!(
-            through(&["see https://mine.example/a today"], given).unwrap(),
+            shown(&["see https://mine.example/a today"], given).unwrap(),
             "see https://mine.example/a today"
         );
         for word in ["e.g.", "3.5", "Node.js", "...", "end.", "a.m.", "10.000"] {
@@ -207,9 +214,9 @@ mod tests {
             cut in 0usize..80,
         ) {
             let cut = text.floor_char_boundary(cut.min(text.len()));
-            let (one, two) = text.split_at(cut);
+            let (beginning, rest) = text.split_at(cut);
             prop_assume!(!crate::content::links::has_link(&text));
-            prop_assert_eq!(through(&[one, two], "").unwrap(), text.clone());
+            prop_assert_eq!(shown(&[beginning, rest], "").unwrap(), text.clone());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Answers are stored, so that a person can find them again and decide about their drafts.
+//! Storing answers as generations, so that a person can find them again and decide about their drafts.
 
 use std::time::Duration;
 
@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use crate::ai::PaidRequest;
 use crate::clock::Deadline;
-
 use crate::contract::assistant::AssistantAnswer;
 use crate::contract::content_ideas::IdeaBatch;
 use crate::contract::generations::GenerationKind;
@@ -19,25 +18,25 @@ use crate::telemetry;
 use crate::tenants::TenantCtx;
 use crate::tenants::generations::{Generations, NewGeneration};
 
-/// For whom something is made, under which names, and until when.
+/// What every service of this module must know of a request: who pays how much, under which names, and until when.
 #[derive(Debug, Clone, Copy)]
 pub struct GenerationContext {
-    /// The request, for `meta` and, without a seed, for variety.
+    /// The request, which `meta` names, and which seeds the grammar where the caller gives no seed.
     pub request: RequestId,
-    /// The identifier of what is made.
+    /// The identifier under which the answer is stored.
     pub generation: GenerationId,
-    /// The tenant that it is made for, and that pays.
+    /// The tenant that the answer is made for, and that pays for it.
     pub tenant: TenantCtx,
     /// The credits that an answer of a model costs.
     pub credits: u64,
-    /// Test keys get the builtin provider.
+    /// The kind of the caller's key: test keys always get the builtin provider.
     pub key_kind: KeyKind,
-    /// When the answer must be on its way.
+    /// The moment by which the answer must be on its way.
     pub deadline: Deadline,
 }
 
 impl GenerationContext {
-    /// The request for a model, of which `reserve` is left for what follows it.
+    /// The request for a model, with the part of the deadline that is kept for what follows the model.
     pub(super) const fn paid_request(&self, reserve: Duration, allow_degraded: bool) -> PaidRequest {
         let Self { request, tenant, credits, key_kind, deadline, .. } = *self;
         PaidRequest { tenant, request, credits, key_kind, deadline, reserve, allow_degraded }
@@ -46,13 +45,12 @@ impl GenerationContext {
 
 /// An answer that can be stored as a generation.
 pub(super) trait StorableAnswer: Serialize {
-    /// What kind of generation it is.
+    /// The kind of generation that the answer becomes.
     const KIND: GenerationKind;
 
-    /// The names of the drafts that can be approved or discarded.
+    /// The names of the drafts in the answer, each of which can be approved or discarded.
     fn items(&self) -> Vec<String>;
 
-    /// Its `meta`.
     fn meta(&mut self) -> &mut Meta;
 }
 
@@ -105,19 +103,23 @@ impl StorableAnswer for PriceAdvice {
     }
 }
 
-/// Stores an answer and says so in its `meta`. An answer that cannot be stored is still an answer.
-pub(super) async fn store<B: StorableAnswer>(
+/// Stores an answer and puts its identifier into `meta`. If that fails, `meta` has a warning instead, because the
+/// caller can still use the answer.
+pub(super) async fn store<A: StorableAnswer>(
     generations: &Generations,
     context: GenerationContext,
     creator: Option<CreatorId>,
-    batch: &mut B,
+    answer: &mut A,
 ) {
     let id = context.generation;
-    batch.meta().generation_id = Some(id);
-    let (items, json) = (batch.items(), serde_json::to_string(batch).unwrap_or_default());
-    let meta = batch.meta();
-    let (model, degraded) = (meta.model.clone(), meta.degraded);
-    let new = NewGeneration { id, kind: B::KIND, creator, model, degraded, items };
+    // The identifier comes first, because the stored text contains `meta`.
+    answer.meta().generation_id = Some(id);
+    let json = serde_json::to_string(answer).unwrap_or_default();
+    let items = answer.items();
+    let meta = answer.meta();
+    let model = meta.model.clone();
+    let degraded = meta.degraded;
+    let new = NewGeneration { id, kind: A::KIND, creator, model, degraded, items };
     if let Err(error) = generations.keep(context.tenant, new, &json).await {
         tracing::warn!(error = %telemetry::chain(&error), "an answer was not stored");
         meta.generation_id = None;

@@ -1,13 +1,13 @@
-//! What a creator's posts are about when they do well: words that stand in several posts, and not in most.
+//! The subjects of a creator's posts that did well: words that stand in several posts, but not in most.
 
 use super::history::PostHistory;
-use super::lift::Sum;
+use super::lift::EngagementSum;
 
-/// Fewer posts than this have no subjects yet.
+/// The fewest posts in which subjects are looked for.
 const POSTS_MIN: usize = 5;
-/// A word of fewer posts is no subject, and neither is one of more than a third of them.
+/// The fewest posts in which a word must stand to be a subject.
 const USES_MIN: u32 = 3;
-/// Words that stand in posts about anything, in the languages that the builtin provider writes.
+/// The words that stand in posts about anything, in the languages that the builtin provider writes.
 const COMMON: [&str; 60] = [
     "about", "after", "again", "also", "always", "another", "because", "been", "before", "being", "could",
     "days", "does", "down", "each", "even", "every", "everyone", "first", "from", "have", "here", "into",
@@ -16,18 +16,18 @@ const COMMON: [&str; 60] = [
     "these", "they", "this", "today", "very", "want", "week", "what", "when", "with", "your", "avec", "pour",
 ];
 
-/// Subjects that the creator uses as hashtags too, so that they are names of things and fit a sentence of the grammar.
-pub(super) fn named(topics: &[String], history: &PostHistory) -> Vec<String> {
+/// The subjects that the creator uses as hashtags too: these are names of things and fit a sentence of the grammar.
+pub(super) fn topics_used_as_tags(topics: &[String], history: &PostHistory) -> Vec<String> {
     topics.iter().filter(|topic| history.is_tag(topic)).cloned().collect()
 }
 
-/// The subjects, those that did best first.
-pub(super) fn topics(history: &PostHistory, most: usize) -> Vec<String> {
+/// At most `max` subjects of the posts, those that did best first.
+pub(super) fn topics(history: &PostHistory, max: usize) -> Vec<String> {
     let posts = history.posts.len();
     if posts < POSTS_MIN {
         return Vec::new();
     }
-    let mut by_word = vec![(0_u32, Sum::default()); history.word_count()];
+    let mut by_word = vec![(0_u32, EngagementSum::default()); history.word_count()];
     for post in &history.posts {
         for word in &post.words {
             let (uses, sum) = &mut by_word[*word as usize];
@@ -37,15 +37,18 @@ pub(super) fn topics(history: &PostHistory, most: usize) -> Vec<String> {
     }
     let is_topic = |word: &str, uses: u32| {
         let is_word = word.chars().all(char::is_alphabetic) && !COMMON.contains(&word);
-        is_word && uses >= USES_MIN && (uses as usize) * 3 <= posts.max(POSTS_MIN * 3)
+        // A word in more than a third of the posts says nothing about any of them; a handful is allowed in any case.
+        let is_in_most = (uses as usize) * 3 > posts.max(POSTS_MIN * 3);
+        is_word && uses >= USES_MIN && !is_in_most
     };
-    let counted = history.words().map(|(word, number)| (word, by_word[number as usize]));
-    let mut found: Vec<(f64, &str)> = counted
+    let words_with_counts = history.words().map(|(word, number)| (word, by_word[number as usize]));
+    let mut ranked: Vec<(f64, &str)> = words_with_counts
         .filter(|(word, (uses, _))| is_topic(word, *uses))
-        .map(|(word, (uses, sum))| (sum.lift_over(history.all) + f64::from(uses).ln() / 10.0, word))
+        // Frequency adds a little to the lift, so that of subjects that did alike the more frequent comes first.
+        .map(|(word, (uses, sum))| (sum.lift_over(history.engagement) + f64::from(uses).ln() / 10.0, word))
         .collect();
-    found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
-    found.into_iter().take(most).map(|(_, word)| word.to_owned()).collect()
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+    ranked.into_iter().take(max).map(|(_, word)| word.to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -73,6 +76,6 @@ mod tests {
         assert!(!found.contains(&"with".to_owned()) && !found.contains(&"patience".to_owned()), "{found:?}");
         assert!(topics(&PostHistory::new(&posts[..3]), 8).is_empty());
         posts.push(post("bread #Sourdough #tools", 1));
-        assert_eq!(named(&found, &PostHistory::new(&posts)), ["sourdough"]);
+        assert_eq!(topics_used_as_tags(&found, &PostHistory::new(&posts)), ["sourdough"]);
     }
 }

@@ -1,4 +1,4 @@
-//! What the assistant tells where no model can answer: what its tools say, without a conversation around it.
+//! The assistant's answer where no model can write: the results of its tools, without a conversation around them.
 
 use super::{Assistant, Conversation};
 use crate::content::GenerationContext;
@@ -8,12 +8,13 @@ use crate::contract::content_ideas::{Idea, IdeaBatch};
 use crate::contract::creators::Creator;
 use crate::tenants::credits::CreditBalance;
 
-/// Named in `meta.promptVersion` and, as the model, in `meta.model`.
+/// The version of these answers, as `meta.promptVersion` and `meta.model` have it.
 pub(super) const VERSION: &str = "plain/2";
 
-const IDEAS: u32 = 3;
+/// How many ideas an answer lists.
+const IDEA_COUNT: u32 = 3;
 
-/// The sentences of one language.
+/// The sentences of these answers in one language.
 struct PlainSentences {
     no_model: &'static str,
     ideas: &'static str,
@@ -48,8 +49,8 @@ const FRENCH: PlainSentences = PlainSentences {
 };
 
 impl Assistant {
-    /// Every tool that the caller names is used once, in the order given.
-    pub(super) async fn tell_plainly(
+    /// Answers without a model: uses every tool that the caller names once, in their order, and passes on the results.
+    pub(super) async fn answer_plainly(
         &self,
         context: GenerationContext,
         creator: Option<&Creator>,
@@ -58,41 +59,42 @@ impl Assistant {
     ) {
         let language =
             creator.map_or(Language::English, |creator| Language::or_english(&creator.profile.language));
-        let words = language.pick(&ENGLISH, &FRENCH);
-        conversation.say(words.no_model.to_owned());
+        let sentences = language.pick(&ENGLISH, &FRENCH);
+        conversation.say(sentences.no_model.to_owned());
         if request.tools.is_empty() {
-            conversation.say(format!("\n\n{}", words.nothing));
+            conversation.say(format!("\n\n{}", sentences.nothing));
         }
         for tool in request.tools.iter().copied() {
-            conversation.tool(ToolUse { tool, status: ToolStatus::Running, result_ref: None });
-            let (said, result_ref) = match tool {
+            conversation.report_tool(ToolUse { tool, status: ToolStatus::Running, result_ref: None });
+            let (text, result_ref) = match tool {
                 Tool::ContentIdeas => {
-                    let ideas = self.tools.ideas(context, request.creator_id, None, IDEAS).await.ok();
-                    let kept = ideas.as_ref().and_then(|batch| batch.meta.generation_id);
-                    (ideas.map(|batch| list(words.ideas, &batch)), kept)
+                    let batch = self.tools.ideas(context, request.creator_id, None, IDEA_COUNT).await.ok();
+                    let generation = batch.as_ref().and_then(|batch| batch.meta.generation_id);
+                    (batch.map(|batch| list(sentences.ideas, &batch)), generation)
                 }
                 Tool::PricingOptimizer => {
-                    let advised = self.tools.advice(context, request.creator_id, None, None).await.ok();
-                    let kept = advised.as_ref().and_then(|(_, answer)| answer.meta.generation_id);
-                    let told = advised.map(|(_, answer)| answer.data.explanation);
-                    (told.map(|advice| format!("{} {advice}", words.prices)), kept)
+                    let advice = self.tools.advice(context, request.creator_id, None, None).await.ok();
+                    let generation = advice.as_ref().and_then(|(_, answer)| answer.meta.generation_id);
+                    let explanation = advice.map(|(_, answer)| answer.data.explanation);
+                    (explanation.map(|text| format!("{} {text}", sentences.prices)), generation)
                 }
                 Tool::Usage => {
-                    (self.tools.balance(context).await.map(|balance| (words.credits)(&balance)), None)
+                    (self.tools.balance(context).await.map(|balance| (sentences.credits)(&balance)), None)
                 }
             };
-            let status = if said.is_some() { ToolStatus::Ok } else { ToolStatus::Failed };
-            conversation.tool(ToolUse { tool, status, result_ref });
-            let failed = match tool {
-                Tool::ContentIdeas => words.no_ideas,
-                Tool::PricingOptimizer => words.no_prices,
-                Tool::Usage => words.no_credits,
+            let status = if text.is_some() { ToolStatus::Ok } else { ToolStatus::Failed };
+            conversation.report_tool(ToolUse { tool, status, result_ref });
+            let apology = match tool {
+                Tool::ContentIdeas => sentences.no_ideas,
+                Tool::PricingOptimizer => sentences.no_prices,
+                Tool::Usage => sentences.no_credits,
             };
-            conversation.say(format!("\n\n{}", said.unwrap_or_else(|| failed.to_owned())));
+            conversation.say(format!("\n\n{}", text.unwrap_or_else(|| apology.to_owned())));
         }
     }
 }
 
+/// The ideas of a batch as a numbered list under a title.
 fn list(title: &str, batch: &IdeaBatch) -> String {
     let line = |(n, idea): (usize, &Idea)| format!("\n{}. {} ({})", n + 1, idea.title, idea.hook);
     let lines: String = batch.data.ideas.iter().enumerate().map(line).collect();

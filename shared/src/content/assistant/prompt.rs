@@ -1,4 +1,4 @@
-//! What the assistant is told, and the tools it is offered.
+//! The turns of a conversation and the definitions of tools, in the form in which a model gets them.
 
 use serde_json::{Value, json};
 
@@ -7,21 +7,23 @@ use crate::ai::ToolCall;
 use crate::contract::assistant::{AssistantRequest, ChatRole, Tool};
 use crate::contract::creators::Creator;
 
-/// Named in `meta.promptVersion`.
+/// The version of the prompt, as `meta.promptVersion` has it.
 pub(in super::super) const VERSION: &str = "assistant/1";
 
+/// The instructions of the system turn.
 const SYSTEM: &str = include_str!("../prompts/assistant-1.txt");
 
+/// The instructions, to be recognised in what a model writes.
 pub(super) fn instructions() -> Instructions {
     Instructions::of(SYSTEM)
 }
 
-/// The conversation as the model gets it.
+/// The conversation as the model gets it: our instructions, the creator's profile as JSON, and the caller's messages.
 pub(super) fn turns(creator: Option<&Creator>, request: &AssistantRequest) -> Vec<Value> {
     let mut turns = vec![json!({"role": "system", "content": SYSTEM})];
     if let Some(creator) = creator {
-        let described = json!({"creator": &creator.profile}).to_string();
-        turns.push(json!({"role": "user", "content": described}));
+        let profile = json!({"creator": &creator.profile}).to_string();
+        turns.push(json!({"role": "user", "content": profile}));
     }
     turns.extend(request.messages.iter().map(|turn| {
         let role = match turn.role {
@@ -33,7 +35,7 @@ pub(super) fn turns(creator: Option<&Creator>, request: &AssistantRequest) -> Ve
     turns
 }
 
-/// The turn of the model that called tools, which it must see again before what they said.
+/// The turn in which the model called tools. The API wants it repeated before the results of the tools.
 pub(super) fn tool_turn(calls: &[ToolCall]) -> Value {
     let call = |call: &ToolCall| {
         let function = json!({"name": call.name, "arguments": call.arguments});
@@ -42,13 +44,13 @@ pub(super) fn tool_turn(calls: &[ToolCall]) -> Value {
     json!({"role": "assistant", "content": null, "tool_calls": calls.iter().map(call).collect::<Vec<_>>()})
 }
 
-/// The answer of a tool as the model gets it.
-pub(super) fn tool_result(call: &ToolCall, said: &Value) -> Value {
-    json!({"role": "tool", "tool_call_id": call.id, "content": said.to_string()})
+/// The result of a tool as the model gets it.
+pub(super) fn tool_result(call: &ToolCall, result: &Value) -> Value {
+    json!({"role": "tool", "tool_call_id": call.id, "content": result.to_string()})
 }
 
-/// A tool as the model is offered it.
-pub(super) fn offer(tool: Tool) -> Value {
+/// The definition of a tool, with the schema of its arguments, as the model gets it.
+pub(super) fn tool_definition(tool: Tool) -> Value {
     let (description, properties) = match tool {
         Tool::ContentIdeas => (
             "New content ideas for the creator of this conversation, made from the profile and the post history.",

@@ -1,4 +1,4 @@
-//! What the assistant's tools do. The same services as the routes of their names, for the same tenant.
+//! The tools of the assistant: the same services as the routes of their names, for the same tenant.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -25,6 +25,7 @@ pub struct Tools {
     plans: std::sync::Arc<Plans>,
 }
 
+/// The arguments of the tool `content-ideas`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct IdeaArguments {
@@ -34,6 +35,7 @@ struct IdeaArguments {
     count: Option<u32>,
 }
 
+/// The arguments of the tool `pricing-optimizer`.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct PriceArguments {
@@ -41,12 +43,13 @@ struct PriceArguments {
     current_price_cents: Option<Cents>,
 }
 
-/// The error of a tool, as the model reads it.
+/// The longest brief that is taken from a model, in characters: as long as the route allows.
+const BRIEF_CHARS_MAX: usize = 500;
+
+/// The error of a tool, in a sentence that the model reads.
 struct ToolError(&'static str);
 
 impl Tools {
-    /// Connects to the services.
-    ///
     /// # Errors
     /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
@@ -58,7 +61,7 @@ impl Tools {
         })
     }
 
-    /// Uses a tool as the model wishes: how that ended, and what it said.
+    /// Uses a tool with the arguments that a model wrote. Gives how that ended, and the result that the model reads.
     pub(super) async fn run(
         &self,
         tool: Tool,
@@ -66,64 +69,66 @@ impl Tools {
         creator: Option<CreatorId>,
         arguments: &str,
     ) -> (ToolUse, Value) {
-        let ran = match tool {
-            Tool::ContentIdeas => self.propose(context, creator, arguments).await,
-            Tool::PricingOptimizer => self.appraise(context, creator, arguments).await,
-            Tool::Usage => self.account(context).await.map(|balance| (None, json!(usage(&balance)))),
+        let outcome = match tool {
+            Tool::ContentIdeas => self.run_ideas(context, creator, arguments).await,
+            Tool::PricingOptimizer => self.run_prices(context, creator, arguments).await,
+            Tool::Usage => self.run_usage(context).await.map(|usage| (None, usage)),
         };
-        match ran {
-            Ok((result_ref, said)) => (ToolUse { tool, status: ToolStatus::Ok, result_ref }, said),
-            Err(ToolError(why)) => {
-                (ToolUse { tool, status: ToolStatus::Failed, result_ref: None }, json!({"error": why}))
+        match outcome {
+            Ok((result_ref, result)) => (ToolUse { tool, status: ToolStatus::Ok, result_ref }, result),
+            Err(ToolError(message)) => {
+                (ToolUse { tool, status: ToolStatus::Failed, result_ref: None }, json!({"error": message}))
             }
         }
     }
 
-    async fn propose(
+    async fn run_ideas(
         &self,
         context: GenerationContext,
         creator: Option<CreatorId>,
         arguments: &str,
     ) -> Result<(Option<GenerationId>, Value), ToolError> {
-        let wish: IdeaArguments = read(arguments)?;
-        let brief = wish.brief.map(|brief| brief.chars().take(500).collect::<String>());
-        let batch = self.ideas(context, creator, brief, wish.count.unwrap_or(3).clamp(1, 5)).await.map_err(
-            |error| {
-                tracing::info!(error = %telemetry::chain(&error), "a tool said nothing");
-                ToolError("no ideas can be made now")
-            },
-        )?;
+        let IdeaArguments { brief, count } = read(arguments)?;
+        let brief = brief.map(|brief| brief.chars().take(BRIEF_CHARS_MAX).collect::<String>());
+        let count = count.unwrap_or(3).clamp(1, 5);
+        let batch = self.ideas(context, creator, brief, count).await.map_err(|error| {
+            tracing::info!(error = %telemetry::chain(&error), "a tool said nothing");
+            ToolError("no ideas can be made now")
+        })?;
         let idea = |idea: &Idea| json!({"title": idea.title, "format": idea.format, "hook": idea.hook, "outline": idea.outline});
         let ideas: Vec<Value> = batch.data.ideas.iter().map(idea).collect();
         Ok((batch.meta.generation_id, json!({"ideas": ideas, "degraded": batch.meta.degraded})))
     }
 
-    async fn appraise(
+    async fn run_prices(
         &self,
         context: GenerationContext,
         creator: Option<CreatorId>,
         arguments: &str,
     ) -> Result<(Option<GenerationId>, Value), ToolError> {
-        let wish: PriceArguments = read(arguments)?;
-        let advised = self.advice(context, creator, wish.product_type, wish.current_price_cents).await;
-        let (series, answer) = advised.map_err(|error| {
+        let PriceArguments { product_type, current_price_cents } = read(arguments)?;
+        let advice = self.advice(context, creator, product_type, current_price_cents).await;
+        let (series, answer) = advice.map_err(|error| {
             tracing::info!(error = %telemetry::chain(&error), "a tool said nothing");
             ToolError(match error {
                 PriceAdviceError::NoData => "no offers are stored for this creator's product",
                 _ => "no price advice can be given now",
             })
         })?;
-        let said = json!({
+        let result = json!({
             "productType": series.product, "segment": &*series.segment, "currency": series.currency,
             "advice": answer.data.explanation,
             "recommendation": answer.data.recommendation,
             "estimate": answer.data.estimate,
             "guardrails": answer.data.guardrails,
         });
-        Ok((answer.meta.generation_id, said))
+        Ok((answer.meta.generation_id, result))
     }
 
-    /// Price advice as the tool's own route gives it, from what is stored.
+    /// Price advice as the tool's own route gives it, from stored offers alone.
+    ///
+    /// # Errors
+    /// [`PriceAdviceError`], `NoData` where no creator is named.
     pub(super) async fn advice(
         &self,
         context: GenerationContext,
@@ -136,7 +141,10 @@ impl Tools {
         self.prices.advise_stored(context, creator, product, price).await
     }
 
-    /// Ideas as the tool's own route makes them.
+    /// Ideas as the tool's own route makes them, stored as a generation of their own and paid for by themselves.
+    ///
+    /// # Errors
+    /// [`IdeaError`]
     pub(super) async fn ideas(
         &self,
         context: GenerationContext,
@@ -154,7 +162,7 @@ impl Tools {
         Ok(self.ideas.generate(context, &about, &order.options).await?)
     }
 
-    /// The month's account.
+    /// The credits of the tenant in this month, or `None` where the account cannot be read.
     pub(super) async fn balance(&self, context: GenerationContext) -> Option<CreditBalance> {
         let plan = self.plans.of(context.tenant, REMEMBERED).await;
         let balance = self.credits.balance(context.tenant, &Millis::now().month(), plan).await;
@@ -163,16 +171,19 @@ impl Tools {
             .ok()
     }
 
-    async fn account(&self, context: GenerationContext) -> Result<CreditBalance, ToolError> {
-        self.balance(context).await.ok_or(ToolError("the account cannot be read now"))
+    async fn run_usage(&self, context: GenerationContext) -> Result<Value, ToolError> {
+        let balance = self.balance(context).await.ok_or(ToolError("the account cannot be read now"))?;
+        Ok(usage(&balance))
     }
 }
 
+/// Reads the arguments that a model wrote; some models write nothing where there are none.
 fn read<T: serde::de::DeserializeOwned>(arguments: &str) -> Result<T, ToolError> {
     serde_json::from_str(if arguments.trim().is_empty() { "{}" } else { arguments })
         .map_err(|_| ToolError("the arguments are not what the schema says"))
 }
 
+/// The account of the month as the model reads it.
 fn usage(balance: &CreditBalance) -> Value {
     json!({
         "month": Millis::now().month(),

@@ -1,8 +1,10 @@
-//! What a month brings, for ideas that belong to it. Both hemispheres' seasons cannot be right at once: these are the
-//! northern ones.
+//! The occasions of each month, for ideas that fit the time of the year.
+//!
+//! The seasons are those of the northern hemisphere, because they cannot be right for both.
 
 use super::Language;
 
+/// The occasions by month, each in English and in French.
 #[rustfmt::skip]
 const MONTHS: [[&[&str]; 2]; 12] = [
     [&["the first weeks of the year", "the January reset", "short winter days"], &["les premières semaines de l'année", "la remise à zéro de janvier", "les journées courtes"]],
@@ -19,7 +21,7 @@ const MONTHS: [[&[&str]; 2]; 12] = [
     [&["the holidays in December", "the last week of the year", "the search for presents"], &["les fêtes de fin d'année", "la dernière semaine de l'année", "la course aux cadeaux"]],
 ];
 
-/// The occasions of a month, which counts from 1.
+/// The occasions of a month in a language; months count from 1.
 pub(super) fn occasions(month: u8, language: Language) -> &'static [&'static str] {
     let number = usize::from(month.clamp(1, 12)) - 1;
     MONTHS[number][language as usize]

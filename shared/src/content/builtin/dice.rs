@@ -1,25 +1,27 @@
-//! Choices that are the same on every machine and with every version of the compiler.
+//! Seeded random choices that are the same on every machine and with every version of the compiler.
 
 use std::hash::{Hash, Hasher};
 
 use super::super::IdeaSubject;
 use crate::random::SplitMix64;
 
-/// Choices for a subject.
+/// The random choices for one subject and seed.
 pub(super) struct Dice(SplitMix64);
 
 impl Dice {
     pub(super) fn new(subject: &IdeaSubject, seed: u64) -> Self {
-        // FNV-1a: the standard hasher may change between compilers, and with it everyone's ideas.
+        // The standard library's hasher may change with the compiler, and then the same seed would give other ideas.
         let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
         subject.hash(&mut hash);
         Self(SplitMix64::new(hash.finish() ^ seed))
     }
 
+    /// One of the items, of which there must be at least one.
     pub(super) fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[self.0.below(items.len())]
     }
 
+    /// Puts the items into a random order (Fisher and Yates).
     pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.0.below(last + 1));
@@ -27,6 +29,7 @@ impl Dice {
     }
 }
 
+/// The hash function FNV-1a with 64 bits.
 struct Fnv(u64);
 
 impl Hasher for Fnv {

@@ -1,21 +1,24 @@
-//! The frames of ideas, each in English and French, with slots for the words of a niche.
+//! The frames of ideas, each in English and French, with slots such as `{topic}` for the words of a niche.
 
 use crate::contract::content_ideas::Effort::{self, High, Low, Medium};
 use crate::contract::content_ideas::Format::{self, Carousel, Live, Post, Reel, Story, Thread, Video};
 use crate::contract::creators::Goal::{self, Engage, Grow, Monetise, Retain};
 
-/// The shape of an idea.
+/// The pattern of an idea: what is the same whatever the niche.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame {
+    /// How the idea looks at its subject, such as `myth` or `tutorial`.
     pub(super) angle: &'static str,
     pub(super) english: Texts,
     pub(super) french: Texts,
+    /// The formats in which the idea can be made.
     pub(super) formats: &'static [Format],
+    /// The goals that the idea serves.
     pub(super) goals: &'static [Goal],
     pub(super) effort: Effort,
 }
 
-/// The words of a frame in one language.
+/// The texts of a frame in one language, with slots.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Texts {
     pub(super) title: &'static str,
@@ -38,6 +41,7 @@ const fn frame(
     Frame { angle, english, french, formats, goals, effort }
 }
 
+/// All frames of the grammar. In French, no slot follows a word that would contract or elide with it (see `french.rs`).
 #[rustfmt::skip]
 pub(super) const FRAMES: [Frame; 60] = [
     frame("myth", &[Reel, Video, Carousel], &[Grow, Engage], Medium,

@@ -1,5 +1,5 @@
-//! The vocabulary of the niches in French. Phrases fit the slots of the frames as they stand: no frame puts one behind
-//! "de", "à" (except tasks) or "que", so that nothing contracts or elides.
+//! The vocabulary of the niches in French. Phrases fit the slots of the frames as they stand: no frame puts one
+//! behind "de", "à" (except tasks) or "que", so that nothing contracts or elides.
 
 use super::Vocabulary;
 

@@ -1,4 +1,4 @@
-//! The words for a subject: of its niche, or its own name for the niche in general phrases.
+//! The words that fill the slots of the frames for one subject: those of its niche, or general phrases.
 
 use super::super::IdeaSubject;
 use super::calendar::occasions;
@@ -7,10 +7,13 @@ use super::niches::{self, Niche};
 use super::{GrammarOptions, Language, Vocabulary};
 use crate::contract::content_ideas::{Hashtag, HashtagSource};
 
-/// A slot: where its words come from in a known niche, and the phrases for any other, with `{n}` for its name.
+/// A slot of the frames, and where its words come from.
 struct Slot {
+    /// The name of the slot with its braces, as it stands in the frames.
     name: &'static str,
+    /// The words of a niche that the grammar knows.
     of_niche: fn(&Vocabulary) -> &'static [&'static str],
+    /// The phrases for any other niche, in English and in French, with `{n}` in the place of its name.
     general: [[&'static str; 4]; 2],
 }
 
@@ -38,41 +41,46 @@ const SLOTS: [Slot; 6] = [
         ["{n}, c'est pour les experts", "{n}, ça prend trop de temps", "il faut de l'argent pour débuter en {n}", "il n'y a qu'une bonne façon de faire"] ] },
 ];
 
-/// The words for a subject.
+/// The words that fit one subject in one language.
 pub(super) struct Lexicon<'a> {
+    /// The niche of the subject, if the grammar knows it.
     niche: Option<Niche>,
     language: Language,
-    name: String,
+    /// The subject's own name for its niche.
+    niche_name: String,
+    /// The audience of the subject.
     people: String,
-    wish: GrammarOptions<'a>,
+    options: GrammarOptions<'a>,
 }
 
-/// Words of one slot in the order in which they are used: each once before any of them twice.
+/// The words of one slot in the order in which they are used; each is used once before any is used again.
 struct Deck {
     slot: &'static str,
     words: Vec<String>,
+    /// How many of the words have been used in this round.
     used: usize,
 }
 
-/// The words of all slots.
+/// The decks of all slots.
 pub(super) struct Decks(Vec<Deck>);
 
-/// One choice of words for every slot.
+/// One choice of words: the name of each slot, and the words for it.
 pub(super) struct FilledSlots(Vec<(&'static str, String)>);
 
 impl FilledSlots {
+    /// The pattern with the chosen words in the places of its slots.
     pub(super) fn fill(&self, pattern: &str) -> String {
         self.0.iter().fold(pattern.to_owned(), |text, (slot, words)| text.replace(slot, words))
     }
 }
 
-/// A profile's own braces must not become slots.
-fn braceless(text: &str) -> String {
+/// The text without braces, so that nothing in a profile can be taken for a slot.
+fn without_braces(text: &str) -> String {
     text.replace(['{', '}'], "")
 }
 
 impl<'a> Lexicon<'a> {
-    pub(super) fn new(subject: &IdeaSubject, language: Language, wish: GrammarOptions<'a>) -> Self {
+    pub(super) fn new(subject: &IdeaSubject, language: Language, options: GrammarOptions<'a>) -> Self {
         let anyone = match language {
             Language::English => "people",
             Language::French => "tout le monde",
@@ -80,12 +88,13 @@ impl<'a> Lexicon<'a> {
         Self {
             niche: niches::recognise(&subject.niche),
             language,
-            name: braceless(&subject.niche),
-            people: braceless(subject.audience.as_deref().unwrap_or(anyone)),
-            wish,
+            niche_name: without_braces(&subject.niche),
+            people: without_braces(subject.audience.as_deref().unwrap_or(anyone)),
+            options,
         }
     }
 
+    /// Whether the grammar does not know the niche, so that only general phrases are used.
     pub(super) fn is_generic(&self) -> bool {
         self.niche.is_none()
     }
@@ -98,7 +107,7 @@ impl<'a> Lexicon<'a> {
         })
     }
 
-    /// All words, each slot's in an order of its own.
+    /// The words of all slots, each slot's shuffled.
     pub(super) fn decks(&self, dice: &mut Dice) -> Decks {
         let of_slot = |slot: &Slot| -> Vec<String> {
             let mut words: Vec<String> = match self.vocabulary() {
@@ -107,17 +116,17 @@ impl<'a> Lexicon<'a> {
                 }
                 None => {
                     let general = slot.general[self.language as usize].iter();
-                    general.map(|phrase| phrase.replace("{n}", &self.name)).collect()
+                    general.map(|phrase| phrase.replace("{n}", &self.niche_name)).collect()
                 }
             };
             if slot.name == TOPIC {
-                words.extend(self.wish.topics.iter().map(|topic| braceless(topic)));
+                words.extend(self.options.topics.iter().map(|topic| without_braces(topic)));
             }
             words
         };
         let mut decks: Vec<Deck> =
             SLOTS.iter().map(|slot| Deck { slot: slot.name, words: of_slot(slot), used: 0 }).collect();
-        let occasions = occasions(self.wish.month, self.language).iter().map(|word| (*word).to_owned());
+        let occasions = occasions(self.options.month, self.language).iter().map(|word| (*word).to_owned());
         decks.push(Deck { slot: "{occasion}", words: occasions.collect(), used: 0 });
         for deck in &mut decks {
             dice.shuffle(&mut deck.words);
@@ -125,32 +134,34 @@ impl<'a> Lexicon<'a> {
         Decks(decks)
     }
 
-    /// The next words of every slot.
+    /// Takes the next words of every slot; a deck that is used up is shuffled again.
     pub(super) fn draw(&self, decks: &mut Decks, dice: &mut Dice) -> FilledSlots {
-        let mut filled = Vec::new();
+        let mut slots = Vec::new();
         for deck in &mut decks.0 {
             if deck.used == deck.words.len() {
                 dice.shuffle(&mut deck.words);
                 deck.used = 0;
             }
-            filled.push((deck.slot, deck.words[deck.used].clone()));
+            slots.push((deck.slot, deck.words[deck.used].clone()));
             deck.used += 1;
         }
-        filled.push(("{people}", self.people.clone()));
-        FilledSlots(filled)
+        slots.push(("{people}", self.people.clone()));
+        FilledSlots(slots)
     }
 
-    pub(super) fn hashtags(&self, dice: &mut Dice, most: usize) -> Vec<Hashtag> {
+    /// At most `max` hashtags of the niche, in random order. For a niche that the grammar does not know they are made
+    /// from its name.
+    pub(super) fn hashtags(&self, dice: &mut Dice, max: usize) -> Vec<Hashtag> {
         let mut tags: Vec<String> = match self.vocabulary() {
             Some(vocabulary) => vocabulary.tags.iter().map(|tag| format!("#{tag}")).collect(),
             None => {
-                let letters = self.name.chars().filter(|c| c.is_alphanumeric());
+                let letters = self.niche_name.chars().filter(|c| c.is_alphanumeric());
                 let word: String = letters.flat_map(char::to_lowercase).collect();
                 let is_tag = word.chars().any(char::is_alphabetic);
                 if is_tag { vec![format!("#{word}"), format!("#{word}tips")] } else { Vec::new() }
             }
         };
         dice.shuffle(&mut tags);
-        tags.into_iter().take(most).map(|tag| Hashtag::new(tag, HashtagSource::Niche)).collect()
+        tags.into_iter().take(max).map(|tag| Hashtag::new(tag, HashtagSource::Niche)).collect()
     }
 }

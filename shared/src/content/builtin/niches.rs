@@ -1,4 +1,4 @@
-//! The niches: the words by which a profile's niche is recognised.
+//! The niches that the grammar knows, and how it recognises one in the words of a profile.
 
 use super::Vocabulary;
 use super::english::ENGLISH;
@@ -6,7 +6,7 @@ use super::french::FRENCH;
 
 /// The words by which each niche is recognised, in the order of the vocabularies.
 #[rustfmt::skip]
-pub(super) const KNOWN_BY: [&[&str]; 25] = [
+pub(super) const KEYWORDS: [&[&str]; 25] = [
     &["cook", "food", "recipe", "kitchen", "meal", "baking", "chef", "cuisine", "recette", "recettes", "patisserie", "pâtisserie"],
     &["fitness", "workout", "gym", "strength", "running", "sport", "strength training", "weight training", "musculation", "entrainement", "entraînement", "course à pied"],
     &["beauty", "makeup", "make up", "skincare", "skin", "cosmetic", "beauté", "maquillage", "cosmétique"],
@@ -34,24 +34,28 @@ pub(super) const KNOWN_BY: [&[&str]; 25] = [
     &["cosplay", "cosplayer", "costume", "anime", "fandom", "convention", "glamour", "boudoir", "modeling", "modelling", "mannequin"],
 ];
 
-/// A niche in the languages that the grammar writes.
+/// The vocabularies of a niche in the languages that the grammar writes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Niche {
     pub(super) english: &'static Vocabulary,
     pub(super) french: &'static Vocabulary,
 }
 
-/// The niche whose words the profile uses; the longest match wins.
+/// The niche whose keywords stand in a text, or `None` for a niche that the grammar does not know. Of several, the
+/// one with the longest keyword wins, and of equally long ones the first.
 pub(super) fn recognise(text: &str) -> Option<Niche> {
     let text = format!(" {} ", text.to_lowercase().replace(|c: char| !c.is_alphanumeric(), " "));
-    let best = |words: &[&str]| words.iter().filter(|word| names(&text, word)).map(|word| word.len()).max();
-    let found = KNOWN_BY.iter().enumerate().filter_map(|(number, words)| Some((best(words)?, number)));
-    let (_, number) = found.max_by_key(|(length, number)| (*length, std::cmp::Reverse(*number)))?;
+    let longest =
+        |words: &[&str]| words.iter().filter(|word| has_keyword(&text, word)).map(|word| word.len()).max();
+    let matches = KEYWORDS.iter().enumerate().filter_map(|(number, words)| Some((longest(words)?, number)));
+    let (_, number) = matches.max_by_key(|(length, number)| (*length, std::cmp::Reverse(*number)))?;
     Some(Niche { english: &ENGLISH[number], french: &FRENCH[number] })
 }
 
-/// Whether a text has a word: a short one whole or in the plural, a long one also as the beginning of another.
-fn names(text: &str, word: &str) -> bool {
+/// Whether a lower-case text has a keyword: a short one as a whole word or in the plural, a longer one also as the
+/// beginning of another word.
+fn has_keyword(text: &str, word: &str) -> bool {
+    /// From this length on, a keyword may be the beginning of another word; "car" must not be found in "cartoon".
     const BEGINNING_CHARS_MIN: usize = 4;
     let word = word.replace(|c: char| !c.is_alphanumeric(), " ");
     let begins = text.contains(&format!(" {word}"));

@@ -1,3 +1,5 @@
+//! What the suggestions promise, on a synthetic corpus and on odd histories.
+
 use std::collections::HashSet;
 
 use super::super::tags::tags_of;
@@ -17,7 +19,7 @@ fn fitting(posts: &[Post], text: &str) -> Vec<HashtagSuggestion> {
     Hashtags::new(&PostHistory::new(posts)).fitting(text, 5)
 }
 
-/// The corpus is the same everywhere.
+/// The random numbers of the corpus, the same on every machine.
 struct Dice(SplitMix64);
 
 impl Dice {
@@ -25,14 +27,15 @@ impl Dice {
         self.0.below(bound)
     }
 
-    /// Small numbers much more often than great ones.
+    /// A number below `bound`; small ones are much more frequent than great ones.
     fn skewed(&mut self, bound: usize) -> usize {
         self.below(bound).min(self.below(bound)).min(self.below(bound))
     }
 }
 
-/// Posts of a creator with twelve subjects, some loved more than others: words and tags of the subject, words that stand
-/// anywhere, three tags that stand anywhere, and now and then a tag of another subject.
+/// Posts of a creator with twelve subjects, some posted about more often than others. A post has words and
+/// tags of its subject, words of no subject, sometimes one of three tags of no subject, and now and then a tag
+/// of another subject.
 fn corpus(posts: usize, seed: u64) -> Vec<Post> {
     let mut dice = Dice(SplitMix64::new(seed));
     let text = |dice: &mut Dice| {
@@ -58,20 +61,24 @@ fn corpus(posts: usize, seed: u64) -> Vec<Post> {
         .collect()
 }
 
-/// Of posts after the first four fifths, the share that has one of its tags, and the share of its tags, among the five
-/// that `choose` gives for its words.
+/// How well `choose` guesses the tags of the last fifth of the posts from their words.
+///
+/// The first number is the share of posts for which at least one of the chosen tags is right, the second the share of
+/// all their tags that were chosen.
 fn hit_ratio(posts: &[Post], choose: impl Fn(&str) -> Vec<String>) -> (f64, f64) {
     let tested = &posts[posts.len() * 4 / 5..];
-    let (mut hits, mut found, mut all) = (0, 0, 0);
+    let mut hits = 0;
+    let mut found = 0;
+    let mut total = 0;
     for post in tested {
-        let own: HashSet<String> = tags_of(&post.text).map(|tag| format!("#{tag}")).collect();
+        let actual: HashSet<String> = tags_of(&post.text).map(|tag| format!("#{tag}")).collect();
         let words: String = post.text.split('#').next().unwrap().to_owned();
-        let right = choose(&words).iter().filter(|tag| own.contains(*tag)).count();
+        let right = choose(&words).iter().filter(|tag| actual.contains(*tag)).count();
         hits += usize::from(right > 0);
         found += right;
-        all += own.len();
+        total += actual.len();
     }
-    (hits as f64 / tested.len() as f64, found as f64 / all as f64)
+    (hits as f64 / tested.len() as f64, found as f64 / total as f64)
 }
 
 #[test]
@@ -80,11 +87,11 @@ fn tags_of_the_last_fifth_are_found_more_often_than_by_taking_the_most_used() {
     for seed in [1, 2, 3] {
         let posts = corpus(600, seed);
         let history = PostHistory::new(&posts[..posts.len() * 4 / 5]);
-        let known = Hashtags::new(&history);
+        let hashtags = Hashtags::new(&history);
         let mut by_use: Vec<_> = history.tags.iter().collect();
         by_use.sort_by_key(|tag| std::cmp::Reverse(tag.uses));
-        let popular: Vec<String> = by_use.iter().take(5).map(|tag| tag.written.clone()).collect();
-        let ours = hit_ratio(&posts, |text| known.fitting(text, 5).into_iter().map(|s| s.tag).collect());
+        let popular: Vec<String> = by_use.iter().take(5).map(|tag| tag.spelling.clone()).collect();
+        let ours = hit_ratio(&posts, |text| hashtags.fitting(text, 5).into_iter().map(|s| s.tag).collect());
         let baseline = hit_ratio(&posts, |_| popular.clone());
         println!(
             "seed {seed}: hit ratio at 5 {:.3}, recall {:.3}; most used {:.3}, {:.3}",

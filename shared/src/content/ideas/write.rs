@@ -1,6 +1,8 @@
-//! How ideas are made. A model is asked for more ideas than are wanted; those that repeat the history or each other are
-//! dropped, and the best of the rest are chosen. Then captions that are missing are asked for, and the hashtags that the
-//! history suggests are put first.
+//! How ideas are made.
+//!
+//! A model is asked for more ideas than are wanted; those that repeat the history or each other are dropped, and the
+//! best of the rest are chosen. Then captions that are missing are asked for, and the hashtags that the history
+//! suggests are put first.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +15,7 @@ use super::super::platform::hashtags_max;
 use super::super::prompt;
 use super::super::provenance::Provenance;
 use super::super::store::store;
-use super::super::topics::{named, topics};
+use super::super::topics::{topics, topics_used_as_tags};
 use super::{CreatorContext, Ideas};
 use crate::ai::{AiError, Delivery, ModelBill, NoAnswer, PaidModel, Writer};
 use crate::clock::Millis;
@@ -23,47 +25,54 @@ use crate::contract::content_ideas::{
 use crate::contract::creators::Platform;
 use crate::contract::ids::RequestId;
 
-/// How many of the history's subjects a model is told.
+/// How many subjects of the creator's posts the prompt lists.
 const TOPICS_MAX: usize = 8;
-/// How many ideas more than wanted a model is asked for. Of twice as many the better half is chosen; beyond this number,
-/// tokens buy little.
+/// The largest number of ideas made beyond those wanted. Up to it, as many again are made and the better half is
+/// chosen; beyond it, more tokens improve the choice little.
 const SPARE_MAX: usize = 6;
-/// The score from which a tag of the history is better than one of the niche.
+/// The least score with which a tag of the history is used; below it, a tag that came with the idea is better.
 const SCORE_MIN: f64 = 0.15;
-/// The part of the deadline that the builtin answer and the reply need.
+/// The part of the deadline that is kept from the model for the builtin provider and the reply.
 const RESERVE: Duration = Duration::from_millis(500);
-/// The least time in which captions that are missing are asked for.
+/// The least time that must be left for missing captions to be asked for.
 const CAPTIONS_WITHIN_MIN: Duration = Duration::from_secs(2);
 
-/// What ideas are made from.
+/// All that ideas are made from, the statistics of the posts included.
 struct IdeaInputs<'a> {
-    about: &'a CreatorContext,
+    creator: &'a CreatorContext,
     options: &'a IdeaOptions,
     history: PostHistory,
+    /// The subjects of the posts that did well.
     topics: Vec<String>,
+    /// How many ideas the caller wants.
     wanted: usize,
 }
 
-/// Ideas before their hashtags, and who wrote them.
+/// Ideas without the hashtags of the history, and who wrote them.
 struct IdeaDraft {
     distinct: DistinctIdeas,
-    /// How many ideas were dropped because of links or instructions in them.
+    /// How many ideas were dropped because they contain links or parts of the instructions.
     policy: usize,
-    /// The model that wrote them, if one did.
+    /// The model that wrote the ideas, if one did.
     model: Option<String>,
 }
 
 impl Ideas {
+    /// Makes ideas and stores them.
+    ///
+    /// # Errors
+    /// [`NoAnswer`] where a model refuses, or only the grammar could answer and the caller does not want that.
     pub(super) async fn write(
         &self,
         context: GenerationContext,
-        about: &CreatorContext,
+        creator: &CreatorContext,
         options: &IdeaOptions,
     ) -> Result<IdeaBatch, NoAnswer> {
         let started = Instant::now();
-        let history = PostHistory::new(&about.posts);
-        let (topics, wanted) = (topics(&history, TOPICS_MAX), options.count.get() as usize);
-        let inputs = IdeaInputs { about, options, history, topics, wanted };
+        let history = PostHistory::new(&creator.posts);
+        let topics = topics(&history, TOPICS_MAX);
+        let wanted = options.count.get() as usize;
+        let inputs = IdeaInputs { creator, options, history, topics, wanted };
         let request = context.paid_request(RESERVE, options.allow_degraded);
         let (written, mut bill) = match self.models.writer(&request).await? {
             Writer::Model(model) => {
@@ -80,28 +89,35 @@ impl Ideas {
             }
         };
         let IdeaDraft { distinct: DistinctIdeas { mut ideas, near_duplicate }, policy, model } = draft;
-        add_tags(&mut ideas, &inputs.history, about.subject.platform, options);
+        add_tags(&mut ideas, &inputs.history, creator.subject.platform, options);
         warn(&ideas, wanted, options, &mut bill.usage.warnings);
-        let (prompt_version, builtin_version) = (prompt::VERSION, builtin::VERSION);
-        let provenance = Provenance { model, prompt_version, builtin_version, degraded, bill };
+        let provenance = Provenance {
+            model,
+            prompt_version: prompt::VERSION,
+            builtin_version: builtin::VERSION,
+            degraded,
+            bill,
+        };
         let mut batch = IdeaBatch {
             data: IdeaData { ideas, dropped: DroppedIdeas { near_duplicate, policy } },
             meta: provenance.meta(context.request, started),
         };
-        store(&self.generations, context, about.creator_id, &mut batch).await;
+        store(&self.generations, context, creator.creator_id, &mut batch).await;
         Ok(batch)
     }
 
-    /// Ideas of the grammar.
+    /// Composes ideas by the grammar, without a model.
     fn compose(&self, request: RequestId, inputs: &IdeaInputs<'_>, warnings: &mut Vec<String>) -> IdeaDraft {
-        let IdeaInputs { about, options, history, topics, wanted } = inputs;
-        let seed = options.seed.unwrap_or_else(|| seed_of(request));
-        let month = Millis::now().month_number();
-        let topics = &named(topics, history);
-        let wish = GrammarOptions { seed, count: wanted + (*wanted).min(SPARE_MAX), month, topics };
-        let composed = self.grammar.compose(&about.subject, options, wish);
+        let IdeaInputs { creator, options, history, topics, wanted } = inputs;
+        let grammar_options = GrammarOptions {
+            seed: options.seed.unwrap_or_else(|| seed_of(request)),
+            count: wanted + (*wanted).min(SPARE_MAX),
+            month: Millis::now().month_number(),
+            topics: &topics_used_as_tags(topics, history),
+        };
+        let composed = self.grammar.compose(&creator.subject, options, grammar_options);
         warnings.extend(composed.warnings);
-        if about.brief.is_some() {
+        if creator.brief.is_some() {
             warnings.push("the builtin provider does not read briefs".to_owned());
         }
         let mut distinct = drop_duplicates(composed.ideas, history);
@@ -110,18 +126,18 @@ impl Ideas {
     }
 }
 
-/// Asks a model for ideas, and settles what that took.
+/// Asks a model for ideas, and settles the call.
 async fn ask(mut model: PaidModel<'_>, inputs: &IdeaInputs<'_>) -> (Result<IdeaDraft, AiError>, ModelBill) {
-    let IdeaInputs { about, options, history, topics, wanted } = inputs;
+    let IdeaInputs { creator, options, history, topics, wanted } = inputs;
     let count = wanted + (*wanted).min(SPARE_MAX);
-    let call = prompt::call(&about.subject, options, about.brief.as_deref(), topics, count);
-    let answered = model.structured(&call, |json| prompt::parse(json, &about.subject, options)).await;
-    let written = match answered {
-        Ok(answered) => {
-            let mut distinct = drop_duplicates(answered.value.ideas, history);
+    let call = prompt::call(&creator.subject, options, creator.brief.as_deref(), topics, count);
+    let answer = model.structured(&call, |json| prompt::parse(json, &creator.subject, options)).await;
+    let written = match answer {
+        Ok(answer) => {
+            let mut distinct = drop_duplicates(answer.value.ideas, history);
             choose(&mut distinct.ideas, *wanted);
             add_captions(&mut model, inputs, &mut distinct.ideas).await;
-            Ok(IdeaDraft { distinct, policy: answered.value.policy, model: Some(answered.model) })
+            Ok(IdeaDraft { distinct, policy: answer.value.policy, model: Some(answer.model) })
         }
         Err(error) => Err(error),
     };
@@ -129,18 +145,19 @@ async fn ask(mut model: PaidModel<'_>, inputs: &IdeaInputs<'_>) -> (Result<IdeaD
     (written, model.settle(delivery).await)
 }
 
-/// Asks for the captions that are missing, if there is time. Ideas without captions are still ideas.
+/// Asks for the captions that are missing, if there is time. A failure is no error: ideas without captions
+/// are of use.
 async fn add_captions(model: &mut PaidModel<'_>, inputs: &IdeaInputs<'_>, ideas: &mut [Idea]) {
-    let is_bare = |idea: &&Idea| inputs.options.include_captions && idea.caption.is_none();
-    let bare: Vec<&Idea> = ideas.iter().filter(is_bare).collect();
-    if bare.is_empty() || model.deadline().left() < CAPTIONS_WITHIN_MIN {
+    let lacks_caption = |idea: &&Idea| inputs.options.include_captions && idea.caption.is_none();
+    let without_caption: Vec<&Idea> = ideas.iter().filter(lacks_caption).collect();
+    if without_caption.is_empty() || model.deadline().left() < CAPTIONS_WITHIN_MIN {
         return;
     }
-    let subject = &inputs.about.subject;
-    let call = prompt::captions_call(subject, &bare);
+    let subject = &inputs.creator.subject;
+    let call = prompt::captions_call(subject, &without_caption);
     match model.structured(&call, |json| prompt::parse_captions(json, subject)).await {
-        Ok(answered) => {
-            let mut captions = answered.value;
+        Ok(answer) => {
+            let mut captions = answer.value;
             for (number, idea) in ideas.iter_mut().filter(|idea| idea.caption.is_none()).enumerate() {
                 idea.caption = captions.remove(&number);
             }
@@ -149,34 +166,37 @@ async fn add_captions(model: &mut PaidModel<'_>, inputs: &IdeaInputs<'_>, ideas:
     }
 }
 
-/// Says what the reader gets less of than was asked for.
+/// Adds a warning for each thing of which the answer has less than the caller asked for.
 fn warn(ideas: &[Idea], wanted: usize, options: &IdeaOptions, warnings: &mut Vec<String>) {
     let count = ideas.len();
     if count < wanted {
         warnings.push(format!("{count} of {wanted} ideas: the wish leaves no more"));
     }
-    let bare = ideas.iter().filter(|idea| options.include_captions && idea.caption.is_none()).count();
-    if bare > 0 {
-        warnings.push(format!("{bare} of {count} ideas have no caption: the model wrote none"));
+    let uncaptioned = ideas.iter().filter(|idea| options.include_captions && idea.caption.is_none()).count();
+    if uncaptioned > 0 {
+        warnings.push(format!("{uncaptioned} of {count} ideas have no caption: the model wrote none"));
     }
 }
 
-/// Puts the tags that the creator's posts suggest before those that came with the ideas. One place stays for what is new.
+/// Puts the tags that the creator's posts suggest before those that came with the ideas.
+///
+/// Where there is room for two tags or more, the last place is left to the idea's own: otherwise a creator would
+/// never get a new tag.
 fn add_tags(ideas: &mut [Idea], history: &PostHistory, platform: Platform, options: &IdeaOptions) {
-    let most = hashtags_max(platform).min(options.max_hashtags.get() as usize);
-    if !options.include_hashtags || most == 0 || history.is_empty() {
+    let max = hashtags_max(platform).min(options.max_hashtags.get() as usize);
+    if !options.include_hashtags || max == 0 || history.is_empty() {
         return;
     }
     let hashtags = Hashtags::new(history);
     for idea in ideas {
         let text = format!("{} {} {}", idea.title, idea.hook, idea.outline.join(" "));
-        let mut fitting = hashtags.fitting(&text, (most - 1).max(1));
+        let mut fitting = hashtags.fitting(&text, (max - 1).max(1));
         fitting.retain(|suggestion| suggestion.score >= SCORE_MIN);
-        let own = std::mem::take(&mut idea.hashtags);
+        let own_tags = std::mem::take(&mut idea.hashtags);
         idea.hashtags = fitting.into_iter().map(Hashtag::from).collect();
-        let is_there = |tags: &[Hashtag], tag: &str| tags.iter().any(|t| t.tag.eq_ignore_ascii_case(tag));
-        for tag in own {
-            if idea.hashtags.len() < most && !is_there(&idea.hashtags, &tag.tag) {
+        let has = |tags: &[Hashtag], tag: &str| tags.iter().any(|t| t.tag.eq_ignore_ascii_case(tag));
+        for tag in own_tags {
+            if idea.hashtags.len() < max && !has(&idea.hashtags, &tag.tag) {
                 idea.hashtags.push(tag);
             }
         }
@@ -190,7 +210,7 @@ impl From<HashtagSuggestion> for Hashtag {
     }
 }
 
-/// Without a seed of the caller's, every request gets ideas of its own.
+/// The seed of a request whose caller gives none: its last eight bytes, so that every request gets other ideas.
 fn seed_of(request: RequestId) -> u64 {
     let bytes = request.to_bytes();
     bytes[8..].iter().fold(0, |seed, byte| (seed << 8) | u64::from(*byte))

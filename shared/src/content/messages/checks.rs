@@ -1,4 +1,4 @@
-//! What a reworded message must not have lost or gained.
+//! The checks of a reworded message: that it lost no value, gained no fact, and has no restricted word.
 
 use std::collections::BTreeSet;
 
@@ -7,24 +7,24 @@ use unicode_normalization::UnicodeNormalization as _;
 use super::super::links::may_be_contact;
 use super::render::{CLOSE, OPEN};
 
-/// The tokens of a text, in their order.
-fn tokens(text: &str) -> Vec<&str> {
-    let mut found: Vec<&str> = text
+/// The numbers in the tokens of a text, sorted, so that texts can be compared whatever the order of their tokens.
+fn token_numbers(text: &str) -> Vec<&str> {
+    let mut numbers: Vec<&str> = text
         .split(OPEN)
         .skip(1)
         .filter_map(|rest| rest.split_once(CLOSE).map(|(number, _)| number))
         .collect();
-    found.sort_unstable();
-    found
+    numbers.sort_unstable();
+    numbers
 }
 
-/// Whether a text has the tokens of another, each as often, and no half of one.
+/// Whether a text has the same tokens as its source, each the same number of times, and no half of a token.
 pub(super) fn has_tokens_of(text: &str, source: &str) -> bool {
-    let halves = |text: &str| text.matches([OPEN, CLOSE]).count();
-    tokens(text) == tokens(source) && halves(text) == halves(source)
+    let bracket_count = |text: &str| text.matches([OPEN, CLOSE]).count();
+    token_numbers(text) == token_numbers(source) && bracket_count(text) == bracket_count(source)
 }
 
-/// What is neither letter nor digit separates words; what belongs to links, prices and handles does not.
+/// The words of a text. Signs that belong to links, prices and handles do not separate words.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let separates =
         |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '!' | '?' | '(' | ')' | '"' | OPEN | CLOSE);
@@ -45,22 +45,25 @@ fn has_currency(word: &str) -> bool {
         )
 }
 
-/// Numbers, links, prices and names that stand in `text` and not in `source`.
+/// What looks like a number, a link, a price or a name in `text` and does not stand in `source`, sorted.
+///
+/// A word counts as a name if it begins with a capital inside a sentence, so nouns of German do as well.
 pub(super) fn new_facts(text: &str, source: &str) -> Vec<String> {
-    // The numbers of tokens are no numbers of the text.
-    let (text, source) = (without_tokens(text), without_tokens(source));
-    let known: BTreeSet<String> = words(&source).map(str::to_lowercase).collect();
-    let ends = ['.', '!', '?', ':', '\u{2026}'];
-    let mut found = BTreeSet::new();
+    // The number in a token must not be taken for a number of the text.
+    let text = without_tokens(text);
+    let source = without_tokens(source);
+    let source_words: BTreeSet<String> = words(&source).map(str::to_lowercase).collect();
+    let sentence_ends = ['.', '!', '?', ':', '\u{2026}'];
+    let mut facts = BTreeSet::new();
     for line in text.lines() {
         let mut begins_sentence = true;
         for piece in line.split_whitespace() {
-            let bare = piece.trim_matches(|c: char| c.is_ascii_punctuation() && c != '@');
-            if may_be_contact(bare) {
-                if !source.contains(bare) {
-                    found.insert(bare.to_owned());
+            let trimmed = piece.trim_matches(|c: char| c.is_ascii_punctuation() && c != '@');
+            if may_be_contact(trimmed) {
+                if !source.contains(trimmed) {
+                    facts.insert(trimmed.to_owned());
                 }
-                begins_sentence = piece.ends_with(ends);
+                begins_sentence = piece.ends_with(sentence_ends);
                 continue;
             }
             for word in words(piece) {
@@ -69,32 +72,33 @@ pub(super) fn new_facts(text: &str, source: &str) -> Vec<String> {
                     && word.chars().next().is_some_and(char::is_uppercase)
                     && !word.starts_with("I'")
                     && !word.starts_with("I\u{2019}");
-                if !known.contains(&word.to_lowercase()) && (has_digit(word) || has_currency(word) || is_name)
-                {
-                    found.insert(word.to_owned());
+                let is_fact = has_digit(word) || has_currency(word) || is_name;
+                if is_fact && !source_words.contains(&word.to_lowercase()) {
+                    facts.insert(word.to_owned());
                 }
                 begins_sentence = false;
             }
-            begins_sentence = piece.trim_end_matches(['"', '\'', ')', '\u{201d}']).ends_with(ends);
+            begins_sentence = piece.trim_end_matches(['"', '\'', ')', '\u{201d}']).ends_with(sentence_ends);
         }
     }
-    found.into_iter().collect()
+    facts.into_iter().collect()
 }
 
+/// The text with `x` in the place of each token.
 fn without_tokens(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once(OPEN) {
         plain.push_str(before);
-        // A token stands for a word, so what follows it begins no sentence.
+        // Without a word in its place, what follows a token at the beginning would seem to begin the sentence.
         plain.push('x');
         rest = after.split_once(CLOSE).map_or("", |(_, after)| after);
     }
     plain + rest
 }
 
-/// The restricted words in a text: whole words, whatever their case or form (NFKC).
-pub(super) fn restricted<'a>(text: &str, words: impl Iterator<Item = &'a str>) -> Vec<String> {
+/// Which of these words stand in a text as whole words, whatever their case or form (NFKC).
+pub(super) fn find_restricted<'a>(text: &str, words: impl Iterator<Item = &'a str>) -> Vec<String> {
     let plain = |text: &str| -> String {
         let folded: String = text.nfkc().collect::<String>().to_lowercase();
         let letters = folded.chars().map(|c| if c.is_alphanumeric() { c } else { ' ' });
@@ -127,24 +131,24 @@ mod tests {
     #[test]
     fn numbers_links_prices_and_names_are_facts() {
         let source = "Hi \u{27e6}1\u{27e7}, thank you for 12 months. See you on Monday";
-        let found = |text: &str| new_facts(text, source);
-        assert!(found("Thank you, \u{27e6}1\u{27e7}! What a year: 12 months. Until Monday").is_empty());
-        assert_eq!(found("Only 5 left for you"), ["5"]);
-        assert_eq!(found("Look at evil.com now"), ["evil.com"]);
-        assert_eq!(found("Go to https://x.y/z please"), ["https://x.y/z"]);
-        assert_eq!(found("It costs \u{20ac}9 today"), ["\u{20ac}9"]);
-        assert_eq!(found("It costs nine dollars"), ["dollars"]);
-        assert_eq!(found("Say hello to Bruno for me"), ["Bruno"]);
-        assert_eq!(found("Write to @eve soon"), ["@eve"]);
-        assert_eq!(found("Write to eve@evil.com"), ["eve@evil.com"]);
+        let facts = |text: &str| new_facts(text, source);
+        assert!(facts("Thank you, \u{27e6}1\u{27e7}! What a year: 12 months. Until Monday").is_empty());
+        assert_eq!(facts("Only 5 left for you"), ["5"]);
+        assert_eq!(facts("Look at evil.com now"), ["evil.com"]);
+        assert_eq!(facts("Go to https://x.y/z please"), ["https://x.y/z"]);
+        assert_eq!(facts("It costs \u{20ac}9 today"), ["\u{20ac}9"]);
+        assert_eq!(facts("It costs nine dollars"), ["dollars"]);
+        assert_eq!(facts("Say hello to Bruno for me"), ["Bruno"]);
+        assert_eq!(facts("Write to @eve soon"), ["@eve"]);
+        assert_eq!(facts("Write to eve@evil.com"), ["eve@evil.com"]);
     }
 
     #[test]
     fn restricted_words_are_found_whole_and_in_any_form() {
-        let found = |text: &str| restricted(text, ["free", "give away"].into_iter());
-        assert_eq!(found("It is FREE!"), ["free"]);
-        assert_eq!(found("\u{ff26}\u{ff52}\u{ff45}\u{ff45} today"), ["free"], "full-width letters");
-        assert_eq!(found("a Give-Away, freely"), ["give away"]);
-        assert!(found("freedom").is_empty());
+        let restricted = |text: &str| find_restricted(text, ["free", "give away"].into_iter());
+        assert_eq!(restricted("It is FREE!"), ["free"]);
+        assert_eq!(restricted("\u{ff26}\u{ff52}\u{ff45}\u{ff45} today"), ["free"], "full-width letters");
+        assert_eq!(restricted("a Give-Away, freely"), ["give away"]);
+        assert!(restricted("freedom").is_empty());
     }
 }

@@ -1,9 +1,9 @@
-//! One answer out of the parts of a job.
+//! How the answers to the parts of a job become one answer.
 
 use crate::contract::messages::{MessageBatch, MessageData};
 use crate::contract::meta::{GenerationMethod, Meta};
 
-/// Joins the parts of one job into one answer; there is none where there are no parts.
+/// Joins the parts of one job into one answer, or gives `None` where there are no parts.
 pub fn join(parts: Vec<MessageBatch>) -> Option<MessageBatch> {
     parts.into_iter().reduce(|mut whole, part| {
         let MessageData { messages } = part.data;
@@ -13,12 +13,15 @@ pub fn join(parts: Vec<MessageBatch>) -> Option<MessageBatch> {
     })
 }
 
-/// What was used adds up; who wrote it is the model, where one wrote any part.
+/// Adds the `meta` of a part to that of the whole. Usage adds up; if a model wrote any part, the whole counts as
+/// written by it.
 fn add(whole: &mut Meta, part: Meta) {
     if part.ai_generated && !whole.ai_generated {
-        (whole.provider, whole.model, whole.prompt_version) =
-            (part.provider, part.model, part.prompt_version);
-        (whole.ai_generated, whole.generation) = (true, GenerationMethod::Llm);
+        whole.provider = part.provider;
+        whole.model = part.model;
+        whole.prompt_version = part.prompt_version;
+        whole.ai_generated = true;
+        whole.generation = GenerationMethod::Llm;
     }
     whole.degraded |= part.degraded;
     whole.degraded_reason = whole.degraded_reason.or(part.degraded_reason);

@@ -1,4 +1,4 @@
-//! Templates: variables put in, and every value remembered as a token that a model never sees behind.
+//! The templates of messages. Rendering puts a token in the place of every value, so that a model never sees one.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,39 +8,42 @@ use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 
 use crate::contract::messages::{Recipient, Scalar};
 
-/// What a template may do: enough for a few conditions and a short list, too little for a long loop.
+/// How many instructions of the engine a rendering may take: enough for a few conditions and a short list, too few
+/// for a long loop.
 const FUEL: u64 = 2_000;
-/// What the engine knows by itself.
+/// The functions that the engine itself defines, which are no variables of the template.
 const FUNCTIONS: [&str; 3] = ["range", "dict", "namespace"];
-/// Around the number of a token. Neither may stand in templates and values.
+/// The bracket before the number of a token. Neither bracket may stand in a template or a value.
 pub(super) const OPEN: char = '\u{27e6}';
+/// The bracket after the number of a token.
 pub(super) const CLOSE: char = '\u{27e7}';
 
-/// Why a template cannot be used for anybody.
+/// The mistake of a template that can be used for nobody, in a sentence for its author.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct TemplateError(pub String);
 
-/// A template that has been read.
+/// A template whose syntax has been checked.
 pub(super) struct Template {
     environment: Environment<'static>,
     source: String,
-    /// The variables it names.
+    /// The names of the variables that the template uses, sorted.
     pub(super) variables: Vec<String>,
-    emitted: Arc<Mutex<Vec<String>>>,
+    /// The values that the current rendering has put out, in their order; the engine's formatter fills it.
+    output_values: Arc<Mutex<Vec<String>>>,
 }
 
-/// A message with its values behind tokens.
+/// A message in which every value is a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct MaskedText {
-    /// The text; where a value stood, there is `⟦1⟧`, `⟦2⟧`, in this order.
+    /// The text, with the tokens `⟦1⟧`, `⟦2⟧` and so on in the places of the values.
     pub(super) text: String,
-    /// The values.
+    /// The values, in the order of their tokens.
     pub(super) values: Vec<String>,
 }
 
 impl MaskedText {
-    /// A text that has the same tokens, with the values in their place.
+    /// Puts the values into a text with the same tokens, such as a rewording of this one.
     pub(super) fn unmask(&self, text: &str) -> String {
         let mut whole = text.to_owned();
         for (i, value) in self.values.iter().enumerate() {
@@ -50,26 +53,26 @@ impl MaskedText {
     }
 }
 
-/// The token of the value at this place.
+/// The token of the value at this index; tokens count from one.
 pub(super) fn token(index: usize) -> String {
     format!("{OPEN}{}{CLOSE}", index + 1)
 }
 
 impl Template {
-    /// Reads a template.
+    /// Reads a template and checks its syntax.
     ///
     /// # Errors
-    /// [`TemplateError`], with the line where that is known.
+    /// [`TemplateError`], with the line if the engine knows it.
     pub(super) fn read(source: &str) -> Result<Self, TemplateError> {
         if source.contains([OPEN, CLOSE]) {
             return Err(TemplateError(format!("must not contain {OPEN} or {CLOSE}")));
         }
-        let emitted = Arc::<Mutex<Vec<String>>>::default();
+        let output_values = Arc::<Mutex<Vec<String>>>::default();
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
         environment.set_recursion_limit(20);
-        let values = Arc::clone(&emitted);
+        let values = Arc::clone(&output_values);
         environment.set_formatter(move |out, _, value| {
             if value.is_undefined() {
                 return Err(Error::new(ErrorKind::UndefinedError, "a value is missing"));
@@ -81,17 +84,17 @@ impl Template {
         let mut variables: Vec<String> = {
             let template =
                 environment.template_from_str(source).map_err(|error| TemplateError(explain(&error)))?;
-            let named = template.undeclared_variables(false).into_iter();
-            named.filter(|name| !FUNCTIONS.contains(&name.as_str())).collect()
+            let names = template.undeclared_variables(false).into_iter();
+            names.filter(|name| !FUNCTIONS.contains(&name.as_str())).collect()
         };
         variables.sort();
-        Ok(Self { environment, source: source.to_owned(), variables, emitted })
+        Ok(Self { environment, source: source.to_owned(), variables, output_values })
     }
 
-    /// The message to a recipient.
+    /// Renders the message to a recipient.
     ///
     /// # Errors
-    /// A sentence about what this recipient lacks.
+    /// A sentence that says what is wrong with the template or this recipient's values.
     pub(super) fn render(&self, recipient: &Recipient) -> Result<MaskedText, String> {
         let mut values: BTreeMap<String, Value> =
             recipient.vars.iter().map(|(name, scalar)| (name.clone(), value(scalar))).collect();
@@ -101,19 +104,21 @@ impl Template {
         if let Some(missing) = self.variables.iter().find(|name| !values.contains_key(*name)) {
             return Err(format!("the variable `{missing}` is missing"));
         }
-        let odd = |scalar: &Scalar| matches!(scalar, Scalar::Text(text) if text.contains([OPEN, CLOSE]));
-        if let Some((name, _)) = recipient.vars.iter().find(|(_, scalar)| odd(scalar)) {
+        let has_bracket =
+            |scalar: &Scalar| matches!(scalar, Scalar::Text(text) if text.contains([OPEN, CLOSE]));
+        if let Some((name, _)) = recipient.vars.iter().find(|(_, scalar)| has_bracket(scalar)) {
             return Err(format!("the variable `{name}` must not contain {OPEN} or {CLOSE}"));
         }
-        self.emitted().clear();
+        // An earlier rendering that failed in the middle may have left values.
+        self.output_values().clear();
         let context = Value::from_object(values);
         let template = self.environment.template_from_str(&self.source).map_err(|error| explain(&error))?;
         let text = template.render(context).map_err(|error| explain(&error))?;
-        Ok(MaskedText { text: text.trim().to_owned(), values: std::mem::take(&mut self.emitted()) })
+        Ok(MaskedText { text: text.trim().to_owned(), values: std::mem::take(&mut self.output_values()) })
     }
 
-    fn emitted(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
-        self.emitted.lock().unwrap_or_else(PoisonError::into_inner)
+    fn output_values(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        self.output_values.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -126,7 +131,7 @@ fn value(scalar: &Scalar) -> Value {
     }
 }
 
-/// The engine's words, with the line.
+/// An error of the engine as a sentence for the author of the template, with the line if it is not the first.
 fn explain(error: &Error) -> String {
     let what = match error.kind() {
         ErrorKind::OutOfFuel => "does too much: only short loops fit a message".to_owned(),

@@ -1,4 +1,4 @@
-//! The core's answer in the types of the contract, its numbers rounded to what they are worth.
+//! The answer of the crate `pricing` in the types of the contract, with numbers rounded to a meaningful precision.
 
 use std::time::Instant;
 
@@ -44,7 +44,8 @@ pub(super) const fn code(guardrail: Guardrail) -> GuardrailCode {
     }
 }
 
-/// The name of a demand model; without a shape, all shapes are averaged.
+/// The name of the demand model behind an answer. Without a shape, all shapes were averaged; where they do not fit
+/// what was sold, effects of the prices were added.
 const fn model(shape: Option<Shape>, fits: bool) -> DemandModel {
     match (shape, fits) {
         (Some(Shape::Logit), true) => DemandModel::Logit,
@@ -64,10 +65,12 @@ fn rounded(number: f64, decimals: i32) -> f64 {
     (number * unit).round() / unit + 0.0
 }
 
+/// A part of one in percent, with one decimal.
 fn percent(part: f64) -> f64 {
     rounded(part * 100.0, 1)
 }
 
+/// A price in whole units of the smallest kind.
 fn cents(price: f64) -> u64 {
     price.round().max(0.0) as u64
 }
@@ -108,32 +111,40 @@ pub(super) fn estimate(answer: &PriceAnswer, arms: &Arms, pooled: usize) -> Dema
     }
 }
 
-pub(super) fn point(point: &Point, profit: Margin) -> CurvePoint {
-    let (buys, elasticity) = (point.buys, point.elasticity);
-    let (revenue, kept) = (buys.times(point.price), buys.times(profit.of(point.price)));
-    let (part, money) = (|number| rounded(number, 4), |number| rounded(number, 2));
+/// A point of the demand curve; revenue and profit are those of one offer, whether or not it sells.
+pub(super) fn point(point: &Point, margin: Margin) -> CurvePoint {
+    let buys = point.buys;
+    let elasticity = point.elasticity;
+    let revenue = buys.times(point.price);
+    let profit = buys.times(margin.of(point.price));
+    let four_decimals = |number| rounded(number, 4);
+    let two_decimals = |number| rounded(number, 2);
     CurvePoint {
         price_cents: cents(point.price),
-        buy_probability: part(buys.p50),
-        p05: part(buys.p05),
-        p95: part(buys.p95),
-        revenue_cents: money(revenue.p50),
-        revenue_p05_cents: money(revenue.p05),
-        revenue_p95_cents: money(revenue.p95),
-        profit_cents: money(kept.p50),
-        profit_p05_cents: money(kept.p05),
-        profit_p95_cents: money(kept.p95),
-        elasticity: money(elasticity.p50),
-        elasticity_p05: money(elasticity.p05),
-        elasticity_p95: money(elasticity.p95),
+        buy_probability: four_decimals(buys.p50),
+        p05: four_decimals(buys.p05),
+        p95: four_decimals(buys.p95),
+        revenue_cents: two_decimals(revenue.p50),
+        revenue_p05_cents: two_decimals(revenue.p05),
+        revenue_p95_cents: two_decimals(revenue.p95),
+        profit_cents: two_decimals(profit.p50),
+        profit_p05_cents: two_decimals(profit.p05),
+        profit_p95_cents: two_decimals(profit.p95),
+        elasticity: two_decimals(elasticity.p50),
+        elasticity_p05: two_decimals(elasticity.p05),
+        elasticity_p95: two_decimals(elasticity.p95),
         extrapolated: point.extrapolated,
     }
 }
 
-/// Computed, free, and never degraded: no model would know better.
+/// The `meta` of advice: it is computed and free, and it is never degraded, because no model would know better.
 pub(super) fn meta(request: RequestId, started: Instant) -> Meta {
-    let (prompt_version, builtin_version) = (VERSION, VERSION);
-    let provenance =
-        Provenance { model: None, prompt_version, builtin_version, degraded: None, bill: ModelBill::free() };
+    let provenance = Provenance {
+        model: None,
+        prompt_version: VERSION,
+        builtin_version: VERSION,
+        degraded: None,
+        bill: ModelBill::free(),
+    };
     Meta { generation: GenerationMethod::Statistics, ..provenance.meta(request, started) }
 }

@@ -1,12 +1,12 @@
-//! The advice in words. Every number in them stands in the answer.
+//! The explanation of price advice in sentences, in which every number also stands in the answer.
 
 use super::super::language::Language;
 use crate::contract::price_advice::{DemandEstimate, PriceAction, PriceAdviceRequest, PriceRecommendation};
 
-/// What is told.
+/// All that the sentences about an advice are made from.
 pub(super) struct Facts<'a> {
     pub(super) request: &'a PriceAdviceRequest,
-    /// The price beside the current one.
+    /// The price that the current one is compared with, if there is one.
     pub(super) other: Option<f64>,
     pub(super) recommendation: PriceRecommendation,
     pub(super) estimate: DemandEstimate,
@@ -14,14 +14,17 @@ pub(super) struct Facts<'a> {
 }
 
 impl Facts<'_> {
+    /// An amount in the smallest units of the product's currency, as text.
     pub(super) fn money(&self, units: u64) -> String {
         self.language.money(units, self.request.product.currency)
     }
 
+    /// The current price as text.
     pub(super) fn current(&self) -> String {
         self.money(u64::from(self.request.product.current_price_cents.get()))
     }
 
+    /// The price that the current one is compared with, as text.
     pub(super) fn other(&self) -> String {
         self.money(self.other.unwrap_or_default().round() as u64)
     }
@@ -30,14 +33,17 @@ impl Facts<'_> {
         self.language.number(number as f64)
     }
 
-    /// What to do, why, and what the best price may be.
+    /// The explanation: what to do and why, how many more offers decide, what the best price may be, and
+    /// how demand reacts.
     pub(super) fn explanation(&self) -> String {
         let sentences = [self.action(), self.reason(), self.needed(), self.best(), self.sensitivity()];
         sentences.into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 
+    /// The sentence about what to do.
     fn action(&self) -> Option<String> {
-        let (current, other) = (self.current(), self.other());
+        let current = self.current();
+        let other = self.other();
         let share = self.language.percent(self.recommendation.test_share_pct);
         let several = self.recommendation.allocation.len() > 2;
         Some(match (self.recommendation.action, self.language) {
@@ -64,7 +70,7 @@ impl Facts<'_> {
         })
     }
 
-    /// How likely the other price is better, and by how much.
+    /// The sentence about how likely the other price is better, and by how much; or about why nobody knows.
     fn reason(&self) -> Option<String> {
         let other = self.other();
         let Some(better) = self.recommendation.probability_better else {
@@ -73,10 +79,11 @@ impl Facts<'_> {
             }
             let n = self.number(self.estimate.n);
             let prices = self.number(self.estimate.prices as u64);
-            let one = self.estimate.prices == 1;
+            let is_one_price = self.estimate.prices == 1;
             return Some(match self.language {
                 Language::English => {
-                    let prices = if one { format!("{prices} price") } else { format!("{prices} prices") };
+                    let prices =
+                        if is_one_price { format!("{prices} price") } else { format!("{prices} prices") };
                     format!("So far there were {n} offers at {prices}: too little to name a best price.")
                 }
                 Language::French => {
@@ -105,6 +112,7 @@ impl Facts<'_> {
         })
     }
 
+    /// A change in percent as text, "12% more" or "12% less".
     fn change(&self, percent: f64) -> String {
         let size = self.language.percent(percent.abs());
         let word = if percent < 0.0 {
@@ -115,11 +123,13 @@ impl Facts<'_> {
         format!("{size} {word}")
     }
 
+    /// The sentence about how many more offers decide a test, where one is advised.
     fn needed(&self) -> Option<String> {
         let needed = self.recommendation.offers_needed.filter(|needed| *needed > 0)?;
-        let (needed, other) = (self.number(needed), self.other());
-        let kept = self.recommendation.action == PriceAction::Keep;
-        (!kept).then(|| match self.language {
+        let needed = self.number(needed);
+        let other = self.other();
+        let moves = self.recommendation.action != PriceAction::Keep;
+        moves.then(|| match self.language {
             Language::English => format!("{needed} more offers of {other} decide, if they sell as expected."),
             Language::French => {
                 format!("{needed} offres de plus à {other} trancheront, si elles se vendent comme prévu.")
@@ -127,9 +137,10 @@ impl Facts<'_> {
         })
     }
 
+    /// The sentence about what the best price may be.
     fn best(&self) -> Option<String> {
-        let (best, [low, high]) = (self.estimate.optimal_cents?, self.estimate.interval90?);
-        let (best, low, high) = (self.money(best), self.money(low), self.money(high));
+        let best = self.money(self.estimate.optimal_cents?);
+        let [low, high] = self.estimate.interval90?.map(|bound| self.money(bound));
         let n = self.number(self.estimate.n);
         Some(match self.language {
             Language::English => {
@@ -145,9 +156,11 @@ impl Facts<'_> {
         })
     }
 
+    /// The sentence about how demand reacts to a price that is one percent higher.
     fn sensitivity(&self) -> Option<String> {
         let elasticity = self.estimate.elasticity_at_current?;
-        let (current, change) = (self.current(), self.language.percent(elasticity.abs()));
+        let current = self.current();
+        let change = self.language.percent(elasticity.abs());
         let sells = if elasticity > 0.0 {
             self.language.pick("more", "de plus")
         } else {

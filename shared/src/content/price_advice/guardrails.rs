@@ -1,11 +1,11 @@
-//! What held the advice back, in words.
+//! The guardrails that held an advice back, each with a sentence of explanation.
 
 use super::super::language::Language;
 use super::answer::code;
 use super::explain::Facts;
 use crate::contract::price_advice::{GuardrailCode as Code, PriceGuardrail};
 
-/// What the sentences speak of.
+/// The amounts and numbers that the sentences contain, as text.
 struct Terms {
     current: String,
     other: String,
@@ -13,12 +13,14 @@ struct Terms {
     best: String,
     min: String,
     max: String,
+    /// The p-value of the fit of demand.
     p: String,
+    /// The number of offers.
     n: String,
 }
 
 impl Facts<'_> {
-    /// What held the advice back, and why.
+    /// The guardrails that were applied, each with its code and a sentence that says why.
     pub(super) fn guardrails(&self, applied: &[pricing::Guardrail]) -> Vec<PriceGuardrail> {
         let limits = &self.request.constraints;
         let terms = Terms {
@@ -31,12 +33,12 @@ impl Facts<'_> {
             p: self.language.number(self.estimate.fit.p_value.unwrap_or_default()),
             n: self.number(self.estimate.n),
         };
-        let words = match self.language {
+        let sentence = match self.language {
             Language::English => english,
             Language::French => french,
         };
         let codes = applied.iter().map(|guardrail| code(*guardrail));
-        codes.map(|code| PriceGuardrail { code, detail: words(code, &terms) }).collect()
+        codes.map(|code| PriceGuardrail { code, detail: sentence(code, &terms) }).collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is told agrees with what was computed.
+//! The words of an advice agree with its numbers, and the advice with the request.
 
 use std::collections::BTreeSet;
 
@@ -19,11 +19,11 @@ fn request(change: impl FnOnce(&mut Value)) -> PriceAdviceRequest {
     serde_json::from_value(body).unwrap()
 }
 
-fn told(request: &PriceAdviceRequest, language: Language) -> PriceAdviceData {
+fn advise(request: &PriceAdviceRequest, language: Language) -> PriceAdviceData {
     advice(request, &check(request).unwrap().unwrap(), &[], language)
 }
 
-/// The numbers in a text, without the signs of a language.
+/// The numbers in a text, without the spaces and commas of its language.
 fn numbers(text: &str) -> BTreeSet<String> {
     let plain: String = text.chars().filter(|c| *c != '\u{202f}').collect();
     let plain = plain.replace(',', ".");
@@ -31,8 +31,8 @@ fn numbers(text: &str) -> BTreeSet<String> {
     words.map(|word| word.trim_matches('.').to_owned()).filter(|word| !word.is_empty()).collect()
 }
 
-/// Every number of an answer in the forms in which a sentence may hold it: as it is, and as dollars.
-fn known(data: &PriceAdviceData, request: &PriceAdviceRequest) -> BTreeSet<String> {
+/// Every number of an answer in the forms in which a sentence may contain it: as it is, as dollars, and in percent.
+fn numbers_of_answer(data: &PriceAdviceData, request: &PriceAdviceRequest) -> BTreeSet<String> {
     fn walk(value: &Value, found: &mut BTreeSet<String>) {
         match value {
             Value::Number(number) => {
@@ -49,7 +49,8 @@ fn known(data: &PriceAdviceData, request: &PriceAdviceRequest) -> BTreeSet<Strin
     let mut found = BTreeSet::new();
     walk(&json!({"recommendation": data.recommendation, "estimate": data.estimate}), &mut found);
     let price = f64::from(request.product.current_price_cents.get());
-    // What the reader knows: the price now, the rules, and the percent that an elasticity is about.
+    // The reader knows these besides: the current price, the constants of the rules (25% and 30 offers), and the one
+    // percent by which an elasticity raises the price.
     found.extend([format!("{:.2}", price / 100.0), "1".to_owned(), "25".to_owned(), "30".to_owned()]);
     found
 }
@@ -66,15 +67,15 @@ fn every_number_in_the_words_stands_in_the_answer_in_both_languages() {
     ];
     for request in &requests {
         for language in [Language::English, Language::French] {
-            let data = told(request, language);
-            let known = known(&data, request);
+            let data = advise(request, language);
+            let allowed = numbers_of_answer(&data, request);
             let words = format!(
                 "{} {}",
                 data.explanation,
                 data.guardrails.iter().map(|g| g.detail.as_str()).collect::<String>()
             );
-            let strange: Vec<_> = numbers(&words).difference(&known).cloned().collect();
-            assert!(strange.is_empty(), "{strange:?} in {words}\nknown: {known:?}");
+            let unknown: Vec<_> = numbers(&words).difference(&allowed).cloned().collect();
+            assert!(unknown.is_empty(), "{unknown:?} in {words}\nallowed: {allowed:?}");
             assert!(numbers(&words).len() > 3, "{words}");
         }
     }
@@ -83,10 +84,10 @@ fn every_number_in_the_words_stands_in_the_answer_in_both_languages() {
 #[test]
 fn the_words_follow_the_action() {
     let begins = |request: &PriceAdviceRequest, language, action: PriceAction, words: &str| {
-        let data = told(request, language);
-        let said = data.explanation.replace(['\u{a0}', '\u{202f}'], " ");
-        assert_eq!(data.recommendation.action, action, "{said}");
-        assert!(said.starts_with(words), "{said}");
+        let data = advise(request, language);
+        let explanation = data.explanation.replace(['\u{a0}', '\u{202f}'], " ");
+        assert_eq!(data.recommendation.action, action, "{explanation}");
+        assert!(explanation.starts_with(words), "{explanation}");
     };
     let test = request(|_| {});
     begins(
@@ -110,7 +111,7 @@ fn the_words_follow_the_action() {
         ]);
     });
     begins(&keep, Language::English, PriceAction::Keep, "Keep USD 9.00. ");
-    assert_eq!(told(&keep, Language::English).recommendation.price_cents, 900);
+    assert_eq!(advise(&keep, Language::English).recommendation.price_cents, 900);
     let thin = request(|body| body["offers"] = json!([{"priceCents": 900, "offered": 12, "sold": 5}]));
     begins(
         &thin,
@@ -123,7 +124,7 @@ fn the_words_follow_the_action() {
 #[test]
 fn a_price_that_may_not_move_is_kept_and_nothing_is_said_to_be_unknown() {
     let fixed = request(|body| body["constraints"] = json!({"minCents": 900, "maxCents": 900}));
-    let data = told(&fixed, Language::English);
+    let data = advise(&fixed, Language::English);
     assert_eq!((data.recommendation.action, data.recommendation.price_cents), (PriceAction::Keep, 900));
     assert!(
         !data.explanation.contains("too little") && data.explanation.contains("After 1100 offers"),
@@ -134,26 +135,26 @@ fn a_price_that_may_not_move_is_kept_and_nothing_is_said_to_be_unknown() {
 
 #[test]
 fn a_fee_scales_the_profit_and_a_cost_raises_the_best_price() {
-    let free = told(&request(|_| {}), Language::English);
-    let fee = told(&request(|body| body["product"]["feePct"] = json!(0)), Language::English);
+    let with_fee = advise(&request(|_| {}), Language::English);
+    let without_fee = advise(&request(|body| body["product"]["feePct"] = json!(0)), Language::English);
     assert_eq!(
-        free.estimate.optimal_cents, fee.estimate.optimal_cents,
+        with_fee.estimate.optimal_cents, without_fee.estimate.optimal_cents,
         "a share of everything moves no optimum"
     );
-    assert!((free.curve[0].profit_cents / fee.curve[0].profit_cents - 0.8).abs() < 0.01);
-    let cost = told(&request(|body| body["product"]["unitCostCents"] = json!(500)), Language::English);
-    assert!(cost.estimate.optimal_cents > free.estimate.optimal_cents);
+    assert!((with_fee.curve[0].profit_cents / without_fee.curve[0].profit_cents - 0.8).abs() < 0.01);
+    let cost = advise(&request(|body| body["product"]["unitCostCents"] = json!(500)), Language::English);
+    assert!(cost.estimate.optimal_cents > with_fee.estimate.optimal_cents);
     let revenue = request(|body| {
         body["product"]["unitCostCents"] = json!(500);
         body["objective"] = json!("revenue");
     });
-    assert_eq!(told(&revenue, Language::English).estimate.optimal_cents, free.estimate.optimal_cents);
+    assert_eq!(advise(&revenue, Language::English).estimate.optimal_cents, with_fee.estimate.optimal_cents);
 }
 
 #[test]
 fn a_price_for_a_segment_is_personal_and_must_be_disclosed() {
-    assert!(!told(&request(|_| {}), Language::English).disclosure_required);
-    assert!(told(&request(|body| body["segment"] = json!("loyal")), Language::English).disclosure_required);
+    assert!(!advise(&request(|_| {}), Language::English).disclosure_required);
+    assert!(advise(&request(|body| body["segment"] = json!("loyal")), Language::English).disclosure_required);
 }
 
 #[test]
@@ -181,13 +182,14 @@ fn equal_prices_are_added_up() {
             {"priceCents": 900, "offered": 300, "sold": 190}, {"priceCents": 1900, "offered": 200, "sold": 85},
         ]);
     });
-    let data = |request: &PriceAdviceRequest| serde_json::to_value(told(request, Language::English)).unwrap();
+    let data =
+        |request: &PriceAdviceRequest| serde_json::to_value(advise(request, Language::English)).unwrap();
     assert_eq!(data(&twice), data(&request(|_| {})));
 }
 
 #[test]
 fn what_holds_the_advice_back_is_told_with_its_reason() {
-    let data = told(&request(|_| {}), Language::English);
+    let data = advise(&request(|_| {}), Language::English);
     let step = data.guardrails.iter().find(|guard| guard.code == GuardrailCode::StepLimited).unwrap();
     assert!(step.detail.contains("further away than one step of 25%"), "{}", step.detail);
 }
