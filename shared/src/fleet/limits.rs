@@ -35,7 +35,7 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// A limit that all calls with the same `name`, `algorithm` and `identity` share.
+    /// A limit that all calls with the same `name`, `algorithm`, `window` and `identity` share.
     pub fn new(
         name: &'static str,
         algorithm: Algorithm,
@@ -44,12 +44,17 @@ impl Limit {
         identity: &str,
     ) -> Self {
         // The identity can be a client's address, which must not be readable in the database's list of keys, so it
-        // is hashed. The algorithm is part of the key, because no algorithm can read the count of another one.
+        // is hashed. Algorithm and window are part of the key, because a count means nothing under others: a deployment
+        // that changes a window begins to count anew. The quota is not, so that a plan that is raised keeps its count.
         let algorithm_number = LimitRule::new(algorithm, quota, window).script_args()[0];
-        let digest = digest(&SHA256, format!("{name}|{algorithm_number}|{identity}").as_bytes());
+        let digest = digest(
+            &SHA256,
+            format!("{name}|{algorithm_number}|{}|{identity}", window.as_micros()).as_bytes(),
+        );
         let mut id = [0; 16];
         id.copy_from_slice(&digest.as_ref()[..16]);
-        let key = format!("hz1:lim:{name}:{algorithm_number}:{}", URL_SAFE_NO_PAD.encode(id));
+        let (seconds, hash) = (window.as_secs(), URL_SAFE_NO_PAD.encode(id));
+        let key = format!("hz1:lim:{name}:{algorithm_number}:{seconds}:{hash}");
         Self { name, quota, window, algorithm, key, id: u128::from_ne_bytes(id) }
     }
 

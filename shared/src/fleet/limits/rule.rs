@@ -87,13 +87,20 @@ fn gcra(stored: Option<LimitCount>, now: u64, cost: u64, interval: u64, burst: u
     }
 }
 
+/// The count of a window, unless its number lies in the future: then it was counted in windows of another length, or by a
+/// clock that was wrong, and says nothing. A clock that went back by less than a window is forgiven.
+fn believable(stored: Option<LimitCount>, current: u64) -> Option<LimitCount> {
+    stored.filter(|[index, ..]| *index <= current + 1)
+}
+
 /// Counts calls in windows that begin at multiples of their length.
 ///
 /// Stored: the number of the window, the calls in it.
 fn fixed_window(stored: Option<LimitCount>, now: u64, cost: u64, window: u64, quota: u64) -> LimitStep {
-    let [stored_index, stored_used, _] = stored.unwrap_or_default();
+    let current = now / window;
+    let [stored_index, stored_used, _] = believable(stored, current).unwrap_or_default();
     // A clock that went back does not reopen a window of the past.
-    let index = (now / window).max(stored_index);
+    let index = current.max(stored_index);
     let used = if stored_index == index { stored_used } else { 0 };
     let reset_us = (index + 1) * window - now;
     LimitStep {
@@ -109,8 +116,10 @@ fn fixed_window(stored: Option<LimitCount>, now: u64, cost: u64, window: u64, qu
 ///
 /// Stored: the number of the window, the calls in it, the calls in the one before.
 fn sliding_window(stored: Option<LimitCount>, now: u64, cost: u64, window: u64, quota: u64) -> LimitStep {
+    let current = now / window;
+    let stored = believable(stored, current);
     let [stored_index, stored_used, stored_before] = stored.unwrap_or_default();
-    let index = (now / window).max(stored_index);
+    let index = current.max(stored_index);
     let (used, before) = match stored {
         Some(_) if stored_index == index => (stored_used, stored_before),
         Some(_) if stored_index + 1 == index => (0, stored_used),
@@ -193,6 +202,24 @@ mod tests {
             let before = stored;
             assert!(run(rule, &mut stored, 61 * SECOND, 1).wait_us > 0, "{algorithm:?}");
             assert_eq!(stored, before, "a denied call consumes nothing");
+        }
+    }
+
+    #[test]
+    fn a_count_of_longer_or_shorter_windows_locks_nobody_out() {
+        for algorithm in [Algorithm::FixedWindow, Algorithm::SlidingWindow] {
+            let now = 1_795_300_000 * SECOND;
+            let minutes = LimitRule::new(algorithm, 3, Duration::from_secs(60));
+            let days = LimitRule::new(algorithm, 3, Duration::from_secs(86_400));
+            for (old, new) in [(minutes, days), (days, minutes)] {
+                let mut stored = None;
+                for _ in 0..3 {
+                    run(old, &mut stored, now, 1);
+                }
+                let step = run(new, &mut stored, now, 1);
+                assert_eq!((step.wait_us, step.remaining), (0, 2), "{algorithm:?}");
+                assert!(step.reset_us <= 2 * new.span_us, "{algorithm:?}: {}", step.reset_us);
+            }
         }
     }
 

@@ -2,7 +2,10 @@
 -- window before now, as if its calls had come evenly.
 -- Stored: the number of the window, the calls in it, the calls in the one before.
 local function sliding_window(stored, now, cost, window, quota)
-  local index = math.max(math.floor(now / window), stored[1] or 0)
+  local current = math.floor(now / window)
+  -- A number in the future was counted in windows of another length, or by a clock that was wrong.
+  if (stored[1] or 0) > current + 1 then stored = {} end
+  local index = math.max(current, stored[1] or 0)
   local used, before = 0, 0
   if stored[1] == index then used, before = stored[2], stored[3]
   elseif stored[1] == index - 1 then before = stored[2] end
