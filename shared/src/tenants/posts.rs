@@ -17,8 +17,8 @@ use crate::environment::{Environment, StartError};
 const PREFIX: &str = "POST#";
 
 impl ImportRecord for Post {
-    const NEEDED: &'static [&'static str] = &["id", "platform", "publishedAt", "text"];
-    const NUMBERS: &'static [&'static str] = &["likes", "comments", "views"];
+    const REQUIRED_COLUMNS: &'static [&'static str] = &["id", "platform", "publishedAt", "text"];
+    const NUMBER_COLUMNS: &'static [&'static str] = &["likes", "comments", "views"];
 }
 
 /// A post as the table stores it. It is nested because the type of a post accepts no unknown members, and the item
