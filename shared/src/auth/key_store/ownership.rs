@@ -45,14 +45,14 @@ impl ApiKeys {
         match self.dynamo.transact(writes).await {
             Ok(()) => Ok((key, listing.into())),
             Err(WriteError::Conflict { .. }) if by.seed.is_some() => {
-                self.from_earlier_attempt(tenant, key, listing.id).await
+                self.key_of_earlier_attempt(tenant, key, listing.id).await
             }
             Err(error) => Err(error.into()),
         }
     }
 
     /// The key that an earlier attempt of the same request made before it died.
-    async fn from_earlier_attempt(
+    async fn key_of_earlier_attempt(
         &self,
         tenant: TenantCtx,
         key: ApiKey,
@@ -205,7 +205,7 @@ impl ApiKeys {
         match self.dynamo.transact(writes).await {
             Ok(()) => Ok((key, listing.into())),
             Err(WriteError::Conflict { .. }) if by.seed.is_some() => {
-                self.from_earlier_attempt(tenant, key, listing.id).await
+                self.key_of_earlier_attempt(tenant, key, listing.id).await
             }
             // The old key is there, so the other condition failed: it has a successor.
             Err(WriteError::Conflict { index, current: Some(_) }) if index == old_listing => {
