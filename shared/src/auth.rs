@@ -1,4 +1,4 @@
-//! Who somebody is: passwords, sessions, API keys.
+//! Who somebody is: passwords, sessions and API keys.
 //!
 //! Invariant: nothing here knows HTTP; a secret is compared in constant time and never stored as it came.
 
@@ -15,10 +15,17 @@ pub mod signin;
 
 use ring::rand::{SecureRandom, SystemRandom};
 
-/// Bytes nobody can guess.
+use crate::contract::ids::UserId;
+
+/// The partition key of the identity table under which everything of a user lies: the account and the sessions.
+fn user_partition(user: UserId) -> String {
+    format!("U#{user}")
+}
+
+/// Random bytes from the operating system that nobody can guess, for keys and salts.
 ///
 /// # Errors
-/// When the operating system has none to give.
+/// [`NoRandomness`] if the operating system has none to give.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
     let mut bytes = [0; N];
     SystemRandom::new().fill(&mut bytes).map_err(|_| NoRandomness)?;

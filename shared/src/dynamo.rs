@@ -1,4 +1,4 @@
-//! DynamoDB: two tables, single-item reads, queries by partition, conditional and transactional writes.
+//! DynamoDB: two tables, reads of single items, queries of one partition, conditional and transactional writes.
 //!
 //! Invariant: nothing outside this module sees the SDK. Never a scan.
 
@@ -26,60 +26,59 @@ use crate::telemetry;
 
 type Item = HashMap<String, AttributeValue>;
 
-/// The SDK has no timeout of its own.
+/// How long one attempt of a call may take. The SDK sets no limit of its own.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(800);
+/// How long a call may take together with the SDK's retries.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Which table.
+/// One of the two tables of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Table {
-    /// Global look-ups.
+    /// What belongs to no tenant, or must be found before the tenant of a call is known: users, sessions, API keys.
     Identity,
-    /// What belongs to a tenant; every partition key begins with `T#<tenant>`.
+    /// What belongs to a tenant. Every partition key begins with `T#<tenant>`.
     Tenant,
 }
 
-/// Where an item is.
+/// The full primary key of an item: its table, partition key and sort key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemKey {
-    /// The table.
     pub table: Table,
-    /// The partition key.
     pub pk: String,
-    /// The sort key.
     pub sk: String,
 }
 
 impl ItemKey {
-    /// An item of `identity`.
+    /// The key of an item of the identity table.
     pub fn identity(pk: impl Into<String>, sk: impl Into<String>) -> Self {
         Self { table: Table::Identity, pk: pk.into(), sk: sk.into() }
     }
 
-    /// An item of `tenant`.
+    /// The key of an item of the tenants' table.
     pub fn tenant(pk: impl Into<String>, sk: impl Into<String>) -> Self {
         Self { table: Table::Tenant, pk: pk.into(), sk: sk.into() }
     }
 }
 
-/// Why DynamoDB gave no answer that could be used.
+/// Why a call of DynamoDB gave no answer that can be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DynamoError {
-    /// Away, slow or throttling: the same call may succeed later.
+    /// DynamoDB could not be reached, was too slow, or throttled us. The same call may succeed later.
     #[error("DynamoDB is unavailable ({code})")]
     Unavailable {
-        /// The service's code, or what the SDK saw.
+        /// The error code of the service, or a word for what the SDK met on the way to it.
         code: String,
     },
-    /// Refused: permissions, a missing table, a malformed request.
+    /// DynamoDB refused the call: a permission or a table is missing, or the request is malformed. A repetition
+    /// fails, too.
     #[error("DynamoDB refused the call ({code}: {message})")]
     Refused {
-        /// The service's code.
+        /// The error code of the service.
         code: String,
-        /// The service's words.
+        /// The explanation of the service.
         message: String,
     },
-    /// An item is not what the code expects.
+    /// An item does not have the attributes that the code expects.
     #[error("an item of DynamoDB cannot be read")]
     Malformed(#[from] serde_dynamo::Error),
 }
@@ -101,7 +100,7 @@ impl<E: ProvideErrorMetadata, R> From<SdkError<E, R>> for DynamoError {
 }
 
 fn is_temporary(code: &str) -> bool {
-    // An answer without a code is a gateway's or a proxy's, not DynamoDB's.
+    // DynamoDB's own answers have a code. One without comes from a gateway or proxy that could not reach it.
     const TEMPORARY: [&str; 8] = [
         "",
         "ProvisionedThroughputExceededException",
@@ -115,7 +114,7 @@ fn is_temporary(code: &str) -> bool {
     TEMPORARY.contains(&code)
 }
 
-/// Both tables, through one client.
+/// The two tables of a stage, through one client of the SDK.
 #[derive(Clone)]
 pub struct Dynamo {
     client: Client,
@@ -124,7 +123,7 @@ pub struct Dynamo {
 }
 
 impl Dynamo {
-    /// Connects to the tables that the settings name. Opens no connection yet.
+    /// A client for the tables that the settings name. The first call opens the connection.
     pub fn new(aws: &aws_config::SdkConfig, settings: &Settings) -> Self {
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
@@ -145,10 +144,10 @@ impl Dynamo {
         }
     }
 
-    /// Reads one item, up to date.
+    /// Reads one item with everything that was written before; `None` if there is no such item.
     ///
     /// # Errors
-    /// [`DynamoError`]; a missing item is `None`.
+    /// [`DynamoError`]
     pub async fn get<T: DeserializeOwned>(&self, key: &ItemKey) -> Result<Option<T>, DynamoError> {
         let item = self.get_item(key).await?;
         item.map(serde_dynamo::from_item).transpose().map_err(Into::into)
@@ -160,7 +159,7 @@ impl Dynamo {
         Box::pin(counted(async move { Ok(request.send().await?.item) }, |_| true))
     }
 
-    /// Whether the table can be read, at the price of one small read.
+    /// Checks that the table can be read, at the price of one small read.
     ///
     /// # Errors
     /// [`DynamoError`]
@@ -171,13 +170,14 @@ impl Dynamo {
     }
 }
 
-/// Counts a call and what it took. An answer that says no is an answer.
+/// Makes a call and counts it in metrics and in the log line, with its duration and outcome. `is_failure` says
+/// which errors are DynamoDB's: a condition that does not hold, for example, is an answer and no failure.
 async fn counted<T, E>(call: impl Future<Output = Result<T, E>>, is_failure: fn(&E) -> bool) -> Result<T, E> {
     let started = Instant::now();
     telemetry::dynamo_trip();
     let result = call.await;
-    let ended = if result.as_ref().is_err_and(is_failure) { CallOutcome::Error } else { CallOutcome::Ok };
-    metrics::dependency(CalledDependency::Dynamodb, ended, started.elapsed());
+    let outcome = if result.as_ref().is_err_and(is_failure) { CallOutcome::Error } else { CallOutcome::Ok };
+    metrics::dependency(CalledDependency::Dynamodb, outcome, started.elapsed());
     result
 }
 
@@ -186,6 +186,7 @@ fn text(value: &str) -> AttributeValue {
 }
 
 fn attribute(value: impl Serialize) -> AttributeValue {
-    // Values of conditions and updates are texts, numbers and flags of our own: they always convert.
+    // The values of conditions and updates are our own texts, numbers, flags and structs of them, which always
+    // convert.
     serde_dynamo::to_attribute_value(value).unwrap_or(AttributeValue::Null(true))
 }

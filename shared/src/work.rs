@@ -197,30 +197,3 @@ impl Worker {
         }
     }
 }
-
-/// The job that an item of the table is, and whose it is.
-pub fn job_of(partition_key: &str, sort_key: &str) -> Option<(TenantCtx, JobId)> {
-    let tenant = TenantCtx::of_partition(partition_key).filter(|_| partition_key.ends_with("#JOB"))?;
-    Some((tenant, sort_key.parse().ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::contract::ids::TenantId;
-
-    #[test]
-    fn only_jobs_of_a_tenant_are_jobs() {
-        let (tenant, job) = (TenantId::generate(), JobId::generate());
-        let (found, id) = job_of(&format!("T#{tenant}#JOB"), &job.to_string()).unwrap();
-        assert_eq!((found.id(), id), (tenant, job));
-        for (pk, sk) in [
-            (format!("T#{tenant}#GEN"), job.to_string()),
-            (format!("T#{tenant}#JOB"), "job_1".to_owned()),
-            (format!("U#{tenant}#JOB"), job.to_string()),
-            ("T#ten_x#JOB".to_owned(), job.to_string()),
-        ] {
-            assert!(job_of(&pk, &sk).is_none(), "{pk} {sk}");
-        }
-    }
-}

@@ -2,7 +2,8 @@
 
 use shared::contract::consumer::GENERATION_WORKER;
 use shared::serve;
-use shared::work::{Worker, job_of};
+use shared::tenants::jobs::job_of_key;
+use shared::work::Worker;
 use tokio::sync::OnceCell;
 
 #[tokio::main(flavor = "current_thread")]
@@ -10,7 +11,7 @@ async fn main() -> Result<(), serve::Error> {
     let worker = OnceCell::new();
     serve::on_stream(&GENERATION_WORKER, async |environment, partition_key, sort_key| {
         // The filter of the stream lets only jobs through; anything else is no reason to stop it.
-        let Some((tenant, job)) = job_of(partition_key, sort_key) else { return Ok(()) };
+        let Some((tenant, job)) = job_of_key(partition_key, sort_key) else { return Ok(()) };
         Ok(worker.get_or_try_init(|| Worker::connect(environment)).await?.run(tenant, job).await?)
     })
     .await

@@ -1,4 +1,4 @@
-//! Session tokens: EdDSA JWTs (RFC 8037, RFC 9068) on the same cryptography as TLS.
+//! Access tokens of sessions: EdDSA JWTs (RFC 8037, RFC 9068), signed by the same cryptography (ring) as TLS.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,20 +17,21 @@ use crate::contract::ids::{SessionId, TenantId, UserId};
 use crate::environment::{Environment, StartError};
 use crate::secrets::TokenKey;
 
-/// How long a token is good for.
+/// How long an access token is accepted after it was issued.
 pub const LIFETIME: Duration = Duration::from_secs(600);
+/// How far the clocks of two environments may differ, in seconds, before a token is refused as too new or too old.
 const LEEWAY_SECS: u64 = 5;
 const AUDIENCE: &str = "huntaze-api";
 const TOKEN_TYPE: &str = "at+jwt";
 
-/// What a token says.
+/// The claims that an access token carries.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Claims {
-    /// Who.
+    /// The user who signed in.
     pub sub: UserId,
-    /// In which session.
+    /// The session that the token was issued in.
     pub sid: SessionId,
-    /// The tenants the user belongs to, and as what.
+    /// The tenants the user belongs to, each with the user's role in it.
     pub tenants: Vec<(TenantId, Role)>,
     iss: String,
     aud: String,
@@ -42,15 +43,15 @@ pub struct Claims {
 /// Why a token is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// It was good once.
+    /// The token was valid and its lifetime is over.
     #[error("the access token has expired")]
     Expired,
-    /// Not ours, not for us, or changed.
+    /// The token was not signed with one of our keys, is meant for another stage or audience, or was changed.
     #[error("the access token is not valid")]
     Invalid,
 }
 
-/// The keys cannot be used.
+/// A token key in the secret of the stage that cannot be used, and why.
 #[derive(Debug, thiserror::Error)]
 #[error("token key {kid} cannot be used: {cause}")]
 pub struct TokenKeyError {
@@ -58,7 +59,10 @@ pub struct TokenKeyError {
     cause: String,
 }
 
-/// Signs with the first key, accepts all of them: the next and the previous one overlap.
+/// Issues and verifies access tokens.
+///
+/// The first key signs and all keys verify, so that keys can be changed without signing anybody out: for a while
+/// the old and the new one are both in the list.
 pub struct AccessTokens {
     issuer: String,
     signer: (String, EncodingKey),
@@ -66,10 +70,6 @@ pub struct AccessTokens {
 }
 
 impl AccessTokens {
-    /// The tokens of this environment's stage; the keys are read once.
-    ///
-    /// # Errors
-    /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Arc<Self>, StartError> {
         let make = async {
             let keys = &environment.keyring().await?.secrets.token_keys;
@@ -78,12 +78,13 @@ impl AccessTokens {
         environment.once(make).await
     }
 
-    /// For a stage, whose tokens are good nowhere else.
+    /// The tokens of one stage, which no other stage accepts.
     ///
     /// # Errors
-    /// [`TokenKeyError`]
+    /// [`TokenKeyError`] if there are no keys, if a key cannot be used, or if two have the same name.
     pub fn new(stage: &str, keys: &[TokenKey]) -> Result<Self, TokenKeyError> {
-        // A second installation in one process is refused, and the first is the same.
+        // Installing twice in one process is an error that can be ignored: what was installed first is the same
+        // provider.
         let _ = PROVIDER.install_default();
         let error = |kid: &str, cause: &str| TokenKeyError { kid: kid.to_owned(), cause: cause.to_owned() };
         let first = keys.first().ok_or_else(|| error("(none)", "the list is empty"))?;
@@ -103,10 +104,10 @@ impl AccessTokens {
         })
     }
 
-    /// A token for a session.
+    /// Issues an access token for a session, good from `now` on for [`LIFETIME`].
     ///
     /// # Errors
-    /// [`TokenError::Invalid`] if signing fails, which it does not.
+    /// [`TokenError::Invalid`] if signing fails, which does not happen with a key that [`AccessTokens::new`] accepted.
     pub fn issue(
         &self,
         user: UserId,
@@ -133,7 +134,7 @@ impl AccessTokens {
         jsonwebtoken::encode(&header, &claims, key).map_err(|_| TokenError::Invalid)
     }
 
-    /// The claims of a token, if it is good now.
+    /// Checks a token's signature, type, issuer, audience and times, and returns its claims.
     ///
     /// # Errors
     /// [`TokenError`]
@@ -157,7 +158,8 @@ impl AccessTokens {
     }
 }
 
-/// Ed25519 by ring; every other algorithm is refused.
+/// The cryptography of `jsonwebtoken`: Ed25519 by ring, and no other algorithm, so that ring stays the only crypto
+/// stack.
 static PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory: |algorithm, key| {
         require_ed25519(*algorithm)?;

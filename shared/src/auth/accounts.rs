@@ -1,4 +1,4 @@
-//! Accounts: opened in one transaction, found by address, changed by their owner.
+//! Accounts of users: opened in one transaction, found by e-mail address, changed by their owner.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::email::{Email, MalformedEmail, hex};
 use super::password::{HashError, Password, Passwords, WeakPassword};
+use super::user_partition;
 use crate::clock::Millis;
 use crate::contract::Plan;
 use crate::contract::Role;
@@ -21,43 +22,41 @@ use crate::settings::SignUpPolicy;
 use crate::tenants::records::{OutboxEvent, outbox};
 use crate::tenants::{Tenant, TenantCtx};
 
+/// How long the link that verifies an address works.
 const VERIFY_WITHIN: Duration = Duration::from_secs(86_400);
 
 /// Whether an account may sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum AccountStatus {
-    /// It may.
+    /// The account may sign in.
     Active,
-    /// Not before its address is verified.
+    /// The account may not sign in before its address is verified.
     Pending,
 }
 
-/// An account as stored.
+/// An account as the identity table stores it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Account {
-    /// The user.
     pub id: UserId,
-    /// The address as written.
+    /// The e-mail address as its owner wrote it.
     pub email: String,
-    /// The name.
     pub name: String,
     /// A BCP 47 language tag.
     pub locale: String,
     /// An IANA time zone.
     pub timezone: String,
-    /// The PHC string of the password.
+    /// The Argon2id hash of the password, as a PHC string.
     pub password_hash: String,
-    /// Whether it may sign in.
     pub status: AccountStatus,
-    /// The tenant that was opened with it.
+    /// The tenant that was opened together with the account.
     pub home_tenant: TenantId,
-    /// When it was opened.
     pub created_at: Millis,
 }
 
-/// The guard item of an address: there is at most one, so at most one account.
+/// The item that makes an address unique: there can be one for each address, and so one account. It leads to the
+/// account.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct EmailGuard {
@@ -65,6 +64,7 @@ struct EmailGuard {
     tenant: TenantId,
 }
 
+/// The membership of a user in a tenant, which is found from both sides.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct StoredMember {
@@ -74,6 +74,7 @@ struct StoredMember {
     role: Role,
 }
 
+/// What a token in a mail is good for. It lies under the hash of the token.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct OneTimeToken {
@@ -83,22 +84,19 @@ struct OneTimeToken {
     ttl: u64,
 }
 
-/// What a sign-up brings.
+/// What somebody who signs up tells about themselves.
 pub struct NewAccount<'a> {
-    /// The address.
     pub email: &'a str,
-    /// The password.
     pub password: &'a str,
     /// The name of the person.
     pub name: String,
-    /// The name of the tenant.
+    /// The name of the tenant that is opened together with the account.
     pub tenant_name: String,
 }
 
-/// Changes of a profile; what is `None` stays.
+/// The changes of a user's profile. A member that is `None` stays as it is.
 #[derive(Debug, Default)]
 pub struct ProfileChanges {
-    /// The name.
     pub name: Option<String>,
     /// A BCP 47 language tag.
     pub locale: Option<String>,
@@ -107,11 +105,11 @@ pub struct ProfileChanges {
 }
 
 impl From<ProfileUpdate> for ProfileChanges {
-    fn from(wish: ProfileUpdate) -> Self {
+    fn from(update: ProfileUpdate) -> Self {
         Self {
-            name: wish.name.map(Into::into),
-            locale: wish.locale.map(Into::into),
-            timezone: wish.timezone.map(Into::into),
+            name: update.name.map(Into::into),
+            locale: update.locale.map(Into::into),
+            timezone: update.timezone.map(Into::into),
         }
     }
 }
@@ -119,7 +117,7 @@ impl From<ProfileUpdate> for ProfileChanges {
 /// Why no account was opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SignUpError {
-    /// The address is none.
+    /// The text is not an e-mail address.
     #[error(transparent)]
     Email(#[from] MalformedEmail),
     /// The password is not good enough.
@@ -128,7 +126,7 @@ pub enum SignUpError {
     /// The password could not be hashed.
     #[error(transparent)]
     Hash(#[from] HashError),
-    /// DynamoDB did not do it. Nothing was written.
+    /// A call of the database failed, and nothing was written.
     #[error(transparent)]
     Dynamo(#[from] DynamoError),
 }
@@ -137,7 +135,8 @@ impl From<WriteError> for SignUpError {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::Dynamo(error) => Self::Dynamo(error),
-            // Identifiers are new; only the guard's condition can fail, and that is dealt with.
+            // The only condition is that the address has no account yet. Callers handle its failure before they
+            // come here.
             conflict @ WriteError::Conflict { .. } => Self::Dynamo(DynamoError::Refused {
                 code: "conflict".to_owned(),
                 message: conflict.to_string(),
@@ -146,7 +145,7 @@ impl From<WriteError> for SignUpError {
     }
 }
 
-/// The accounts.
+/// The accounts of all users of the stage.
 #[derive(Clone)]
 pub struct Accounts {
     dynamo: Dynamo,
@@ -155,12 +154,22 @@ pub struct Accounts {
     sign_up: SignUpPolicy,
 }
 
-fn user_key(user: UserId) -> ItemKey {
-    ItemKey::identity(format!("U#{user}"), "P")
+fn account_key(user: UserId) -> ItemKey {
+    ItemKey::identity(user_partition(user), "P")
+}
+
+fn member_key(tenant: TenantCtx, user: UserId) -> ItemKey {
+    ItemKey::tenant(tenant.pk(), format!("MEM#{user}"))
+}
+
+/// The partition of the tenants' index that holds the memberships of a user.
+fn memberships_partition(user: UserId) -> String {
+    format!("U#{user}")
 }
 
 impl Accounts {
-    /// Connects to the tables and keys of the stage, and takes from its settings whether addresses are verified.
+    /// Connects to the stage's table and keys. Its settings say whether an address is verified before the first
+    /// sign-in.
     ///
     /// # Errors
     /// [`StartError`]
@@ -171,8 +180,11 @@ impl Accounts {
         Ok(Self { dynamo: environment.dynamo().await?, keys, passwords, sign_up })
     }
 
-    /// Opens an account, or tells the owner of a known address that somebody tried. Both take the same work
-    /// and neither is told to the caller.
+    /// Opens an account for somebody who signs up. If the address has one already, an event in the outbox tells its
+    /// owner that somebody tried.
+    ///
+    /// The caller learns neither from the answer nor from its duration which of the two happened: otherwise anybody
+    /// could find out who has an account.
     ///
     /// # Errors
     /// [`SignUpError`]
@@ -195,20 +207,20 @@ impl Accounts {
             home_tenant: TenantId::generate(),
             created_at: now,
         };
-        match self.dynamo.transact(self.opening(&email, &account, new.tenant_name, now)?).await {
+        match self.dynamo.transact(self.account_items(&email, &account, new.tenant_name, now)?).await {
             Err(WriteError::Conflict { index: 0, current: Some(item) }) => {
-                let known: EmailGuard = item.read()?;
-                let tenant = TenantCtx::admitted(known.tenant);
-                Ok(self
-                    .dynamo
-                    .write(outbox(tenant, OutboxEvent::SignUpRepeated, known.user, None, now)?)
-                    .await?)
+                let existing: EmailGuard = item.read()?;
+                let tenant = TenantCtx::admitted(existing.tenant);
+                let event = outbox(tenant, OutboxEvent::SignUpRepeated, existing.user, None, now)?;
+                Ok(self.dynamo.write(event).await?)
             }
             other => Ok(other?),
         }
     }
 
-    fn opening(
+    /// The items that make a new account. The first is that of the address: a conflict at index 0 says that the address
+    /// has an account already.
+    fn account_items(
         &self,
         email: &Email,
         account: &Account,
@@ -216,25 +228,20 @@ impl Accounts {
         now: Millis,
     ) -> Result<Vec<Write>, DynamoError> {
         let tenant = TenantCtx::admitted(account.home_tenant);
-        let guarded = EmailGuard { user: account.id, tenant: tenant.id() };
+        let email_guard = EmailGuard { user: account.id, tenant: tenant.id() };
         let member = StoredMember {
             tenant: tenant.id(),
             tenant_name: tenant_name.clone(),
             user: account.id,
             role: Role::Owner,
         };
-        let owner = format!("U#{}", account.id);
-        let guard = ItemKey::identity(format!("EMAIL#{}", email.digest(&self.keys.email)), "E");
         let token_id = (account.status == AccountStatus::Pending).then(RecordId::generate);
         let mut writes = vec![
-            Write::put(guard, &guarded)?.when(Condition::Absent),
-            Write::put(user_key(account.id), account)?,
-            Write::put(
-                ItemKey::tenant(tenant.pk(), "META"),
-                &Tenant { name: tenant_name, plan: Plan::Free },
-            )?,
-            Write::put(ItemKey::tenant(tenant.pk(), format!("MEM#{}", account.id)), &member)?
-                .indexed(&owner, &tenant.pk()),
+            Write::put(self.email_key(email), &email_guard)?.when(Condition::Absent),
+            Write::put(account_key(account.id), account)?,
+            Write::put(Tenant::key(tenant), &Tenant { name: tenant_name, plan: Plan::Free })?,
+            Write::put(member_key(tenant, account.id), &member)?
+                .indexed(&memberships_partition(account.id), &tenant.pk()),
             outbox(tenant, OutboxEvent::AccountOpened, account.id, token_id, now)?,
         ];
         if let Some(token_id) = token_id {
@@ -250,40 +257,44 @@ impl Accounts {
         Ok(writes)
     }
 
-    /// Where the token lies that the mailer makes from `id`: under its hash, so that reading the table
-    /// gives nobody a token.
+    /// The item of an address. The key holds a digest, so that the table does not tell addresses.
+    fn email_key(&self, email: &Email) -> ItemKey {
+        ItemKey::identity(format!("EMAIL#{}", email.digest(&self.keys.email)), "E")
+    }
+
+    /// The item of the one-time token that the mailer makes from `id`. The key holds the token's hash, so that
+    /// whoever reads the table gets no token.
     fn one_time_key(&self, id: RecordId) -> ItemKey {
         let token = hmac::sign(&self.keys.one_time, &id.to_bytes());
         ItemKey::identity(format!("OTT#{}", hex(digest(&SHA256, token.as_ref()).as_ref())), "O")
     }
 
-    /// Finds the account of an address.
+    /// Finds the account that has this e-mail address.
     ///
     /// # Errors
     /// [`DynamoError`]
     pub async fn by_email(&self, email: &Email) -> Result<Option<Account>, DynamoError> {
-        let guard = ItemKey::identity(format!("EMAIL#{}", email.digest(&self.keys.email)), "E");
-        match self.dynamo.get::<EmailGuard>(&guard).await? {
-            Some(guarded) => self.by_id(guarded.user).await,
+        match self.dynamo.get::<EmailGuard>(&self.email_key(email)).await? {
+            Some(email_guard) => self.by_id(email_guard.user).await,
             None => Ok(None),
         }
     }
 
-    /// Reads an account.
+    /// Reads the account of a user.
     ///
     /// # Errors
     /// [`DynamoError`]
     pub async fn by_id(&self, user: UserId) -> Result<Option<Account>, DynamoError> {
-        self.dynamo.get(&user_key(user)).await
+        self.dynamo.get(&account_key(user)).await
     }
 
-    /// Whether the password is that of the account; as much work without one.
+    /// Whether the password is that of the account. Without an account the answer is no, and takes as long.
     pub fn verify(&self, password: &str, account: Option<&Account>) -> bool {
         self.passwords
             .verify(&Password::presented(password), account.map(|account| account.password_hash.as_str()))
     }
 
-    /// Hashes the password again where its parameters are no longer those of today.
+    /// Stores a new hash of the password if the stored one was made with parameters that are no longer used.
     ///
     /// # Errors
     /// [`SignUpError`]
@@ -292,45 +303,46 @@ impl Accounts {
             return Ok(());
         }
         let hash = self.passwords.hash(&Password::presented(password))?;
-        let write = Write::update(user_key(account.id))
+        let write = Write::update(account_key(account.id))
             .set("passwordHash", hash)
             .when(Condition::equals("passwordHash", &account.password_hash));
         match self.dynamo.write(write).await {
-            // Somebody else set a password or refreshed the hash first.
+            // Another request set a password or renewed the hash first, and its hash must stay.
             Ok(()) | Err(WriteError::Conflict { .. }) => Ok(()),
             Err(WriteError::Dynamo(error)) => Err(error.into()),
         }
     }
 
-    /// The tenants of a user.
+    /// The tenants that a user belongs to, with the user's role in each.
     ///
     /// # Errors
     /// [`DynamoError`]
     pub async fn memberships(&self, user: UserId) -> Result<Vec<TenantMembership>, DynamoError> {
-        let mut found: Vec<StoredMember> = self.dynamo.all(Query::tenant_index(format!("U#{user}"))).await?;
-        if found.is_empty() {
-            // The index lags; the tenant that was opened a moment ago can be read directly.
+        let mut members: Vec<StoredMember> =
+            self.dynamo.all(Query::tenant_index(memberships_partition(user))).await?;
+        if members.is_empty() {
+            // The index lags behind the table, so it may miss the tenant of an account that was opened a moment ago.
             if let Some(account) = self.by_id(user).await? {
                 let home = TenantCtx::admitted(account.home_tenant);
-                found.extend(self.dynamo.get(&ItemKey::tenant(home.pk(), format!("MEM#{user}"))).await?);
+                members.extend(self.dynamo.get(&member_key(home, user)).await?);
             }
         }
-        Ok(found
+        Ok(members
             .into_iter()
             .map(|m| TenantMembership { id: m.tenant, name: m.tenant_name, role: m.role })
             .collect())
     }
 
-    /// Changes a profile.
+    /// Changes the profile of a user and returns the account as it is then; `None` if there is no such account.
     ///
     /// # Errors
-    /// [`DynamoError`]; `None` when there is no such account.
+    /// [`DynamoError`]
     pub async fn change(
         &self,
         user: UserId,
         changes: ProfileChanges,
     ) -> Result<Option<Account>, DynamoError> {
-        let mut write = Write::update(user_key(user)).when(Condition::Present);
+        let mut write = Write::update(account_key(user)).when(Condition::Present);
         let fields = [("name", changes.name), ("locale", changes.locale), ("timezone", changes.timezone)];
         let mut changed = false;
         for (name, value) in fields {

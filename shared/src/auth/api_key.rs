@@ -1,6 +1,7 @@
 //! The form of an API key: `hz_live_` or `hz_test_`, 43 characters of secret, 6 of checksum.
 //!
-//! The checksum lets a scanner of leaked secrets and the guard tell a key from noise without any look-up.
+//! Thanks to the checksum, the guard and scanners for leaked secrets can tell a key from random text without a
+//! look-up.
 
 use ring::hmac;
 
@@ -9,16 +10,18 @@ use super::{NoRandomness, random};
 use crate::contract::keys::KeyKind;
 use crate::fleet::idempotency::IdSeed;
 
+/// 43 characters of 62 kinds are 256 bits.
 const SECRET_CHARS: usize = 43;
 const CHECKSUM_CHARS: usize = 6;
+/// How much of a key is shown in lists: the prefix and three characters of the secret.
 const START_CHARS: usize = 11;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// A key in the hands of its owner.
+/// An API key in plain text, which only its owner has and which is never stored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey {
     text: String,
-    environment: KeyKind,
+    kind: KeyKind,
 }
 
 impl std::fmt::Debug for ApiKey {
@@ -27,29 +30,30 @@ impl std::fmt::Debug for ApiKey {
     }
 }
 
-const fn prefix(environment: KeyKind) -> &'static str {
-    match environment {
+const fn prefix(kind: KeyKind) -> &'static str {
+    match kind {
         KeyKind::Live => "hz_live_",
         KeyKind::Test => "hz_test_",
     }
 }
 
 impl ApiKey {
-    /// A new key.
+    /// Makes a key from random bytes.
     ///
     /// # Errors
     /// [`NoRandomness`]
-    pub fn mint(environment: KeyKind) -> Result<Self, NoRandomness> {
-        Self::of_bytes(environment, random::<64>)
+    pub fn mint(kind: KeyKind) -> Result<Self, NoRandomness> {
+        Self::of_bytes(kind, random::<64>)
     }
 
-    /// The key of a seed: the same at every attempt of one request, and without `key` nobody can tell it.
+    /// Makes a key from the seed of an idempotent request, so that every attempt of the request makes the same key.
+    /// Nobody without `key` can compute it.
     ///
     /// # Errors
-    /// None; the type is that of [`ApiKey::mint`].
-    pub fn mint_from(environment: KeyKind, key: &hmac::Key, seed: IdSeed) -> Result<Self, NoRandomness> {
+    /// Never; the result has the type of [`ApiKey::mint`].
+    pub fn mint_from(kind: KeyKind, key: &hmac::Key, seed: IdSeed) -> Result<Self, NoRandomness> {
         let mut round = 0u8;
-        Self::of_bytes(environment, || {
+        Self::of_bytes(kind, || {
             let mut bytes = [0; 64];
             for half in bytes.chunks_mut(32) {
                 round += 1;
@@ -60,64 +64,65 @@ impl ApiKey {
         })
     }
 
+    /// Makes the secret's characters out of as many bytes of `source` as it takes.
     fn of_bytes(
-        environment: KeyKind,
+        kind: KeyKind,
         mut source: impl FnMut() -> Result<[u8; 64], NoRandomness>,
     ) -> Result<Self, NoRandomness> {
-        let mut text = prefix(environment).to_owned();
-        while text.len() < prefix(environment).len() + SECRET_CHARS {
-            // 248 is the largest multiple of 62 in a byte: beyond it, some characters would be likelier.
+        let mut text = prefix(kind).to_owned();
+        while text.len() < prefix(kind).len() + SECRET_CHARS {
+            // 248 is the largest multiple of 62 that fits a byte. With the bytes above it, the first eight
+            // characters of the alphabet would be likelier than the others.
             let bytes = source()?;
             let chars = bytes
                 .iter()
                 .filter(|byte| **byte < 248)
                 .map(|byte| char::from(ALPHABET[usize::from(byte % 62)]));
-            text.extend(chars.take(prefix(environment).len() + SECRET_CHARS - text.len()));
+            text.extend(chars.take(prefix(kind).len() + SECRET_CHARS - text.len()));
         }
         let checksum = checksum(&text);
-        Ok(Self { text: text + &checksum, environment })
+        Ok(Self { text: text + &checksum, kind })
     }
 
-    /// Accepts what has the form of a key and the right checksum. No look-up.
+    /// Reads a text that has the form of a key and the right checksum. Whether such a key exists is not looked up.
     pub fn parse(text: &str) -> Option<Self> {
-        let environment =
-            [KeyKind::Live, KeyKind::Test].into_iter().find(|e| text.starts_with(prefix(*e)))?;
-        let rest = &text[prefix(environment).len()..];
-        let is_form =
+        let kind = [KeyKind::Live, KeyKind::Test].into_iter().find(|e| text.starts_with(prefix(*e)))?;
+        let rest = &text[prefix(kind).len()..];
+        let is_well_formed =
             rest.len() == SECRET_CHARS + CHECKSUM_CHARS && rest.bytes().all(|b| b.is_ascii_alphanumeric());
-        if !is_form {
+        if !is_well_formed {
             return None;
         }
         let (body, sum) = text.split_at(text.len() - CHECKSUM_CHARS);
-        (checksum(body) == sum).then(|| Self { text: text.to_owned(), environment })
+        (checksum(body) == sum).then(|| Self { text: text.to_owned(), kind })
     }
 
-    /// Whether the text wants to be a key.
+    /// Whether the text is meant as an API key and not as an access token.
     pub fn looks_like(text: &str) -> bool {
         text.starts_with("hz_")
     }
 
-    /// The key itself.
+    /// The whole key in plain text, for its owner.
     pub fn expose(&self) -> &str {
         &self.text
     }
 
-    /// What it works on.
-    pub const fn environment(&self) -> KeyKind {
-        self.environment
+    /// Whether the key is for live work or for tests.
+    pub const fn kind(&self) -> KeyKind {
+        self.kind
     }
 
-    /// How it begins, for lists.
+    /// The first characters of the key, by which its owner recognises it in a list.
     pub fn start(&self) -> &str {
         &self.text[..START_CHARS]
     }
 
-    /// How it ends, for lists.
+    /// The last four characters of the key, by which its owner recognises it in a list.
     pub fn last4(&self) -> &str {
         &self.text[self.text.len() - 4..]
     }
 
-    /// What it is stored under, in hex.
+    /// The HMAC of the key in hexadecimal, under which it is stored and found.
     pub fn digest(&self, key: &hmac::Key) -> String {
         hex(hmac::sign(key, self.text.as_bytes()).as_ref())
     }
@@ -125,11 +130,11 @@ impl ApiKey {
 
 /// CRC-32 in base 62, most significant digit first.
 fn checksum(body: &str) -> String {
-    let mut rest = crc32fast::hash(body.as_bytes());
+    let mut number = crc32fast::hash(body.as_bytes());
     let mut digits = [b'0'; CHECKSUM_CHARS];
     for digit in digits.iter_mut().rev() {
-        *digit = ALPHABET[(rest % 62) as usize];
-        rest /= 62;
+        *digit = ALPHABET[(number % 62) as usize];
+        number /= 62;
     }
     digits.into_iter().map(char::from).collect()
 }
@@ -141,10 +146,10 @@ mod tests {
 
     #[test]
     fn a_minted_key_is_accepted_and_tells_its_environment() {
-        for environment in [KeyKind::Live, KeyKind::Test] {
-            let key = ApiKey::mint(environment).unwrap();
+        for kind in [KeyKind::Live, KeyKind::Test] {
+            let key = ApiKey::mint(kind).unwrap();
             assert_eq!(ApiKey::parse(key.expose()), Some(key.clone()));
-            assert_eq!(key.environment(), environment);
+            assert_eq!(key.kind(), kind);
             assert_eq!(key.expose().len(), 8 + 43 + 6);
         }
     }

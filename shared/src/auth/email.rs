@@ -1,24 +1,25 @@
-//! Addresses: parsed once, compared in one form.
+//! E-mail addresses: parsed where they come in, and compared in one normal form.
 
 use std::fmt::Write as _;
 
 use ring::hmac;
 use unicode_normalization::UnicodeNormalization as _;
 
-/// An address that can be written to.
+/// An e-mail address, as its owner wrote it and in the form in which addresses are compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Email {
     written: String,
     normalised: String,
 }
 
-/// The text is no address.
+/// The text is not an e-mail address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be an e-mail address, such as ana@example.com")]
 pub struct MalformedEmail;
 
 impl Email {
-    /// Parses an address. Lenient where mail is: only a delivered message proves an address.
+    /// Parses an e-mail address. It accepts almost anything that mail accepts, because only a delivered message
+    /// proves an address.
     ///
     /// # Errors
     /// [`MalformedEmail`]
@@ -26,37 +27,38 @@ impl Email {
         let written = text.trim().to_owned();
         let (local, domain) = written.rsplit_once('@').ok_or(MalformedEmail)?;
         let labels_are_named = domain.split('.').all(|label| !label.is_empty());
-        let acceptable = !local.is_empty()
+        let is_acceptable = !local.is_empty()
             && local.len() <= 64
             && written.len() <= 254
             && domain.contains('.')
             && labels_are_named
             && !written.chars().any(|c| c.is_whitespace() || c.is_control() || "<>(),;:\"\\[]".contains(c))
             && !local.contains('@');
-        if !acceptable {
+        if !is_acceptable {
             return Err(MalformedEmail);
         }
         let normalised = written.nfkc().collect::<String>().to_lowercase();
         Ok(Self { written, normalised })
     }
 
-    /// As the user wrote it.
+    /// The address as the user wrote it.
     pub fn as_str(&self) -> &str {
         &self.written
     }
 
-    /// The part before the `@`.
+    /// The part before the `@`, in normal form.
     pub fn local_part(&self) -> &str {
         self.normalised.rsplit_once('@').map_or("", |(local, _)| local)
     }
 
-    /// A name for the address that does not tell it, in hex.
+    /// The HMAC of the address in hexadecimal: the same for every spelling, and nobody without the key gets the
+    /// address from it.
     pub fn digest(&self, key: &hmac::Key) -> String {
         hex(hmac::sign(key, self.normalised.as_bytes()).as_ref())
     }
 }
 
-/// Lower-case hexadecimal.
+/// The bytes in lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

@@ -1,4 +1,4 @@
-//! Who makes a key, and what it is to be.
+//! Who makes an API key, what it shall be able to do, and whether they may give it that much.
 
 use crate::clock::Millis;
 use crate::contract::Scope;
@@ -6,36 +6,37 @@ use crate::contract::ids::UserId;
 use crate::contract::keys::KeyKind;
 use crate::fleet::idempotency::IdSeed;
 
-/// A key to be made.
+/// The description of a key that shall be made.
 pub struct KeySpec {
-    /// What it is for.
+    /// What the owner calls the key.
     pub name: String,
-    /// What it may do.
+    /// What the key may do.
     pub scopes: Vec<Scope>,
-    /// Whether it is for live work or for tests.
+    /// Whether the key is for live work or for tests.
     pub environment: KeyKind,
-    /// When it stops working.
+    /// When the key stops working; never if `None`.
     pub expires_at: Option<Millis>,
 }
 
-/// Who makes or rotates a key, and may give it no more than they have.
+/// Whoever makes or rotates a key. They may give it no more than their own credentials can do.
 pub struct KeyIssuer<'a> {
-    /// The user.
+    /// The user who calls, or who made the key that calls.
     pub user: UserId,
-    /// The user or key, for the audit trail.
+    /// The user or the key that calls, for the audit trail.
     pub actor: String,
     /// The scopes of the issuer's credentials.
     pub scopes: &'a [Scope],
     /// Whether the issuer's credentials are for live work or for tests.
     pub key_kind: KeyKind,
-    /// The seed of an idempotent request: the same at every attempt.
+    /// The seed of an idempotent request, which is the same at every attempt.
     pub seed: Option<IdSeed>,
 }
 
 impl KeyIssuer<'_> {
-    /// Whether the issuer may give a key these scopes and this kind: its own, and no live key by a test key.
+    /// Whether the issuer may make a key with these scopes and of this kind: the scopes must be its own, and a test
+    /// key makes no live key.
     pub(super) fn may_give(&self, scopes: &[Scope], key_kind: KeyKind) -> bool {
-        let within = scopes.iter().all(|scope| self.scopes.contains(scope));
-        within && (self.key_kind == KeyKind::Live || key_kind == KeyKind::Test)
+        let has_scopes = scopes.iter().all(|scope| self.scopes.contains(scope));
+        has_scopes && (self.key_kind == KeyKind::Live || key_kind == KeyKind::Test)
     }
 }

@@ -1,55 +1,57 @@
-//! API keys as stored: a look-up by digest for the guard, a listing by tenant for its owners.
+//! API keys as they are stored. Each key is two items: one that the guard finds by the key's digest, and one in the
+//! tenant's list for its owners.
+//!
+//! `lookup` is the guard's side, with its cache; `ownership` is what owners do: list, make, rename, rotate and revoke.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+mod lookup;
+mod ownership;
+
+pub use lookup::CACHE_FOR;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use self::lookup::LookupCache;
 use super::NoRandomness;
-use super::api_key::ApiKey;
 pub use super::issuer::{KeyIssuer, KeySpec};
 use crate::clock::Millis;
 use crate::contract::Scope;
 use crate::contract::ids::{KeyId, TenantId, UserId};
 use crate::contract::keys::{Key as ListedKey, KeyKind};
-use crate::dynamo::{Condition, Dynamo, DynamoError, ItemKey, ItemPage, Query, Write, WriteError};
+use crate::dynamo::{Dynamo, DynamoError, ItemKey, WriteError};
 use crate::environment::{Environment, StartError};
 use crate::secrets::DerivedKeys;
 use crate::tenants::TenantCtx;
-use crate::tenants::records::{AuditAction, audit};
 
-/// How long an environment trusts what it read. A revoked key is refused everywhere after this.
-pub const CACHE_FOR: Duration = Duration::from_secs(10);
-const CACHED_MAX: usize = 2_000;
-const TOUCH_EVERY: Duration = Duration::from_secs(60);
-/// An expired key is kept so long for its owner to see.
-const KEEP_EXPIRED: Duration = Duration::from_secs(30 * 86_400);
+/// What the sort keys of a tenant's list of keys begin with.
+const LISTING_PREFIX: &str = "KEY#";
 
-/// What the guard needs to know of a key.
+/// The item that the guard reads for a call with an API key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyRecord {
-    /// The key.
     pub id: KeyId,
-    /// Whose it is.
+    /// The tenant that the key acts for.
     pub tenant: TenantId,
-    /// Who made it.
+    /// The user who made the key.
     pub created_by: UserId,
-    /// What it may do.
+    /// What the key may do.
     pub scopes: Vec<Scope>,
-    /// What it works on.
+    /// Whether the key is for live work or for tests.
     pub environment: KeyKind,
-    /// When it stops working.
+    /// When the key stops working; never if `None`.
     pub expires_at: Option<Millis>,
-    /// When DynamoDB may forget it.
+    /// When DynamoDB may delete the item, in seconds since 1970.
     ttl: Option<u64>,
 }
 
+/// The item that the owners of a key read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct KeyListing {
     id: KeyId,
+    /// Leads to the [`KeyRecord`] of the same key.
     digest: String,
     name: String,
     start: String,
@@ -62,6 +64,7 @@ struct KeyListing {
     last_used_at: Option<Millis>,
     /// The key that replaced this one.
     successor: Option<KeyId>,
+    /// When DynamoDB may delete the item, in seconds since 1970.
     ttl: Option<u64>,
 }
 
@@ -84,54 +87,47 @@ impl From<KeyListing> for ListedKey {
 /// Why a key was not made or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// There is none, or it belongs to someone else.
+    /// There is no such key, or it belongs to another tenant.
     #[error("there is no such key")]
     NotFound,
-    /// It has a successor.
+    /// The key has a successor already.
     #[error("the key was rotated before")]
     Rotated,
-    /// It can do more than the one who asks, who would get its powers.
+    /// The key could do more than whoever asks for it, and who would so get its powers.
     #[error("the key exceeds its maker's credentials")]
     Exceeds,
-    /// It would be born expired.
+    /// The key would be expired from the start.
     #[error("the expiry is in the past")]
     PastExpiry,
-    /// No randomness.
+    /// The operating system gave no random bytes for the key.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
-    /// DynamoDB did not do it.
+    /// The database failed, or somebody changed the same key at the same time.
     #[error(transparent)]
-    Dynamo(#[from] DynamoError),
+    Write(#[from] WriteError),
 }
 
-impl From<WriteError> for KeyError {
-    fn from(error: WriteError) -> Self {
-        match error {
-            WriteError::Conflict { .. } => Self::NotFound,
-            WriteError::Dynamo(error) => error.into(),
-        }
+impl From<DynamoError> for KeyError {
+    fn from(error: DynamoError) -> Self {
+        Self::Write(error.into())
     }
 }
 
-struct CachedKey {
-    record: Option<KeyRecord>,
-    read_at: Millis,
-    touched_at: Millis,
-}
-
-/// The keys.
+/// The API keys of all tenants of the stage.
 pub struct ApiKeys {
     dynamo: Dynamo,
     derived: DerivedKeys,
-    cache: Mutex<HashMap<String, CachedKey>>,
+    cache: LookupCache,
 }
 
-fn look_up(digest: &str) -> ItemKey {
+/// The key of the item that the guard reads.
+fn record_key(digest: &str) -> ItemKey {
     ItemKey::identity(format!("KEY#{digest}"), "K")
 }
 
-fn listed(tenant: TenantCtx, id: KeyId) -> ItemKey {
-    ItemKey::tenant(tenant.pk(), format!("KEY#{id}"))
+/// The key of the item that owners read.
+fn listing_key(tenant: TenantCtx, id: KeyId) -> ItemKey {
+    ItemKey::tenant(tenant.pk(), format!("{LISTING_PREFIX}{id}"))
 }
 
 impl ApiKeys {
@@ -142,255 +138,8 @@ impl ApiKeys {
     pub async fn connect(environment: &Environment) -> Result<Arc<Self>, StartError> {
         let make = async {
             let derived = environment.keyring().await?.derived.clone();
-            Ok(Self { dynamo: environment.dynamo().await?, derived, cache: Mutex::default() })
+            Ok(Self { dynamo: environment.dynamo().await?, derived, cache: LookupCache::default() })
         };
         environment.once(make).await
-    }
-
-    /// What is known of a presented key; `None` when nothing is, or it has expired.
-    ///
-    /// Wall-clock time, because a monotonic clock may stand still while the environment is frozen.
-    ///
-    /// # Errors
-    /// [`DynamoError`]
-    pub async fn find(&self, key: &ApiKey, now: Millis) -> Result<Option<KeyRecord>, DynamoError> {
-        let digest = key.digest(&self.derived.api_key);
-        let fresh = |cached: &CachedKey| now >= cached.read_at && now.since(cached.read_at) < CACHE_FOR;
-        let known =
-            self.cache().get(&digest).filter(|cached| fresh(cached)).map(|cached| cached.record.clone());
-        let record = match known {
-            Some(record) => record,
-            None => {
-                let record: Option<KeyRecord> = self.dynamo.get(&look_up(&digest)).await?;
-                let mut cache = self.cache();
-                if cache.len() >= CACHED_MAX {
-                    cache.retain(|_, cached| fresh(cached));
-                }
-                let touched_at = cache.get(&digest).map_or(Millis(0), |cached| cached.touched_at);
-                cache.insert(digest, CachedKey { record: record.clone(), read_at: now, touched_at });
-                record
-            }
-        };
-        Ok(record.filter(|record| record.expires_at.is_none_or(|at| at > now)))
-    }
-
-    fn cache(&self) -> std::sync::MutexGuard<'_, HashMap<String, CachedKey>> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes that a key was used, at most once a minute for the whole fleet.
-    ///
-    /// # Errors
-    /// [`WriteError`]
-    pub async fn touch(&self, tenant: TenantCtx, id: KeyId, now: Millis) -> Result<(), WriteError> {
-        let due = self.cache().values_mut().any(|cached| {
-            let is_it = cached.record.as_ref().is_some_and(|record| record.id == id);
-            let due = is_it && now.since(cached.touched_at) >= TOUCH_EVERY;
-            if due {
-                cached.touched_at = now;
-            }
-            due
-        });
-        if !due {
-            return Ok(());
-        }
-        let before = now.0.saturating_sub(u64::try_from(TOUCH_EVERY.as_millis()).unwrap_or(0));
-        let write = Write::update(listed(tenant, id))
-            .set("lastUsedAt", now)
-            .when(Condition::Present)
-            .when(Condition::WithoutOrBelow("lastUsedAt", before));
-        match self.dynamo.write(write).await {
-            Err(WriteError::Conflict { .. }) => Ok(()),
-            other => other,
-        }
-    }
-
-    /// Makes a key.
-    ///
-    /// # Errors
-    /// [`KeyError`]
-    pub async fn create(
-        &self,
-        tenant: TenantCtx,
-        new: KeySpec,
-        by: &KeyIssuer<'_>,
-    ) -> Result<(ApiKey, ListedKey), KeyError> {
-        let now = Millis::now();
-        if !by.may_give(&new.scopes, new.environment) {
-            return Err(KeyError::Exceeds);
-        }
-        if new.expires_at.is_some_and(|at| at <= now) {
-            return Err(KeyError::PastExpiry);
-        }
-        let (key, listing, mut writes) = self.making(tenant, new, by, now)?;
-        writes.push(audit(tenant, AuditAction::KeyCreated, &by.actor, &listing.id.to_string(), now)?);
-        match self.dynamo.transact(writes).await {
-            Ok(()) => Ok((key, listing.into())),
-            Err(WriteError::Conflict { .. }) if by.seed.is_some() => {
-                self.made_before(tenant, key, listing.id).await
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// What an earlier attempt of the same request made, before it died.
-    async fn made_before(
-        &self,
-        tenant: TenantCtx,
-        key: ApiKey,
-        id: KeyId,
-    ) -> Result<(ApiKey, ListedKey), KeyError> {
-        match self.listing(tenant, id).await {
-            Ok(listing) => Ok((key, listing.into())),
-            Err(KeyError::NotFound) => Err(KeyError::Rotated),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn making(
-        &self,
-        tenant: TenantCtx,
-        new: KeySpec,
-        by: &KeyIssuer<'_>,
-        now: Millis,
-    ) -> Result<(ApiKey, KeyListing, Vec<Write>), KeyError> {
-        let (key, id) = match by.seed {
-            Some(seed) => {
-                let key = ApiKey::mint_from(new.environment, &self.derived.mint, seed)?;
-                (key, KeyId::from_bytes(seed.0))
-            }
-            None => (ApiKey::mint(new.environment)?, KeyId::generate()),
-        };
-        let created_by = by.user;
-        let digest = key.digest(&self.derived.api_key);
-        let ttl = new.expires_at.map(|at| at.plus(KEEP_EXPIRED).secs());
-        let record = KeyRecord {
-            id,
-            tenant: tenant.id(),
-            created_by,
-            scopes: new.scopes.clone(),
-            environment: new.environment,
-            expires_at: new.expires_at,
-            ttl,
-        };
-        let listing = KeyListing {
-            id: record.id,
-            digest: digest.clone(),
-            name: new.name,
-            start: key.start().to_owned(),
-            last4: key.last4().to_owned(),
-            scopes: new.scopes,
-            environment: new.environment,
-            created_at: now,
-            created_by,
-            expires_at: new.expires_at,
-            last_used_at: None,
-            successor: None,
-            ttl,
-        };
-        let writes = vec![
-            Write::put(look_up(&digest), &record)?.when(Condition::Absent),
-            Write::put(listed(tenant, record.id), &listing)?.when(Condition::Absent),
-        ];
-        Ok((key, listing, writes))
-    }
-
-    /// One page, oldest first.
-    ///
-    /// # Errors
-    /// [`DynamoError`]
-    pub async fn page(
-        &self,
-        tenant: TenantCtx,
-        limit: u32,
-        after: Option<String>,
-    ) -> Result<ItemPage<ListedKey>, DynamoError> {
-        let query = Query::tenant(tenant.pk()).beginning("KEY#").limit(limit).after(after);
-        let page = self.dynamo.page::<KeyListing>(&query).await?;
-        Ok(ItemPage { items: page.items.into_iter().map(Into::into).collect(), last_sk: page.last_sk })
-    }
-
-    /// Reads one.
-    ///
-    /// # Errors
-    /// [`KeyError`]
-    pub async fn get(&self, tenant: TenantCtx, id: KeyId) -> Result<ListedKey, KeyError> {
-        Ok(self.listing(tenant, id).await?.into())
-    }
-
-    async fn listing(&self, tenant: TenantCtx, id: KeyId) -> Result<KeyListing, KeyError> {
-        self.dynamo.get(&listed(tenant, id)).await?.ok_or(KeyError::NotFound)
-    }
-
-    /// Renames one.
-    ///
-    /// # Errors
-    /// [`KeyError`]
-    pub async fn rename(&self, tenant: TenantCtx, id: KeyId, name: String) -> Result<ListedKey, KeyError> {
-        let write = Write::update(listed(tenant, id)).set("name", name).when(Condition::Present);
-        self.dynamo.write(write).await?;
-        self.get(tenant, id).await
-    }
-
-    /// Revokes one.
-    ///
-    /// # Errors
-    /// [`KeyError`]
-    pub async fn revoke(&self, tenant: TenantCtx, id: KeyId, actor: &str) -> Result<(), KeyError> {
-        let listing = self.listing(tenant, id).await?;
-        let writes = vec![
-            Write::delete(listed(tenant, id)).when(Condition::Present),
-            Write::delete(look_up(&listing.digest)),
-            audit(tenant, AuditAction::KeyRevoked, actor, &id.to_string(), Millis::now())?,
-        ];
-        Ok(self.dynamo.transact(writes).await?)
-    }
-
-    /// Makes a successor with the same name and scopes; the old one works until `grace` is over.
-    ///
-    /// # Errors
-    /// [`KeyError`]
-    pub async fn rotate(
-        &self,
-        tenant: TenantCtx,
-        id: KeyId,
-        grace: Duration,
-        by: &KeyIssuer<'_>,
-    ) -> Result<(ApiKey, ListedKey), KeyError> {
-        let old = self.listing(tenant, id).await?;
-        if !by.may_give(&old.scopes, old.environment) {
-            return Err(KeyError::Exceeds);
-        }
-        let now = Millis::now();
-        let ends = old.expires_at.map_or(now.plus(grace), |at| at.min(now.plus(grace)));
-        let successor = KeySpec {
-            name: old.name,
-            scopes: old.scopes,
-            environment: old.environment,
-            expires_at: old.expires_at,
-        };
-        let (key, listing, mut writes) = self.making(tenant, successor, by, now)?;
-        let ending = |item| {
-            let write = Write::update(item).set("expiresAt", ends).set("ttl", ends.plus(KEEP_EXPIRED).secs());
-            write.when(Condition::Present)
-        };
-        let replaced = writes.len();
-        writes.push(
-            ending(listed(tenant, id))
-                .set("successor", listing.id)
-                .when(Condition::Without("successor".into())),
-        );
-        writes.push(ending(look_up(&old.digest)));
-        writes.push(audit(tenant, AuditAction::KeyRotated, &by.actor, &id.to_string(), now)?);
-        match self.dynamo.transact(writes).await {
-            Ok(()) => Ok((key, listing.into())),
-            Err(WriteError::Conflict { .. }) if by.seed.is_some() => {
-                self.made_before(tenant, key, listing.id).await
-            }
-            Err(WriteError::Conflict { index, current: Some(_) }) if index == replaced => {
-                Err(KeyError::Rotated)
-            }
-            Err(error) => Err(error.into()),
-        }
     }
 }

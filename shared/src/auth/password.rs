@@ -1,4 +1,4 @@
-//! Passwords: what is accepted (NIST SP 800-63B-4) and how they are kept (Argon2id with a pepper).
+//! Passwords: which are accepted (NIST SP 800-63B-4) and how they are stored (Argon2id with a pepper).
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
@@ -8,27 +8,28 @@ use super::NoRandomness;
 
 const CHARS_MIN: usize = 15;
 const CHARS_MAX: usize = 128;
-/// The account's own words are no secret; this much has to be there without them.
+/// How many characters a password must have beside the words of its account, which are no secret.
 const CHARS_BESIDE_CONTEXT_MIN: usize = 8;
-/// OWASP's first choice: 19 MiB, two passes, one lane.
+/// Argon2's memory in KiB. OWASP's first choice of parameters is 19 MiB, two passes and one lane.
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// What a hash costs is spent for an account that does not exist, too. The hash of nothing anyone may set.
+/// The hash that a password is compared with when there is no account, so that the answer takes as long as with
+/// one. No password that can be set has this hash.
 const DUMMY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$aHVudGF6ZS1kdW1teS1zYWx0$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// Why a password is not accepted, in words for the one who chose it.
+/// Why a password is not accepted, in words for the person who chose it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WeakPassword {
-    /// Too few characters.
+    /// The password has too few characters: this many.
     #[error("must have at least {CHARS_MIN} characters, has {0}; a sentence is a good password")]
     Short(usize),
-    /// Too many characters.
+    /// The password has too many characters: this many.
     #[error("must have at most {CHARS_MAX} characters, has {0}")]
     Long(usize),
-    /// Easily guessed, for example because it is common or is made of the account's own words.
+    /// The password is easily guessed, for example because it is common or is made of the account's own words.
     #[error("is too easy to guess; choose words that have nothing to do with you or each other")]
     Guessable,
 }
@@ -36,7 +37,7 @@ pub enum WeakPassword {
 /// Why a password could not be hashed or compared.
 #[derive(Debug, thiserror::Error)]
 pub enum HashError {
-    /// No salt.
+    /// The operating system gave no random bytes for the salt.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
     /// Argon2 refused its parameters.
@@ -44,17 +45,18 @@ pub enum HashError {
     Argon2(argon2::password_hash::Error),
 }
 
-/// A password in its one form.
+/// A password in Unicode normal form (NFKC), so that two ways to type a character are the same password.
 pub struct Password(String);
 
 impl Password {
-    /// For comparing: normalised, not judged.
+    /// A password that shall be compared with a hash. Whether it is a good one does not matter any more.
     pub fn presented(text: &str) -> Self {
-        // Longer ones were never accepted; hashing only their beginning bounds the work.
+        // No longer password was ever accepted, so this one is wrong in any case, and cutting it bounds the work.
         Self(text.nfkc().take(CHARS_MAX + 1).collect())
     }
 
-    /// For setting: normalised and judged. `context` holds words that an attacker would try first.
+    /// A password that somebody chose for an account. `context` holds words that an attacker would try first, such
+    /// as the person's name.
     ///
     /// # Errors
     /// [`WeakPassword`]
@@ -68,28 +70,29 @@ impl Password {
         let mut words: Vec<&str> = context.iter().flat_map(|text| text.split_whitespace()).collect();
         words.push("huntaze");
         let is_weak = zxcvbn::zxcvbn(&password, &words).score() < zxcvbn::Score::Three;
-        if is_weak || beside(&password, &words) < CHARS_BESIDE_CONTEXT_MIN {
+        if is_weak || chars_beside(&password, &words) < CHARS_BESIDE_CONTEXT_MIN {
             return Err(WeakPassword::Guessable);
         }
         Ok(Self(password))
     }
 }
 
-/// How many characters a password has beside the words of its account.
-fn beside(password: &str, words: &[&str]) -> usize {
-    let known = words.iter().map(|word| word.to_lowercase()).filter(|word| word.chars().count() >= 3);
-    let rest = known.fold(password.to_lowercase(), |rest, word| rest.replace(&word, ""));
+/// How many letters and digits a password has beside the words of its account. Words of one or two letters are in
+/// too many other words to be taken out.
+fn chars_beside(password: &str, words: &[&str]) -> usize {
+    let words = words.iter().map(|word| word.to_lowercase()).filter(|word| word.chars().count() >= 3);
+    let rest = words.fold(password.to_lowercase(), |rest, word| rest.replace(&word, ""));
     rest.chars().filter(|c| c.is_alphanumeric()).count()
 }
 
-/// Hashes and compares.
+/// Hashes passwords and compares them with hashes.
 #[derive(Clone)]
 pub struct Passwords {
+    /// A secret that goes into every hash: without it, a stolen table cannot be searched for passwords.
     pepper: [u8; 32],
 }
 
 impl Passwords {
-    /// With the pepper, without which a stolen table cannot be searched.
     pub const fn new(pepper: [u8; 32]) -> Self {
         Self { pepper }
     }
@@ -99,7 +102,7 @@ impl Passwords {
         Argon2::new_with_secret(&self.pepper, Algorithm::Argon2id, Version::V0x13, params)
     }
 
-    /// A PHC string.
+    /// Hashes a password with a new salt. The result is a PHC string.
     ///
     /// # Errors
     /// [`HashError`]
@@ -110,18 +113,18 @@ impl Passwords {
         Ok(hash.to_string())
     }
 
-    /// Whether `password` is the one behind `hash`. Without a hash: no, after as much work.
+    /// Whether `hash` is that of `password`. Without a hash the answer is no, and takes as long.
     pub fn verify(&self, password: &Password, hash: Option<&str>) -> bool {
         let Ok(argon2) = self.argon2() else { return false };
         let matches = argon2.verify_password(password.0.as_bytes(), hash.unwrap_or(DUMMY)).is_ok();
         matches && hash.is_some()
     }
 
-    /// Whether `hash` was made with other parameters than those of today.
+    /// Whether `hash` was made with other parameters than those that new hashes get.
     pub fn is_outdated(hash: &str) -> bool {
-        let today = [("m", MEMORY_KIB), ("t", PASSES), ("p", LANES)];
+        let parameters = [("m", MEMORY_KIB), ("t", PASSES), ("p", LANES)];
         PasswordHash::new(hash).map_or(true, |hash| {
-            today
+            parameters
                 .iter()
                 .any(|(name, value)| hash.params.get(*name).and_then(|p| p.decimal().ok()) != Some(*value))
         })

@@ -1,7 +1,8 @@
 //! The form of a refresh token: `version | user | session | counter | HMAC | CRC-32`, in base64url.
 //!
-//! The counter says how often the session was refreshed. So one number in the session's item tells a fresh
-//! token from the one before and from a stolen older one, and junk is refused without I/O.
+//! The counter says how many times the session had been refreshed when the token was issued. One number in the
+//! session's item is therefore enough to tell the latest token from the one before it and from an older one, which
+//! somebody has stolen. The HMAC and the checksum let us refuse random text without I/O.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,19 +16,18 @@ const BODY_BYTES: usize = 1 + 16 + 16 + 4;
 const TAG_BYTES: usize = 16;
 const SUM_BYTES: usize = 4;
 
-/// What a refresh token says.
+/// The content of a refresh token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefreshToken {
-    /// Whose session.
+    /// The user whose session it is.
     pub user: UserId,
-    /// Which session.
     pub session: SessionId,
-    /// How often it had been refreshed when this token was given.
+    /// How many times the session had been refreshed when this token was issued.
     pub counter: u32,
 }
 
 impl RefreshToken {
-    /// As given to the client.
+    /// The token as text, signed with `key`, as the client gets it.
     pub fn seal(self, key: &hmac::Key) -> String {
         let mut bytes = Vec::with_capacity(BODY_BYTES + TAG_BYTES + SUM_BYTES);
         bytes.push(VERSION);
@@ -41,7 +41,7 @@ impl RefreshToken {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Accepts what this key sealed.
+    /// Reads a token that was sealed with `key`; `None` for any other text.
     pub fn open(text: &str, key: &hmac::Key) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         if bytes.len() != BODY_BYTES + TAG_BYTES + SUM_BYTES || bytes[0] != VERSION {

@@ -1,4 +1,5 @@
-//! Sessions: opened at sign-in, kept alive by refresh tokens that each work once, ended by sign-out or reuse.
+//! Sessions: opened at sign-in, continued by refresh tokens that each work once, and ended by sign-out or by the
+//! reuse of a token.
 
 use std::time::Duration;
 
@@ -13,51 +14,52 @@ use crate::secrets::DerivedKeys;
 use crate::tenants::TenantCtx;
 use crate::tenants::records::{OutboxEvent, outbox};
 
-/// A session ends when it is not used for so long.
+/// A session ends when it was not refreshed for this long.
 pub const IDLE_MAX: Duration = Duration::from_secs(30 * 86_400);
-/// An answer gets lost, two tabs refresh at once: the token before the last one is good for a moment more.
+/// How long the token before the latest one still works, because an answer may get lost and two tabs may refresh at
+/// once.
 const GRACE: Duration = Duration::from_secs(30);
 
+/// A session as the identity table stores it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct StoredSession {
+    /// How many times the session was refreshed; the latest token has the same number.
     counter: u32,
     rotated_at: Millis,
     expires_at: Millis,
-    /// Where the owner is told of a theft.
+    /// The tenant in whose outbox the reuse of a token is reported.
     home_tenant: TenantId,
     ttl: u64,
 }
 
-/// A session that goes on.
+/// A session that was opened or refreshed, with the refresh token that continues it.
 #[derive(Debug)]
 pub struct RefreshedSession {
-    /// Whose.
     pub user: UserId,
-    /// Which.
     pub session: SessionId,
-    /// The next refresh token.
+    /// The refresh token for the next time.
     pub token: String,
 }
 
 /// Why a refresh token is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
-    /// Not ours. Nothing was read.
+    /// The token was not made by this stage. Nothing was read from the database.
     #[error("the refresh token is not valid")]
     Invalid,
-    /// Ended by sign-out, reuse or time.
+    /// The session has ended by sign-out, by the reuse of a token, or because nobody used it.
     #[error("the session has ended")]
     Ended,
-    /// Used before: the session was ended now, because one of the two users is not its owner.
+    /// The token was used before, so one of the two who used it is not the owner. The session has been ended.
     #[error("the refresh token was used before, so the session has been ended")]
     Reused,
-    /// DynamoDB did not do it.
+    /// A call of the database failed.
     #[error(transparent)]
     Dynamo(#[from] DynamoError),
 }
 
-/// The sessions.
+/// The sessions of all users of the stage.
 #[derive(Clone)]
 pub struct Sessions {
     dynamo: Dynamo,
@@ -65,21 +67,21 @@ pub struct Sessions {
 }
 
 fn key(user: UserId, session: SessionId) -> ItemKey {
-    ItemKey::identity(format!("U#{user}"), format!("SESS#{session}"))
+    ItemKey::identity(super::user_partition(user), format!("SESS#{session}"))
 }
 
-/// What a conditional update found instead of the counter it expected.
+/// What a token is to a session whose counter is not that of the token.
 #[derive(Debug, PartialEq, Eq)]
 enum TokenMatch {
-    /// The token before the last one, within its grace: give the last one again.
+    /// It is the token before the latest one, within its grace: the latest one is given again.
     Previous,
-    /// An older one.
+    /// It is an older token, or its grace is over.
     Reuse,
-    /// Over.
+    /// The session is over, whatever the token.
     Ended,
 }
 
-fn judge(presented: u32, stored: &StoredSession, now: Millis) -> TokenMatch {
+fn compare(presented: u32, stored: &StoredSession, now: Millis) -> TokenMatch {
     if stored.expires_at <= now {
         TokenMatch::Ended
     } else if presented.checked_add(1) == Some(stored.counter) && now.since(stored.rotated_at) <= GRACE {
@@ -90,16 +92,12 @@ fn judge(presented: u32, stored: &StoredSession, now: Millis) -> TokenMatch {
 }
 
 impl Sessions {
-    /// Connects to the tables and keys of the stage.
-    ///
-    /// # Errors
-    /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
         let keys = environment.keyring().await?.derived.clone();
         Ok(Self { dynamo: environment.dynamo().await?, keys })
     }
 
-    /// Opens a session.
+    /// Opens a session for a user who has proved who they are.
     ///
     /// # Errors
     /// [`DynamoError`]
@@ -115,7 +113,7 @@ impl Sessions {
         }
     }
 
-    /// Exchanges a refresh token: one conditional update where all is well.
+    /// Exchanges a refresh token for the next one, which takes one conditional update if the token is the latest.
     ///
     /// # Errors
     /// [`RefreshError`]
@@ -138,7 +136,7 @@ impl Sessions {
             Err(WriteError::Conflict { current: None, .. }) => return Err(RefreshError::Ended),
             Err(WriteError::Conflict { current: Some(item), .. }) => item.read::<StoredSession>()?,
         };
-        match judge(counter, &current, now) {
+        match compare(counter, &current, now) {
             TokenMatch::Previous => Ok(self.refreshed(user, session, current.counter)),
             TokenMatch::Ended => Err(RefreshError::Ended),
             TokenMatch::Reuse => {
@@ -153,7 +151,7 @@ impl Sessions {
         }
     }
 
-    /// Ends a session. A token that is not ours ends nothing, and an ended session stays ended.
+    /// Ends the session of a refresh token. Nothing happens if the token is not ours or the session has ended already.
     ///
     /// # Errors
     /// [`DynamoError`]
@@ -192,18 +190,18 @@ mod tests {
 
     #[test]
     fn the_token_before_the_last_is_good_for_thirty_seconds() {
-        assert_eq!(judge(4, &stored(5, 1_000), Millis(31_000)), TokenMatch::Previous);
-        assert_eq!(judge(4, &stored(5, 1_000), Millis(31_001)), TokenMatch::Reuse);
+        assert_eq!(compare(4, &stored(5, 1_000), Millis(31_000)), TokenMatch::Previous);
+        assert_eq!(compare(4, &stored(5, 1_000), Millis(31_001)), TokenMatch::Reuse);
     }
 
     #[test]
     fn an_older_token_is_reuse_at_once() {
-        assert_eq!(judge(3, &stored(5, 1_000), Millis(1_001)), TokenMatch::Reuse);
-        assert_eq!(judge(u32::MAX, &stored(5, 1_000), Millis(1_001)), TokenMatch::Reuse);
+        assert_eq!(compare(3, &stored(5, 1_000), Millis(1_001)), TokenMatch::Reuse);
+        assert_eq!(compare(u32::MAX, &stored(5, 1_000), Millis(1_001)), TokenMatch::Reuse);
     }
 
     #[test]
     fn an_expired_session_is_over_whatever_the_token() {
-        assert_eq!(judge(4, &stored(5, 9_999_999), Millis(10_000_000)), TokenMatch::Ended);
+        assert_eq!(compare(4, &stored(5, 9_999_999), Millis(10_000_000)), TokenMatch::Ended);
     }
 }

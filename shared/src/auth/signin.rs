@@ -1,4 +1,5 @@
-//! Signing in and staying signed in: throttle, password, session and tokens in their order.
+//! Signing in and staying signed in: attempts are counted, the password is compared, a session opened and tokens
+//! issued.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,68 +16,67 @@ use crate::fleet::throttle::Attempts;
 use crate::redis::{Redis, RedisError};
 use crate::secrets::DerivedKeys;
 
-/// Tokens of a session, and the tenants they are good for.
+/// The tokens of a session, and the tenants that they give access to.
 pub struct IssuedTokens {
-    /// For `Authorization: Bearer`.
+    /// The token for `Authorization: Bearer`.
     pub access_token: String,
-    /// For the next refresh.
+    /// The token that is exchanged for new ones when the access token has expired.
     pub refresh_token: String,
-    /// The tenants of the user.
+    /// The tenants that the user belongs to.
     pub tenants: Vec<TenantMembership>,
 }
 
-/// Somebody who signed in.
+/// The account of somebody who signed in, and the tokens they got.
 pub struct SignInResult {
-    /// Who.
     pub account: Account,
-    /// With which tokens.
     pub issued: IssuedTokens,
 }
 
-/// Why nobody signed in.
+/// Why somebody could not sign in.
 #[derive(Debug, thiserror::Error)]
 pub enum SignInError {
-    /// Unknown address or wrong password: the same words for both.
+    /// The address is unknown or the password is wrong. Both have the same words, so that nobody learns who has an
+    /// account.
     #[error("the address or the password is wrong")]
     WrongCredentials,
-    /// Too many attempts. The password was not looked at.
+    /// There were too many attempts, and the password was not compared.
     #[error("too many attempts")]
     Throttled {
-        /// Until the next one is looked at.
+        /// How long to wait until the next attempt counts.
         wait: Duration,
     },
-    /// The right password, but the address is not verified.
+    /// The password is right, but the address is not verified yet.
     #[error("the account waits for its address to be verified")]
     Pending,
-    /// The attempts cannot be counted, so the password is not looked at.
+    /// Redis could not count the attempt, so the password was not compared.
     #[error(transparent)]
     Redis(#[from] RedisError),
-    /// DynamoDB did not do it.
+    /// A call of the database failed.
     #[error(transparent)]
     Dynamo(#[from] DynamoError),
-    /// No token could be signed.
+    /// The access token could not be signed.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// The password's hash could not be renewed.
+    /// The hash of the password was outdated and could not be renewed.
     #[error(transparent)]
     Rehash(#[from] SignUpError),
 }
 
-/// Why a session does not go on.
+/// Why a session could not be continued.
 #[derive(Debug, thiserror::Error)]
 pub enum ResumeError {
-    /// The refresh token is not accepted.
+    /// The refresh token was not accepted.
     #[error(transparent)]
     Refresh(#[from] RefreshError),
-    /// DynamoDB did not do it.
+    /// A call of the database failed.
     #[error(transparent)]
     Dynamo(#[from] DynamoError),
-    /// No token could be signed.
+    /// The access token could not be signed.
     #[error(transparent)]
     Token(#[from] TokenError),
 }
 
-/// What signing in needs.
+/// Signs users in and issues their tokens.
 pub struct Authenticator {
     accounts: Accounts,
     sessions: Sessions,
@@ -86,10 +86,6 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// Connects to what signing in needs.
-    ///
-    /// # Errors
-    /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self {
             accounts: Accounts::connect(environment).await?,
@@ -100,7 +96,8 @@ impl Authenticator {
         })
     }
 
-    /// Address and password for a session.
+    /// Exchanges an address and a password for the tokens of a new session. `ip` is counted as the place of the
+    /// attempt.
     ///
     /// # Errors
     /// [`SignInError`]
@@ -117,40 +114,43 @@ impl Authenticator {
         if let Some(wait) = attempts.count(&self.redis, deadline).await? {
             return Err(SignInError::Throttled { wait });
         }
-        let found = self.accounts.by_email(&email).await?;
-        if !self.accounts.verify(password, found.as_ref()) {
+        let account = self.accounts.by_email(&email).await?;
+        if !self.accounts.verify(password, account.as_ref()) {
             return Err(SignInError::WrongCredentials);
         }
-        let account = found.ok_or(SignInError::WrongCredentials)?;
+        let account = account.ok_or(SignInError::WrongCredentials)?;
         if account.status == AccountStatus::Pending {
             return Err(SignInError::Pending);
         }
         self.accounts.refresh_hash(&account, password).await?;
         let session = self.sessions.open(account.id, account.home_tenant).await?;
-        let issued = self.issue(session).await??;
+        let tenants = self.accounts.memberships(account.id).await?;
+        let issued = self.issue(session, tenants)?;
         if let Err(error) = attempts.forget(&self.redis, deadline).await {
-            // They end by themselves; the sign-in stands.
+            // The counted attempts expire by themselves, so the sign-in need not fail with them.
             tracing::warn!(error = %crate::telemetry::chain(&error), "sign-in attempts not forgotten");
         }
         Ok(SignInResult { account, issued })
     }
 
-    /// A refresh token for the next one and a new access token.
+    /// Exchanges a refresh token for the next one and a new access token.
     ///
     /// # Errors
     /// [`ResumeError`]
     pub async fn refresh(&self, token: &str) -> Result<IssuedTokens, ResumeError> {
         let session = self.sessions.refresh(token).await?;
-        Ok(self.issue(session).await??)
+        let tenants = self.accounts.memberships(session.user).await?;
+        Ok(self.issue(session, tenants)?)
     }
 
-    async fn issue(
+    /// The tokens of a session; the access token names the tenants, so that the guard need not read them.
+    fn issue(
         &self,
         session: RefreshedSession,
-    ) -> Result<Result<IssuedTokens, TokenError>, DynamoError> {
-        let tenants = self.accounts.memberships(session.user).await?;
+        tenants: Vec<TenantMembership>,
+    ) -> Result<IssuedTokens, TokenError> {
         let roles = tenants.iter().map(|tenant| (tenant.id, tenant.role)).collect();
-        let issued = self.tokens.issue(session.user, session.session, roles, Millis::now());
-        Ok(issued.map(|access_token| IssuedTokens { access_token, refresh_token: session.token, tenants }))
+        let access_token = self.tokens.issue(session.user, session.session, roles, Millis::now())?;
+        Ok(IssuedTokens { access_token, refresh_token: session.token, tenants })
     }
 }

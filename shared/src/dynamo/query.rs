@@ -1,3 +1,5 @@
+//! Queries of one partition of a table or of its index, page by page or whole.
+
 use std::borrow::Cow;
 
 use futures_util::future::BoxFuture;
@@ -5,15 +7,16 @@ use serde::de::DeserializeOwned;
 
 use super::{Dynamo, DynamoError, Item, Table, text};
 
+/// How many items are read in one call if the query has no limit.
 const PAGE_ITEMS: u32 = 250;
 
-/// Items of one partition, in the order of their sort keys.
+/// A question for the items of one partition, in the order of their sort keys.
 #[derive(Debug, Clone)]
 pub struct Query {
     table: Table,
     index: Option<&'static str>,
     pk: String,
-    /// The partition of the table that the items of an index query lie in.
+    /// The partition of the table in which the items of an index query lie; see [`Query::within`].
     table_pk: Option<String>,
     sk_prefix: Option<Cow<'static, str>>,
     limit: Option<u32>,
@@ -22,17 +25,17 @@ pub struct Query {
     consistent: bool,
 }
 
-/// A part of what a query finds.
+/// One page of what a query finds.
 #[derive(Debug)]
 pub struct ItemPage<T> {
-    /// The items.
     pub items: Vec<T>,
-    /// The sort key of the last item, when there are more.
+    /// The sort key of the last item if there are more items after it. The next page begins [`after`](Query::after)
+    /// it.
     pub last_sk: Option<String>,
 }
 
 impl Query {
-    /// A partition of the tenants' table.
+    /// A query of one partition of the tenants' table.
     pub fn tenant(pk: impl Into<String>) -> Self {
         Self {
             table: Table::Tenant,
@@ -47,48 +50,49 @@ impl Query {
         }
     }
 
-    /// A partition of its index `GSI1`. Lags behind the table by moments.
+    /// A query of one partition of the index `GSI1` of the tenants' table, which lags behind the table by moments.
     pub fn tenant_index(pk: impl Into<String>) -> Self {
         Self { index: Some("GSI1"), ..Self::tenant(pk) }
     }
 
-    /// All items lie in this partition of the table, under the sort keys that they have in the index. What pages of an
-    /// index need.
+    /// Names the partition of the table in which all items of an index query lie. Each must have the same sort key
+    /// there as in the index. An index query needs this to go on [`after`](Query::after) a page, because DynamoDB
+    /// asks for both keys.
     #[must_use]
     pub fn within(mut self, table_pk: String) -> Self {
         self.table_pk = Some(table_pk);
         self
     }
 
-    /// Only sort keys that begin so.
+    /// Finds only items whose sort key begins with this prefix.
     #[must_use]
     pub fn beginning(mut self, prefix: impl Into<Cow<'static, str>>) -> Self {
         self.sk_prefix = Some(prefix.into());
         self
     }
 
-    /// With everything that was written before. Of the table, at twice the price.
+    /// Reads everything that was written before, at twice the price. Not possible for an index.
     #[must_use]
     pub fn consistent(mut self) -> Self {
         self.consistent = true;
         self
     }
 
-    /// At most so many items.
+    /// Finds at most this many items.
     #[must_use]
     pub fn limit(mut self, limit: u32) -> Self {
         self.limit = Some(limit);
         self
     }
 
-    /// From the end of the partition.
+    /// Begins at the end of the partition, so that the greatest sort key comes first.
     #[must_use]
     pub fn newest_first(mut self) -> Self {
         self.newest_first = true;
         self
     }
 
-    /// Only what comes after this sort key.
+    /// Finds only what comes after this sort key, which the last page ended at.
     #[must_use]
     pub fn after(mut self, sk: Option<String>) -> Self {
         self.after_sk = sk;
@@ -97,7 +101,7 @@ impl Query {
 }
 
 impl Query {
-    /// Where a page that ended at this sort key goes on.
+    /// The key that DynamoDB wants as the start of the page after this sort key.
     fn position(&self, after: &str) -> Item {
         let pk = self.table_pk.as_ref().unwrap_or(&self.pk);
         let mut position = Item::from([("PK".to_owned(), text(pk)), ("SK".to_owned(), text(after))]);
@@ -110,36 +114,38 @@ impl Query {
 }
 
 impl Dynamo {
-    /// One page of a query of a table.
+    /// Reads one page of a query.
     ///
     /// # Errors
     /// [`DynamoError`]
     pub async fn page<T: DeserializeOwned>(&self, query: &Query) -> Result<ItemPage<T>, DynamoError> {
         let start = query.after_sk.as_ref().map(|after| query.position(after));
-        // One more than asked for tells whether there are more without a second, empty page.
-        let wanted = query.limit.unwrap_or(PAGE_ITEMS) as usize;
-        let mut found = self.query(query, wanted + 1, start).await?;
-        let is_last = found.items.len() <= wanted && found.next.is_none();
-        found.items.truncate(wanted);
+        let limit = query.limit.unwrap_or(PAGE_ITEMS) as usize;
+        // One item more than the page holds is asked for: only so do we know whether this is the last page.
+        // DynamoDB's own position says that there may be more, also where there is nothing.
+        let mut found = self.query(query, limit + 1, start).await?;
+        let is_last = found.items.len() <= limit && found.next.is_none();
+        found.items.truncate(limit);
         let last = found.items.last().filter(|_| !is_last);
         let last_sk = last.and_then(|item| item.get("SK")?.as_s().ok().cloned());
         Ok(ItemPage { items: serde_dynamo::from_items(found.items)?, last_sk })
     }
 
-    /// Everything a query finds, page by page, but no more than its limit. Without one for partitions whose size is
-    /// bounded by what they hold.
+    /// Reads everything that a query finds up to its limit, in as many calls as it takes. A query without a limit
+    /// is only for partitions that cannot grow large.
     ///
     /// # Errors
     /// [`DynamoError`]
     pub async fn all<T: DeserializeOwned>(&self, query: Query) -> Result<Vec<T>, DynamoError> {
-        let (mut all, mut start) = (Vec::new(), None);
-        let most = query.limit.map_or(usize::MAX, |limit| limit as usize);
+        let mut all = Vec::new();
+        let mut start = None;
+        let limit = query.limit.map_or(usize::MAX, |limit| limit as usize);
         loop {
-            let found = self.query(&query, most.min(PAGE_ITEMS as usize), start).await?;
+            let found = self.query(&query, limit.min(PAGE_ITEMS as usize), start).await?;
             all.extend(found.items);
             start = found.next;
-            if start.is_none() || all.len() >= most {
-                all.truncate(most);
+            if start.is_none() || all.len() >= limit {
+                all.truncate(limit);
                 return Ok(serde_dynamo::from_items(all)?);
             }
         }
@@ -179,7 +185,7 @@ impl Dynamo {
     }
 }
 
-/// What one call found, and where the next one goes on.
+/// What one call of DynamoDB found, and the key at which the next call goes on if there may be more.
 struct QueryPage {
     items: Vec<Item>,
     next: Option<Item>,

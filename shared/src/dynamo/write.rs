@@ -1,3 +1,5 @@
+//! Writes: puts, updates and deletes of single items, each with conditions, alone or in a transaction.
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -12,37 +14,37 @@ use serde::de::DeserializeOwned;
 
 use super::{Dynamo, DynamoError, Item, ItemKey, attribute, text};
 
-/// What must hold of the item that is there for a write to happen. All of several must.
+/// What must be true of the stored item for a write to happen. If a write has several conditions, all must be true.
 #[derive(Debug, Clone)]
 pub enum Condition {
-    /// There is no item.
+    /// There is no item under this key.
     Absent,
-    /// There is an item.
+    /// There is an item under this key.
     Present,
-    /// An attribute has this value.
-    Equals(&'static str, AttributeValueOf),
-    /// There is no such attribute.
+    /// The attribute has this value.
+    Equals(&'static str, ConditionValue),
+    /// The item has no such attribute.
     Without(Cow<'static, str>),
-    /// There is such an attribute.
+    /// The item has such an attribute.
     With(Cow<'static, str>),
-    /// An attribute is a number greater than this.
+    /// The attribute is a number greater than this.
     Above(&'static str, u64),
-    /// There is no such attribute, or it is a number less than this.
+    /// The item has no such attribute, or the attribute is a number less than this.
     WithoutOrBelow(&'static str, u64),
 }
 
-/// A value of an attribute, opaque to the rest of the crate.
+/// The value of an attribute, so that a [`Condition`] shows nothing of the SDK to the rest of the crate.
 #[derive(Debug, Clone)]
-pub struct AttributeValueOf(AttributeValue);
+pub struct ConditionValue(AttributeValue);
 
 impl Condition {
-    /// An attribute has this value.
+    /// The condition that the attribute has this value.
     pub fn equals(name: &'static str, value: impl Serialize) -> Self {
-        Self::Equals(name, AttributeValueOf(attribute(value)))
+        Self::Equals(name, ConditionValue(attribute(value)))
     }
 }
 
-/// One change of one item.
+/// A change of one item that happens if its conditions are true.
 #[derive(Debug, Clone)]
 pub struct Write {
     key: ItemKey,
@@ -57,7 +59,7 @@ enum ItemChange {
     Update(Changes),
 }
 
-/// The changes of an update.
+/// The attributes that an update sets, increases and removes.
 #[derive(Debug, Clone, Default)]
 struct Changes {
     set: Vec<(Name, AttributeValue)>,
@@ -70,25 +72,25 @@ type Name = Cow<'static, str>;
 /// Why a write did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// A condition did not hold. Nothing was written.
+    /// A condition was not true, and nothing was written.
     #[error("the condition of write {index} did not hold")]
     Conflict {
-        /// Which write, in the order given.
+        /// The position of the first such write in its transaction; 0 for a write alone.
         index: usize,
-        /// The item that is there.
+        /// The item that is stored under the key of that write; `None` if there is none.
         current: Option<CurrentItem>,
     },
-    /// DynamoDB did not do it.
+    /// The call of DynamoDB failed. Whether it wrote is not known if it did not answer.
     #[error(transparent)]
     Dynamo(#[from] DynamoError),
 }
 
-/// The item that stood against a condition.
+/// The stored item for which a condition was not true.
 #[derive(Debug)]
 pub struct CurrentItem(Item);
 
 impl CurrentItem {
-    /// As a type of ours.
+    /// Reads the item as a type of ours.
     ///
     /// # Errors
     /// [`DynamoError::Malformed`]
@@ -98,10 +100,11 @@ impl CurrentItem {
 }
 
 impl Write {
-    /// The whole item. `entity` gives the attributes beside the keys.
+    /// Writes a whole item in the place of what is stored under its key. `entity` gives the attributes beside the
+    /// keys; those that are null are left out.
     ///
     /// # Errors
-    /// [`DynamoError::Malformed`] when `entity` is no object.
+    /// [`DynamoError::Malformed`] if `entity` is not serialised as an object.
     pub fn put(key: ItemKey, entity: &impl Serialize) -> Result<Self, DynamoError> {
         let mut item: Item = serde_dynamo::to_item(entity)?;
         item.retain(|_, value| !matches!(value, AttributeValue::Null(_)));
@@ -110,23 +113,23 @@ impl Write {
         Ok(Self { key, change: ItemChange::Put(item), conditions: Vec::new() })
     }
 
-    /// Some attributes of an item, which is made if it is not there.
+    /// Changes some attributes of an item, which is made if it is not there.
     pub fn update(key: ItemKey) -> Self {
         Self { key, change: ItemChange::Update(Changes::default()), conditions: Vec::new() }
     }
 
-    /// The item's end.
+    /// Deletes an item, which need not be there.
     pub fn delete(key: ItemKey) -> Self {
         Self { key, change: ItemChange::Delete, conditions: Vec::new() }
     }
 
-    /// Adds the keys of the index `GSI1` to a put or an update.
+    /// Gives the item of a put or an update its keys in the index `GSI1`.
     #[must_use]
     pub fn indexed(self, pk: &str, sk: &str) -> Self {
         self.set("GSI1PK", pk).set("GSI1SK", sk)
     }
 
-    /// Sets an attribute. Has no meaning for a delete.
+    /// Sets an attribute of a put or an update. A delete ignores it.
     #[must_use]
     pub fn set(mut self, name: impl Into<Name>, value: impl Serialize) -> Self {
         match &mut self.change {
@@ -139,7 +142,7 @@ impl Write {
         self
     }
 
-    /// Adds to a number, which counts as 0 if it is not there. For updates.
+    /// Adds to a number in an update. An attribute that is not there counts as 0. Other writes ignore it.
     #[must_use]
     pub fn add(mut self, name: &'static str, amount: i64) -> Self {
         if let ItemChange::Update(changes) = &mut self.change {
@@ -148,7 +151,7 @@ impl Write {
         self
     }
 
-    /// Removes an attribute. For updates.
+    /// Removes an attribute in an update. Other writes ignore it.
     #[must_use]
     pub fn remove(mut self, name: impl Into<Name>) -> Self {
         if let ItemChange::Update(changes) = &mut self.change {
@@ -157,7 +160,7 @@ impl Write {
         self
     }
 
-    /// The item of a put.
+    /// The item of a put; `None` for any other write.
     pub(super) fn into_item(self) -> Option<Item> {
         match self.change {
             ItemChange::Put(item) => Some(item),
@@ -165,7 +168,7 @@ impl Write {
         }
     }
 
-    /// Only if this holds.
+    /// Adds a condition without which nothing is written.
     #[must_use]
     pub fn when(mut self, condition: Condition) -> Self {
         self.conditions.push(condition);
@@ -182,9 +185,9 @@ struct Expressions {
 
 impl Expressions {
     fn name(&mut self, name: &str) -> String {
-        let known =
-            self.names.iter().find(|(_, known)| *known == name).map(|(placeholder, _)| placeholder.clone());
-        known.unwrap_or_else(|| {
+        let existing =
+            self.names.iter().find(|(_, other)| *other == name).map(|(placeholder, _)| placeholder.clone());
+        existing.unwrap_or_else(|| {
             let placeholder = format!("#n{}", self.names.len());
             self.names.insert(placeholder.clone(), name.to_owned());
             placeholder
@@ -203,7 +206,7 @@ impl Expressions {
             terms.push(match condition {
                 Condition::Absent => format!("attribute_not_exists({})", self.name("PK")),
                 Condition::Present => format!("attribute_exists({})", self.name("PK")),
-                Condition::Equals(name, AttributeValueOf(value)) => {
+                Condition::Equals(name, ConditionValue(value)) => {
                     format!("{} = {}", self.name(name), self.value(value))
                 }
                 Condition::Without(name) => format!("attribute_not_exists({})", self.name(&name)),
@@ -249,7 +252,7 @@ impl Expressions {
 }
 
 impl Dynamo {
-    /// One write.
+    /// Makes one write on its own.
     ///
     /// # Errors
     /// [`WriteError`]
@@ -257,7 +260,7 @@ impl Dynamo {
         Box::pin(super::counted(self.single(write), is_failure))
     }
 
-    /// All of these writes or none.
+    /// Makes all of these writes in one transaction, or none of them.
     ///
     /// # Errors
     /// [`WriteError`]; the index of a conflict is the position in `writes`.
@@ -360,7 +363,7 @@ impl Dynamo {
     }
 }
 
-/// The item that an error of a single write carries.
+/// The stored item that the error of a single write carries.
 fn current_of(error: impl Into<aws_sdk_dynamodb::Error>) -> Option<CurrentItem> {
     match error.into() {
         aws_sdk_dynamodb::Error::ConditionalCheckFailedException(failed) => failed.item.map(CurrentItem),
@@ -368,7 +371,7 @@ fn current_of(error: impl Into<aws_sdk_dynamodb::Error>) -> Option<CurrentItem> 
     }
 }
 
-/// A condition that does not hold is no failure of the database.
+/// Whether an error is a failure of DynamoDB. A condition that is not true is an answer.
 const fn is_failure(error: &WriteError) -> bool {
     matches!(error, WriteError::Dynamo(_))
 }

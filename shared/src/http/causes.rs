@@ -116,7 +116,7 @@ impl From<KeyError> for Problem {
             ),
             KeyError::PastExpiry => Self::invalid("/expiresAt", "must be in the future"),
             KeyError::NoRandomness(error) => Self::internal(error),
-            KeyError::Dynamo(error) => error.into(),
+            KeyError::Write(error) => error.into(),
         }
     }
 }

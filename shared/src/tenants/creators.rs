@@ -1,4 +1,4 @@
-//! The creators of a tenant.
+//! The store of a tenant's creators and their profiles.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,12 +10,12 @@ use crate::contract::ids::CreatorId;
 use crate::dynamo::{Condition, Dynamo, DynamoError, ItemKey, ItemPage, Query, Write, WriteError};
 use crate::environment::{Environment, StartError};
 
-/// A creator as stored. One partition holds all creators of a tenant, so that a list is a query and sees
-/// what was written a moment ago (an index would lag).
+/// A creator as the table stores it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct StoredCreator {
     id: CreatorId,
+    /// Counts the changes, beginning with 1.
     version: u64,
     profile: Profile,
     created_at: Millis,
@@ -37,40 +37,51 @@ impl From<StoredCreator> for Creator {
 /// Why a creator was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum CreatorError {
-    /// There is none, or it belongs to someone else.
+    /// There is no such creator, or it belongs to another tenant.
     #[error("there is no such creator")]
     NotFound,
-    /// Somebody changed it first.
+    /// Somebody else changed the creator first.
     #[error("the creator is at version {current} by now")]
     Changed {
-        /// The version that is there.
+        /// The version that is stored now.
         current: u64,
     },
-    /// DynamoDB did not do it.
+    /// A call of the database failed.
     #[error(transparent)]
     Dynamo(#[from] DynamoError),
 }
 
-/// The creators of a tenant.
+/// The creators of all tenants.
 #[derive(Clone)]
 pub struct Creators {
     dynamo: Dynamo,
 }
 
+/// One partition holds all creators of a tenant, so that a list is a query that sees what was written a moment ago.
+/// An index would lag behind.
+fn partition(tenant: TenantCtx) -> String {
+    tenant.pk_of("CR")
+}
+
 fn key(tenant: TenantCtx, id: CreatorId) -> ItemKey {
-    ItemKey::tenant(tenant.pk_of("CR"), id.to_string())
+    ItemKey::tenant(partition(tenant), id.to_string())
+}
+
+/// The error of a write for which a conflict can only mean that the creator is not there.
+fn conflict_is_not_found(error: WriteError) -> CreatorError {
+    match error {
+        WriteError::Conflict { .. } => CreatorError::NotFound,
+        WriteError::Dynamo(error) => error.into(),
+    }
 }
 
 impl Creators {
-    /// Connects to the tables of the stage.
-    ///
-    /// # Errors
-    /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self { dynamo: environment.dynamo().await? })
     }
 
-    /// Adds one, under this identifier. If it is there already, an earlier attempt of the same request added it.
+    /// Adds a creator under this identifier. If the identifier is there already, an earlier attempt of the same
+    /// request added the creator, and it is returned as it is.
     ///
     /// # Errors
     /// [`CreatorError::Dynamo`]
@@ -86,11 +97,11 @@ impl Creators {
         match self.dynamo.write(write).await {
             Ok(()) => Ok(stored.into()),
             Err(WriteError::Conflict { current: Some(item), .. }) => Ok(item.read::<StoredCreator>()?.into()),
-            Err(error) => Err(not_conflict(error, CreatorError::NotFound)),
+            Err(error) => Err(conflict_is_not_found(error)),
         }
     }
 
-    /// Reads one.
+    /// Reads one creator of the tenant.
     ///
     /// # Errors
     /// [`CreatorError::NotFound`], [`CreatorError::Dynamo`]
@@ -102,7 +113,7 @@ impl Creators {
         self.dynamo.get(&key(tenant, id)).await?.ok_or(CreatorError::NotFound)
     }
 
-    /// One page, oldest first.
+    /// One page of the tenant's creators, oldest first.
     ///
     /// # Errors
     /// [`DynamoError`]
@@ -112,12 +123,12 @@ impl Creators {
         limit: u32,
         after: Option<String>,
     ) -> Result<ItemPage<Creator>, DynamoError> {
-        let query = Query::tenant(tenant.pk_of("CR")).limit(limit).after(after);
+        let query = Query::tenant(partition(tenant)).limit(limit).after(after);
         let page = self.dynamo.page::<StoredCreator>(&query).await?;
         Ok(ItemPage { items: page.items.into_iter().map(Into::into).collect(), last_sk: page.last_sk })
     }
 
-    /// Replaces a profile; with `based_on`, only that version of it.
+    /// Replaces the profile of a creator. With `based_on`, it is replaced only if that is still the stored version.
     ///
     /// # Errors
     /// [`CreatorError`]
@@ -140,28 +151,17 @@ impl Creators {
             Err(WriteError::Conflict { current: Some(item), .. }) => {
                 Err(CreatorError::Changed { current: item.read::<StoredCreator>()?.version })
             }
-            Err(error) => Err(not_conflict(error, CreatorError::NotFound)),
+            Err(error) => Err(conflict_is_not_found(error)),
         }
     }
 
-    /// Removes one.
+    /// Deletes a creator, with an entry in the audit trail.
     ///
     /// # Errors
     /// [`CreatorError::NotFound`], [`CreatorError::Dynamo`]
     pub async fn delete(&self, tenant: TenantCtx, id: CreatorId, actor: &str) -> Result<(), CreatorError> {
         let delete = Write::delete(key(tenant, id)).when(Condition::Present);
         let entry = audit(tenant, AuditAction::CreatorDeleted, actor, &id.to_string(), Millis::now())?;
-        self.dynamo
-            .transact(vec![delete, entry])
-            .await
-            .map_err(|error| not_conflict(error, CreatorError::NotFound))
-    }
-}
-
-/// What a conflict stands for, or the failure of DynamoDB that it was instead.
-fn not_conflict(error: WriteError, conflict: CreatorError) -> CreatorError {
-    match error {
-        WriteError::Conflict { .. } => conflict,
-        WriteError::Dynamo(error) => error.into(),
+        self.dynamo.transact(vec![delete, entry]).await.map_err(conflict_is_not_found)
     }
 }

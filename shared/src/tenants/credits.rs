@@ -1,9 +1,9 @@
-//! Credits: reserved before a model is called, settled after it, atomically, a month and a tenant at a time.
+//! Credits: reserved before a model is called and settled after it, in one account for each tenant and month.
 //!
 //! The account of a month is one item. A reservation is an attribute of it that carries its own deadline, so
-//! reserving is one conditional update, and so is settling: no transaction, no second item, and two
-//! updates of one account never fail each other. What a dead environment had reserved is given back by whoever
-//! would be refused for it.
+//! reserving is one conditional update, and so is settling: no transaction, no second item, and two updates of one
+//! account never fail each other. What a dead environment had reserved is given back by the next request that would
+//! be refused for it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::TenantCtx;
+use super::usage::month_partition;
 use crate::clock::Millis;
 use crate::contract::Plan;
 use crate::contract::ids::RequestId;
@@ -18,30 +19,32 @@ use crate::contract::usage;
 use crate::dynamo::{Condition, CurrentItem, Dynamo, DynamoError, ItemKey, Write, WriteError};
 use crate::environment::{Environment, StartError};
 
-/// A reservation outlives its request's deadline by this much.
+/// How much longer than its request may run a reservation stays, so that nobody gives it back while it is settled.
 const MARGIN: Duration = Duration::from_secs(30);
-/// A day's sum is kept for a month.
+/// How long the sum of a day's costs is stored.
 const KEEP_DAY: Duration = Duration::from_secs(31 * 86_400);
+/// What the attributes that hold reservations begin with; the request's identifier follows.
 const RESERVATION: &str = "r:";
+/// The sort key of an account.
 const ACCOUNT: &str = "CREDITS";
 
-/// What a month's account says.
+/// What a tenant's account of a month says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CreditBalance {
     /// Credits that are spent or reserved.
     pub used: u64,
-    /// What the plan gives.
+    /// Credits that the plan gives for the month.
     pub limit: u64,
     /// Tokens that models read.
     pub input_tokens: u64,
     /// Tokens that models wrote.
     pub output_tokens: u64,
-    /// What that cost us, as far as the prices are known.
+    /// What the models cost us, in millionths of a dollar, as far as their prices are known.
     pub cost_micro_usd: u64,
 }
 
 impl CreditBalance {
-    /// Credits that are left.
+    /// Credits that can still be spent this month.
     pub const fn remaining(&self) -> u64 {
         self.limit.saturating_sub(self.used)
     }
@@ -57,7 +60,7 @@ impl From<CreditBalance> for usage::AccountUsage {
     }
 }
 
-/// The account as stored. What is left over are the keys and the reservations.
+/// The account as the table stores it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct StoredAccount {
@@ -65,13 +68,16 @@ struct StoredAccount {
     input_tokens: u64,
     output_tokens: u64,
     cost_micro_usd: u64,
+    /// The reservations, and the keys of the item.
     #[serde(flatten)]
     others: BTreeMap<String, serde_json::Value>,
 }
 
+/// A reservation as the account stores it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Hold {
     credits: u64,
+    /// When anybody may give the credits back.
     until: Millis,
 }
 
@@ -86,43 +92,45 @@ impl StoredAccount {
         }
     }
 
-    /// Reservations whose environments are gone.
+    /// The reservations that were not settled by their deadline, because their environments are dead.
     fn expired(&self, now: Millis) -> impl Iterator<Item = (String, Hold)> {
-        let held = |(name, value): (&String, &serde_json::Value)| {
+        let reservation = |(name, value): (&String, &serde_json::Value)| {
             name.starts_with(RESERVATION).then_some(())?;
             Some((name.clone(), serde_json::from_value::<Hold>(value.clone()).ok()?))
         };
-        self.others.iter().filter_map(held).filter(move |(_, held)| held.until < now)
+        self.others.iter().filter_map(reservation).filter(move |(_, hold)| hold.until < now)
     }
 }
 
-/// Credits that are set aside for one request.
+/// Credits that are set aside for one request until [`Credits::settle`].
 #[derive(Debug)]
 #[must_use = "a reservation that is not settled is only given back after its deadline"]
 pub struct Reservation {
+    /// The account that the credits are taken from.
     key: ItemKey,
+    /// The attribute of the account that holds the reservation.
     name: String,
     credits: u64,
     plan: Plan,
 }
 
-/// What a request took in the end.
+/// What a request really spent of its reservation.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CreditSpend {
-    /// Credits; never more than were reserved.
+    /// Credits that were spent, at most as many as were reserved.
     pub credits: u64,
-    /// Tokens read.
+    /// Tokens that the model read.
     pub input_tokens: u64,
-    /// Tokens written.
+    /// Tokens that the model wrote.
     pub output_tokens: u64,
-    /// What they cost; nothing where the price is not known.
+    /// What the tokens cost us, in millionths of a dollar; `None` if the model's price is not known.
     pub cost_micro_usd: Option<u64>,
 }
 
-/// Why nothing was reserved.
+/// Why no credits were reserved.
 #[derive(Debug, thiserror::Error)]
 pub enum CreditError {
-    /// The month's credits are used up.
+    /// The credits of the month do not suffice for the request.
     #[error("the credits of the month are used up ({} of {})", .0.used, .0.limit)]
     Exhausted(CreditBalance),
     /// The account could not be read or written.
@@ -130,26 +138,22 @@ pub enum CreditError {
     Dynamo(#[from] DynamoError),
 }
 
-/// The accounts of all tenants.
+/// The credit accounts of all tenants.
 #[derive(Clone)]
 pub struct Credits {
     dynamo: Dynamo,
 }
 
-fn account(tenant: TenantCtx, month: &str) -> ItemKey {
-    ItemKey::tenant(tenant.pk_of(&format!("USE#{month}")), ACCOUNT)
+fn account_key(tenant: TenantCtx, month: &str) -> ItemKey {
+    ItemKey::tenant(month_partition(tenant, month), ACCOUNT)
 }
 
 impl Credits {
-    /// Connects to the tables of the stage.
-    ///
-    /// # Errors
-    /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self { dynamo: environment.dynamo().await? })
     }
 
-    /// The account of a month, `2026-11`.
+    /// The balance of a tenant's account for a month, such as `2026-11`.
     ///
     /// # Errors
     /// [`DynamoError`]
@@ -159,11 +163,11 @@ impl Credits {
         month: &str,
         plan: Plan,
     ) -> Result<CreditBalance, DynamoError> {
-        let found: Option<StoredAccount> = self.dynamo.get(&account(tenant, month)).await?;
-        Ok(found.unwrap_or_default().balance(plan))
+        let account: Option<StoredAccount> = self.dynamo.get(&account_key(tenant, month)).await?;
+        Ok(account.unwrap_or_default().balance(plan))
     }
 
-    /// Sets credits aside for a request that ends within `lease`.
+    /// Sets credits of this month aside for a request that ends within `lease`.
     ///
     /// # Errors
     /// [`CreditError`]
@@ -176,14 +180,14 @@ impl Credits {
         lease: Duration,
     ) -> Result<Reservation, CreditError> {
         let now = Millis::now();
-        let key = account(tenant, &now.month());
+        let key = account_key(tenant, &now.month());
         let reservation = Reservation { key, name: format!("{RESERVATION}{request}"), credits, plan };
-        let held = Hold { credits, until: now.plus(lease + MARGIN) };
-        match self.hold(&reservation, held).await? {
+        let hold = Hold { credits, until: now.plus(lease + MARGIN) };
+        match self.try_hold(&reservation, hold).await? {
             None => Ok(reservation),
-            // What the dead had set aside may be enough.
+            // Dead environments had set credits aside. Now that these are given back, there may be enough.
             Some(account) if self.give_back(&reservation.key, &account, now).await? > 0 => {
-                match self.hold(&reservation, held).await? {
+                match self.try_hold(&reservation, hold).await? {
                     None => Ok(reservation),
                     Some(account) => Err(CreditError::Exhausted(account.balance(plan))),
                 }
@@ -192,20 +196,21 @@ impl Credits {
         }
     }
 
-    /// Nothing when it is held, or the account that has too little left.
-    async fn hold(
+    /// Takes the credits from the account. `None` means that they are reserved; otherwise the account that has too
+    /// few left is returned.
+    async fn try_hold(
         &self,
         reservation: &Reservation,
-        held: Hold,
+        hold: Hold,
     ) -> Result<Option<StoredAccount>, DynamoError> {
         let limit = reservation.plan.credits();
-        let Some(most) = limit.checked_sub(held.credits) else {
+        let Some(used_max) = limit.checked_sub(hold.credits) else {
             return Ok(Some(self.dynamo.get(&reservation.key).await?.unwrap_or_default()));
         };
         let write = Write::update(reservation.key.clone())
-            .add("used", amount(held.credits))
-            .set(reservation.name.clone(), held)
-            .when(Condition::WithoutOrBelow("used", most + 1));
+            .add("used", amount(hold.credits))
+            .set(reservation.name.clone(), hold)
+            .when(Condition::WithoutOrBelow("used", used_max + 1));
         match self.dynamo.write(write).await {
             Ok(()) => Ok(None),
             Err(WriteError::Conflict { current, .. }) => {
@@ -215,33 +220,34 @@ impl Credits {
         }
     }
 
-    /// Gives back what environments had set aside and did not settle in time.
+    /// Gives back what dead environments had reserved, and returns how many credits that were.
     async fn give_back(
         &self,
         key: &ItemKey,
         account: &StoredAccount,
         now: Millis,
     ) -> Result<u64, DynamoError> {
-        let mut given = 0;
-        for (name, held) in account.expired(now) {
+        let mut given_back = 0;
+        for (name, hold) in account.expired(now) {
             let write = Write::update(key.clone())
-                .add("used", -amount(held.credits))
+                .add("used", -amount(hold.credits))
                 .remove(name.clone())
                 .when(Condition::With(name.into()));
             match self.dynamo.write(write).await {
-                Ok(()) => given += held.credits,
-                // Somebody else gave it back, or it was settled after all.
+                Ok(()) => given_back += hold.credits,
+                // Another request gave it back, or it was settled after all.
                 Err(WriteError::Conflict { .. }) => {}
                 Err(WriteError::Dynamo(error)) => return Err(error),
             }
         }
-        Ok(given)
+        Ok(given_back)
     }
 
-    /// Ends a reservation with what was really spent. Settled twice, it counts once.
+    /// Ends a reservation: what was not spent goes back to the account. If it is settled twice, it counts once.
     ///
     /// # Errors
-    /// [`DynamoError`]: the credits stay reserved until the reservation's deadline and are given back then.
+    /// [`DynamoError`]; if nothing was written, the credits stay reserved until the reservation's deadline and are
+    /// given back then.
     pub async fn settle(
         &self,
         reservation: Reservation,
@@ -264,13 +270,15 @@ impl Credits {
     }
 }
 
-/// What models cost the whole stage in a day, and where it stops. Not a tenant's, but the same kind of account.
+/// The limit of what models may cost the whole stage in a day. Its account is not a tenant's, but of the same kind.
 #[derive(Clone)]
 pub struct DailyStop {
     dynamo: Dynamo,
+    /// In millionths of a dollar; without a limit, models are never stopped.
     limit_micro_usd: Option<u64>,
 }
 
+/// What models have cost on one day.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct DaySpend {
@@ -278,7 +286,7 @@ struct DaySpend {
 }
 
 impl DailyStop {
-    /// Connects to the tables, with the limit of the settings; without one it never stops.
+    /// Connects to the stage's table and takes the limit from its settings.
     ///
     /// # Errors
     /// [`StartError`]
@@ -287,22 +295,22 @@ impl DailyStop {
         Ok(Self { dynamo: environment.dynamo().await?, limit_micro_usd })
     }
 
-    fn today(now: Millis) -> ItemKey {
+    fn day_key(now: Millis) -> ItemKey {
         let day: String = now.rfc3339().chars().take(10).collect();
         ItemKey::identity(format!("AI#{day}"), "SPENT")
     }
 
-    /// Whether the day's budget is used up.
+    /// Whether models have cost as much today as the limit allows.
     ///
     /// # Errors
     /// [`DynamoError`]
     pub async fn is_reached(&self) -> Result<bool, DynamoError> {
         let Some(limit) = self.limit_micro_usd else { return Ok(false) };
-        let day: Option<DaySpend> = self.dynamo.get(&Self::today(Millis::now())).await?;
+        let day: Option<DaySpend> = self.dynamo.get(&Self::day_key(Millis::now())).await?;
         Ok(day.unwrap_or_default().cost_micro_usd >= limit)
     }
 
-    /// Adds what a request cost.
+    /// Adds what a request cost to the sum of the day. Without a limit, nothing is written.
     ///
     /// # Errors
     /// [`WriteError`]
@@ -311,7 +319,7 @@ impl DailyStop {
             return Ok(());
         }
         let now = Millis::now();
-        let write = Write::update(Self::today(now))
+        let write = Write::update(Self::day_key(now))
             .add("costMicroUsd", amount(cost_micro_usd))
             .set("ttl", now.plus(KEEP_DAY).secs());
         self.dynamo.write(write).await

@@ -1,4 +1,4 @@
-//! Cursors: a position in a list, sealed so that it fits one list of one tenant only.
+//! Cursors: positions in lists, sealed so that each fits one list of one tenant only.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,48 +9,43 @@ use crate::environment::{Environment, StartError};
 
 const TAG_BYTES: usize = 16;
 
-/// The cursor was made for something else, or by someone else.
+/// The cursor was made for another list or tenant, or not by us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the cursor is not one of this list; start again without it")]
 pub struct ForeignCursor;
 
-/// Makes and opens cursors.
+/// Seals and opens the cursors of a stage.
 #[derive(Clone)]
 pub struct Cursors {
     key: hmac::Key,
 }
 
 impl Cursors {
-    /// With the key that seals them.
     pub const fn new(key: hmac::Key) -> Self {
         Self { key }
     }
 
-    /// With the stage's key for cursors.
-    ///
-    /// # Errors
-    /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self::new(environment.keyring().await?.derived.cursor.clone()))
     }
 
-    /// Seals a position in `list`.
+    /// Makes the cursor of a position in `list`. The position can be read by whoever has the cursor, but not changed.
     pub fn seal(&self, tenant: TenantCtx, list: &str, position: &str) -> String {
-        let tag = hmac::sign(&self.key, context(tenant, list, position).as_bytes());
+        let tag = hmac::sign(&self.key, sealed_text(tenant, list, position).as_bytes());
         let mut bytes = tag.as_ref()[..TAG_BYTES].to_vec();
         bytes.extend_from_slice(position.as_bytes());
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Opens a cursor.
+    /// Reads the position of a cursor.
     ///
     /// # Errors
-    /// [`ForeignCursor`] when it was not sealed for this list of this tenant.
+    /// [`ForeignCursor`] if the cursor was not sealed for this list of this tenant.
     pub fn open(&self, tenant: TenantCtx, list: &str, cursor: &str) -> Result<String, ForeignCursor> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| ForeignCursor)?;
         let (tag, position) = bytes.split_at_checked(TAG_BYTES).ok_or(ForeignCursor)?;
         let position = std::str::from_utf8(position).map_err(|_| ForeignCursor)?;
-        let expected = hmac::sign(&self.key, context(tenant, list, position).as_bytes());
+        let expected = hmac::sign(&self.key, sealed_text(tenant, list, position).as_bytes());
         if bool::from(subtle::ConstantTimeEq::ct_eq(&expected.as_ref()[..TAG_BYTES], tag)) {
             Ok(position.to_owned())
         } else {
@@ -59,7 +54,8 @@ impl Cursors {
     }
 }
 
-fn context(tenant: TenantCtx, list: &str, position: &str) -> String {
+/// What the seal of a cursor covers.
+fn sealed_text(tenant: TenantCtx, list: &str, position: &str) -> String {
     format!("{}\n{list}\n{position}", tenant.id())
 }
 

@@ -1,7 +1,7 @@
-//! What was made for a tenant, and what a person decided about it.
+//! The store of generations: what was made for a tenant, and which of it a person approved or discarded.
 //!
-//! The list is a partition of small items. The content lies apart in pieces, because one item holds 400 KB and a
-//! list should not read what it does not show.
+//! The list is a partition of small items. The content lies apart in pieces, because an item holds no more than 400
+//! KB and a list should not read what it does not show.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,28 +18,31 @@ use crate::contract::ids::{CreatorId, GenerationId};
 use crate::dynamo::{Condition, Dynamo, DynamoError, ItemKey, ItemPage, Query, Write, WriteError};
 use crate::environment::{Environment, StartError};
 
-/// Long enough for a quarter's report.
+/// How long a generation is stored: long enough for a quarter's report.
 const KEEP: Duration = Duration::from_secs(90 * 86_400);
-/// Of the 400 KB that an item may have; escapes of JSON in JSON are not counted by DynamoDB.
+/// How many bytes of content one item holds, out of the 400 KB that an item may have. DynamoDB does not count the
+/// escapes that JSON inside JSON needs on the way.
 const PIECE_BYTES: usize = 300 * 1024;
+/// What the sort keys of the content's pieces begin with; the number of the piece follows.
+const PIECE_PREFIX: &str = "P#";
 
-/// Something that was made, to be kept.
+/// A generation that shall be stored.
 #[derive(Debug, Clone)]
 pub struct NewGeneration {
-    /// Its name.
     pub id: GenerationId,
-    /// What it holds.
+    /// The kind of content.
     pub kind: GenerationKind,
-    /// For which stored creator.
+    /// The stored creator that it was made for; `None` if there is no such creator.
     pub creator: Option<CreatorId>,
-    /// The model that wrote it, or the version of the grammar.
+    /// The model that wrote the content, or the version of the grammar that composed it.
     pub model: String,
-    /// Whether it is less than a configured model would have given.
+    /// Whether the content is less than the configured model would have given.
     pub degraded: bool,
-    /// The names of what can be approved or discarded.
+    /// The identifiers of the parts that can be approved or discarded.
     pub items: Vec<String>,
 }
 
+/// A generation without its content, as the table stores it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct StoredGeneration {
@@ -49,44 +52,49 @@ struct StoredGeneration {
     model: String,
     degraded: bool,
     items: Vec<String>,
+    /// The decisions that were made, by the identifier of the item.
     #[serde(default)]
     decisions: BTreeMap<String, StoredDecision>,
     at: Millis,
+    /// Counts the reviews, beginning with 1.
     version: u64,
+    /// When DynamoDB may delete the item, in seconds since 1970.
     ttl: u64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct StoredDecision {
     status: ReviewStatus,
+    /// The user or key that decided.
     by: String,
     at: Millis,
 }
 
+/// A piece of a generation's content, which is JSON only together with the others.
 #[derive(Serialize, Deserialize)]
 struct ContentPiece {
     json: String,
     ttl: u64,
 }
 
-/// Why nothing was decided.
+/// Why a review was not accepted. Nothing was decided then.
 #[derive(Debug, thiserror::Error)]
 pub enum ReviewError {
-    /// There is no such generation.
+    /// There is no such generation, or it belongs to another tenant.
     #[error("there is no such generation")]
     NotFound,
-    /// The generation has no such part.
+    /// The generation has no item with this identifier.
     #[error("the generation has no item {0}")]
     NoItem(String),
-    /// It was decided otherwise before.
+    /// The opposite was decided about an item before.
     #[error("item {item} was {} before", match .status { ReviewStatus::Approved => "approved", ReviewStatus::Discarded => "discarded" })]
     Decided {
-        /// Which.
+        /// The identifier of the item.
         item: String,
-        /// What was decided.
+        /// What was decided before.
         status: ReviewStatus,
     },
-    /// The database did not do it, or somebody decided at the same time.
+    /// The database failed, or somebody else decided at the same time.
     #[error(transparent)]
     Write(#[from] WriteError),
 }
@@ -99,12 +107,13 @@ impl From<DynamoError> for ReviewError {
 
 impl StoredGeneration {
     fn counts(&self) -> ReviewCounts {
-        let of = |verdict| self.decisions.values().filter(|decided| decided.status == verdict).count();
-        let (approved, discarded) = (of(ReviewStatus::Approved), of(ReviewStatus::Discarded));
+        let count = |status| self.decisions.values().filter(|decision| decision.status == status).count();
+        let approved = count(ReviewStatus::Approved);
+        let discarded = count(ReviewStatus::Discarded);
         ReviewCounts { draft: self.items.len().saturating_sub(approved + discarded), approved, discarded }
     }
 
-    fn shown(&self) -> Generation {
+    fn to_contract(&self) -> Generation {
         Generation {
             id: self.id,
             kind: self.kind,
@@ -116,74 +125,81 @@ impl StoredGeneration {
         }
     }
 
-    fn decided(&self) -> Vec<Decision> {
-        let decision = |(item, decided): (&String, &StoredDecision)| Decision {
+    fn decisions_to_contract(&self) -> Vec<Decision> {
+        let decision = |(item, stored): (&String, &StoredDecision)| Decision {
             item: item.clone(),
-            status: decided.status,
-            by: decided.by.clone(),
-            at: decided.at.rfc3339(),
+            status: stored.status,
+            by: stored.by.clone(),
+            at: stored.at.rfc3339(),
         };
         self.decisions.iter().map(decision).collect()
     }
 
-    /// Takes a decision over; whether that changes anything.
+    /// Adds the decisions of a review and says whether there was a new one. A review that names no items is about
+    /// all that are still undecided.
     fn decide(&mut self, review: &Review, by: &str, at: Millis) -> Result<bool, ReviewError> {
-        let known: BTreeSet<&String> = self.items.iter().collect();
-        let about: Vec<String> = match &review.items {
+        let items: BTreeSet<&String> = self.items.iter().collect();
+        let reviewed: Vec<String> = match &review.items {
             Some(items) => items.iter().map(|item| String::from(item.clone())).collect(),
             None => self.items.iter().filter(|item| !self.decisions.contains_key(*item)).cloned().collect(),
         };
-        if let Some(unknown) = about.iter().find(|item| !known.contains(item)) {
+        if let Some(unknown) = reviewed.iter().find(|item| !items.contains(item)) {
             return Err(ReviewError::NoItem(unknown.clone()));
         }
-        let otherwise =
-            |item: &&String| self.decisions.get(*item).is_some_and(|decided| decided.status != review.status);
-        if let Some(item) = about.iter().find(otherwise) {
+        let is_decided_otherwise = |item: &&String| {
+            self.decisions.get(*item).is_some_and(|decision| decision.status != review.status)
+        };
+        if let Some(item) = reviewed.iter().find(is_decided_otherwise) {
             let status = self.decisions[item].status;
             return Err(ReviewError::Decided { item: item.clone(), status });
         }
         let before = self.decisions.len();
-        for item in about {
-            let decided = StoredDecision { status: review.status, by: by.to_owned(), at };
-            self.decisions.entry(item).or_insert(decided);
+        for item in reviewed {
+            let decision = StoredDecision { status: review.status, by: by.to_owned(), at };
+            self.decisions.entry(item).or_insert(decision);
         }
         Ok(self.decisions.len() > before)
     }
 }
 
-/// The store.
+/// The generations of all tenants.
 #[derive(Clone)]
 pub struct Generations {
     dynamo: Dynamo,
 }
 
-fn head(tenant: TenantCtx, id: GenerationId) -> ItemKey {
-    ItemKey::tenant(tenant.pk_of("GEN"), id.to_string())
+/// The partition of all generations of a tenant, without their content.
+fn partition(tenant: TenantCtx) -> String {
+    tenant.pk_of("GEN")
 }
 
-fn pieces_of(tenant: TenantCtx, id: GenerationId) -> String {
-    tenant.pk_of(&format!("GEN#{id}"))
+/// The partition of the index that holds the generations of one creator.
+fn creator_partition(tenant: TenantCtx, creator: CreatorId) -> String {
+    format!("{}#GEN", tenant.pk_of_creator(creator))
+}
+
+fn key(tenant: TenantCtx, id: GenerationId) -> ItemKey {
+    ItemKey::tenant(partition(tenant), id.to_string())
+}
+
+/// The partition of the content of a generation.
+fn content_partition(tenant: TenantCtx, id: GenerationId) -> String {
+    format!("{}#{id}", partition(tenant))
 }
 
 impl Generations {
-    /// Connects to the tables of the stage.
-    ///
-    /// # Errors
-    /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self { dynamo: environment.dynamo().await? })
     }
 
-    /// Keeps what was made. Kept again under the same name, it is replaced.
+    /// Stores a generation and its content, which is `json`. One with the same identifier is replaced.
     ///
     /// # Errors
     /// [`WriteError`]
     pub async fn keep(&self, tenant: TenantCtx, new: NewGeneration, json: &str) -> Result<(), WriteError> {
         let now = Millis::now();
         let ttl = now.plus(KEEP).secs();
-        let (id, creator) = (new.id, new.creator);
-        let NewGeneration { kind, model, degraded, items, .. } = new;
-        let decisions = BTreeMap::new();
+        let NewGeneration { id, kind, creator, model, degraded, items } = new;
         let stored = StoredGeneration {
             id,
             kind,
@@ -191,29 +207,31 @@ impl Generations {
             model,
             degraded,
             items,
-            decisions,
+            decisions: BTreeMap::new(),
             at: now,
             version: 1,
             ttl,
         };
-        let mut first = Write::put(head(tenant, id), &stored)?;
+        let mut head = Write::put(key(tenant, id), &stored)?;
         if let Some(creator) = creator {
-            first = first.indexed(&tenant.pk_of(&format!("CR#{creator}#GEN")), &id.to_string());
+            head = head.indexed(&creator_partition(tenant, creator), &id.to_string());
         }
         let piece = |(number, json): (usize, String)| {
-            let key = ItemKey::tenant(pieces_of(tenant, id), format!("P#{number:03}"));
-            Write::put(key, &ContentPiece { json, ttl })
+            let sort_key = format!("{PIECE_PREFIX}{number:03}");
+            Write::put(ItemKey::tenant(content_partition(tenant, id), sort_key), &ContentPiece { json, ttl })
         };
-        let mut pieces = split(json).into_iter().enumerate().map(piece).collect::<Result<Vec<_>, _>>()?;
-        if pieces.len() > 1 {
-            self.dynamo.put_all(pieces).await?;
-            return self.dynamo.write(first).await;
+        let mut writes = split(json).into_iter().enumerate().map(piece).collect::<Result<Vec<_>, _>>()?;
+        if writes.len() > 1 {
+            // Several pieces may be too large for one transaction. The head comes last, so that nothing is listed
+            // whose content is not there yet.
+            self.dynamo.put_all(writes).await?;
+            return self.dynamo.write(head).await;
         }
-        pieces.push(first);
-        self.dynamo.transact(pieces).await
+        writes.push(head);
+        self.dynamo.transact(writes).await
     }
 
-    /// One page, newest first.
+    /// One page of the generations of a tenant or of one of its creators, newest first.
     ///
     /// # Errors
     /// [`DynamoError`]
@@ -224,20 +242,21 @@ impl Generations {
         limit: u32,
         after: Option<String>,
     ) -> Result<ItemPage<Generation>, DynamoError> {
-        let all = tenant.pk_of("GEN");
         let query = match creator {
-            None => Query::tenant(all),
-            Some(creator) => Query::tenant_index(tenant.pk_of(&format!("CR#{creator}#GEN"))).within(all),
+            None => Query::tenant(partition(tenant)),
+            Some(creator) => {
+                Query::tenant_index(creator_partition(tenant, creator)).within(partition(tenant))
+            }
         };
         let page: ItemPage<StoredGeneration> =
             self.dynamo.page(&query.newest_first().limit(limit).after(after)).await?;
         Ok(ItemPage {
-            items: page.items.iter().map(StoredGeneration::shown).collect(),
+            items: page.items.iter().map(StoredGeneration::to_contract).collect(),
             last_sk: page.last_sk,
         })
     }
 
-    /// What a generation is and what was decided about it.
+    /// Reads a generation without its content, and what was decided about its items.
     ///
     /// # Errors
     /// [`DynamoError`]
@@ -246,24 +265,25 @@ impl Generations {
         tenant: TenantCtx,
         id: GenerationId,
     ) -> Result<Option<(Generation, Vec<Decision>)>, DynamoError> {
-        let stored: Option<StoredGeneration> = self.dynamo.get(&head(tenant, id)).await?;
-        Ok(stored.filter(StoredGeneration::is_there).map(|stored| (stored.shown(), stored.decided())))
+        let stored: Option<StoredGeneration> = self.dynamo.get(&key(tenant, id)).await?;
+        let stored = stored.filter(StoredGeneration::is_there);
+        Ok(stored.map(|stored| (stored.to_contract(), stored.decisions_to_contract())))
     }
 
-    /// The content of a generation as it was kept.
+    /// Reads the content of a generation, which is the JSON that [`Generations::keep`] got.
     ///
     /// # Errors
     /// [`DynamoError`]
     pub async fn content(&self, tenant: TenantCtx, id: GenerationId) -> Result<String, DynamoError> {
         let pieces: Vec<ContentPiece> =
-            self.dynamo.all(Query::tenant(pieces_of(tenant, id)).beginning("P#")).await?;
+            self.dynamo.all(Query::tenant(content_partition(tenant, id)).beginning(PIECE_PREFIX)).await?;
         Ok(pieces.into_iter().map(|piece| piece.json).collect())
     }
 
-    /// Decides about parts of a generation, with an entry in the audit trail.
+    /// Approves or discards items of a generation, with an entry in the audit trail.
     ///
     /// # Errors
-    /// [`ReviewError`]; then nothing was decided.
+    /// [`ReviewError`]
     pub async fn review(
         &self,
         tenant: TenantCtx,
@@ -271,7 +291,7 @@ impl Generations {
         review: &Review,
         by: &str,
     ) -> Result<Generation, ReviewError> {
-        let stored: Option<StoredGeneration> = self.dynamo.get(&head(tenant, id)).await?;
+        let stored: Option<StoredGeneration> = self.dynamo.get(&key(tenant, id)).await?;
         let mut stored = stored.filter(StoredGeneration::is_there).ok_or(ReviewError::NotFound)?;
         let now = Millis::now();
         if stored.decide(review, by, now)? {
@@ -279,27 +299,28 @@ impl Generations {
                 ReviewStatus::Approved => AuditAction::DraftsApproved,
                 ReviewStatus::Discarded => AuditAction::DraftsDiscarded,
             };
-            let change = Write::update(head(tenant, id))
+            let change = Write::update(key(tenant, id))
                 .set("decisions", &stored.decisions)
                 .add("version", 1)
                 .when(Condition::equals("version", stored.version));
             let entry = records::audit(tenant, action, by, &id.to_string(), now)?;
             self.dynamo.transact(vec![change, entry]).await?;
         }
-        Ok(stored.shown())
+        Ok(stored.to_contract())
     }
 }
 
 impl StoredGeneration {
-    /// The table lets expired items go when it comes to it.
+    /// Whether the generation still counts as stored. DynamoDB deletes expired items some time after they expire.
     fn is_there(&self) -> bool {
         self.ttl > Millis::now().secs()
     }
 }
 
-/// Pieces that fit an item, cut between characters.
+/// Cuts a text between characters into pieces that fit an item.
 fn split(json: &str) -> Vec<String> {
-    let (mut pieces, mut rest) = (Vec::new(), json);
+    let mut pieces = Vec::new();
+    let mut rest = json;
     while rest.len() > PIECE_BYTES {
         let (piece, after) = rest.split_at(rest.floor_char_boundary(PIECE_BYTES));
         pieces.push(piece.to_owned());

@@ -1,7 +1,7 @@
-//! Jobs: work that is written down first and done by `generation-worker`, which the table's stream starts.
+//! Jobs: work that a request writes down and that `generation-worker` does, which the table's stream starts.
 //!
-//! The stream delivers at least once. A run therefore claims its job with a lease that outlives it, so that one
-//! job is never done twice at a time, and what a dead run left is taken up where it stopped.
+//! The stream delivers at least once. A run therefore claims its job with a lease that outlives it, so that no two
+//! runs do one job at the same time. What a dead run left is continued where it stopped.
 
 use std::time::Duration;
 
@@ -18,11 +18,16 @@ use crate::contract::messages::MessageRequest;
 use crate::dynamo::{Condition, Dynamo, DynamoError, ItemKey, Query, Write, WriteError};
 use crate::environment::{Environment, StartError};
 
-/// Of two runs that claim a job at the same moment one has it; the other looks again after this.
+/// How long a run waits before it looks at a job again that another run claimed at the same moment.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How long a job and its results are stored.
 const KEEP: Duration = Duration::from_secs(7 * 86_400);
+/// The name of the partition that holds the jobs of a tenant.
+const KIND: &str = "JOB";
+/// What the sort keys of the parts' results begin with; the number of the part follows.
+const PART_PREFIX: &str = "C#";
 
-/// What is to be done: the request, as it was read.
+/// What a job shall do: the body of the request that became the job.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum JobTask {
@@ -44,7 +49,7 @@ impl From<IdeaBriefRequest> for JobTask {
 }
 
 impl JobTask {
-    /// What it makes.
+    /// The kind of content that the task makes.
     pub const fn kind(&self) -> GenerationKind {
         match self {
             Self::Ideas(_) | Self::Brief(_) => GenerationKind::Ideas,
@@ -52,7 +57,7 @@ impl JobTask {
         }
     }
 
-    /// Ideas or recipients.
+    /// How many ideas the task makes, or how many messages, which is one for each recipient.
     pub fn total(&self) -> u64 {
         match self {
             Self::Ideas(request) => request.options.count.get().into(),
@@ -62,44 +67,44 @@ impl JobTask {
     }
 }
 
-/// A job as stored.
+/// A job as the table stores it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobRecord {
-    /// Its name.
     pub id: JobId,
-    /// What it makes.
+    /// The kind of content that the job makes.
     pub kind: GenerationKind,
-    /// How far it is.
     pub status: JobStatus,
-    /// Parts that are done.
+    /// How many ideas or messages are made already.
     pub done: u64,
-    /// All parts.
+    /// How many ideas or messages the job makes.
     pub total: u64,
-    /// When it was asked for.
+    /// When the request asked for the job.
     pub at: Millis,
-    /// The request that asked for it.
+    /// The request that asked for the job.
     pub request: RequestId,
-    /// Test keys get the builtin provider.
+    /// Whether a live or a test key asked for the job; for test keys the builtin provider writes.
     pub environment: KeyKind,
-    /// What is to be done, as JSON.
+    /// The [`JobTask`], as JSON.
     task: String,
-    /// Runs that were begun; the fence of the one that goes on.
+    /// How many runs have claimed the job. Every write of a run is made on condition that this is still its own
+    /// number, so a run that has lost the job writes nothing.
     pub attempts: u32,
-    /// Until when the run that goes on may take.
+    /// When the lease of the current run ends and another run may claim the job.
     #[serde(default)]
     lease_until: Option<Millis>,
-    /// Where the result is.
+    /// The result of a job that succeeded.
     #[serde(default)]
     pub generation: Option<GenerationId>,
-    /// Why there is none, as JSON.
+    /// The problem of a job that failed, as JSON.
     #[serde(default)]
     pub problem: Option<String>,
+    /// When DynamoDB may delete the job, in seconds since 1970.
     ttl: u64,
 }
 
 impl JobRecord {
-    /// A job that waits for its turn.
+    /// A new job that waits for a run.
     pub fn new(id: JobId, request: RequestId, environment: KeyKind, task: &JobTask) -> Self {
         let at = Millis::now();
         Self {
@@ -120,30 +125,31 @@ impl JobRecord {
         }
     }
 
-    /// What is to be done.
+    /// What the job shall do.
     ///
     /// # Errors
-    /// When a version that knew other requests wrote it down.
+    /// If the job was written by a version of the code whose tasks this version cannot read.
     pub fn task(&self) -> Result<JobTask, serde_json::Error> {
         serde_json::from_str(&self.task)
     }
 
-    /// The name of what it makes: every run makes the same.
+    /// The identifier of what the job makes. Every run uses the same, so that a later run finds what an earlier one
+    /// made.
     pub const fn makes(&self) -> GenerationId {
         GenerationId::from_bytes(self.id.to_bytes())
     }
 }
 
-/// What a run that wants a job gets.
+/// The answer to a run that claims a job.
 #[derive(Debug)]
 pub enum JobClaim {
-    /// The job, which is its own now.
+    /// The run has the job now.
     Mine(Box<JobRecord>),
-    /// Nothing: it is done, or it is gone.
+    /// There is nothing to do: the job has ended, or it is no longer stored.
     Done,
-    /// Nothing yet: another run has it.
+    /// Another run has the job.
     Busy {
-        /// For at least so long, unless it renews.
+        /// The time until the lease of that run ends, if it is not renewed.
         left: Duration,
     },
 }
@@ -151,42 +157,50 @@ pub enum JobClaim {
 /// How a job ended.
 #[derive(Debug)]
 pub enum JobOutcome {
-    /// With a result.
+    /// The job has made this generation.
     Made(GenerationId),
-    /// With a problem, as JSON.
+    /// The job has failed with this problem, as JSON.
     Failed(String),
 }
 
+/// The result of one part of a job.
 #[derive(Serialize, Deserialize)]
 struct StoredPart {
     json: String,
     ttl: u64,
 }
 
-/// The store.
+/// The jobs of all tenants.
 #[derive(Clone)]
 pub struct Jobs {
     dynamo: Dynamo,
 }
 
 fn key(tenant: TenantCtx, id: JobId) -> ItemKey {
-    ItemKey::tenant(tenant.pk_of("JOB"), id.to_string())
+    ItemKey::tenant(tenant.pk_of(KIND), id.to_string())
 }
 
-fn parts_of(tenant: TenantCtx, id: JobId) -> String {
-    tenant.pk_of(&format!("JOB#{id}"))
+/// Reads the key of an item of the table's stream. `None` means that the item is not a job.
+pub fn job_of_key(partition_key: &str, sort_key: &str) -> Option<(TenantCtx, JobId)> {
+    let (tenant, kind) = TenantCtx::of_partition(partition_key)?;
+    if kind != KIND {
+        return None;
+    }
+    Some((tenant, sort_key.parse().ok()?))
+}
+
+/// The partition of the results of a job's parts.
+fn parts_partition(tenant: TenantCtx, id: JobId) -> String {
+    tenant.pk_of(&format!("{KIND}#{id}"))
 }
 
 impl Jobs {
-    /// Connects to the tables of the stage.
-    ///
-    /// # Errors
-    /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self { dynamo: environment.dynamo().await? })
     }
 
-    /// Writes a job down. Written down before by an attempt of the same request, it stays as it is.
+    /// Stores a new job, which starts the worker. If an earlier attempt of the same request has stored it, it stays
+    /// as it is.
     ///
     /// # Errors
     /// [`DynamoError`]
@@ -197,7 +211,7 @@ impl Jobs {
         }
     }
 
-    /// A job that is not forgotten yet.
+    /// Reads a job of the tenant. `None` means that there is none, or that its time in the table is over.
     ///
     /// # Errors
     /// [`DynamoError`]
@@ -206,7 +220,7 @@ impl Jobs {
         Ok(job.filter(|job| job.ttl > Millis::now().secs()))
     }
 
-    /// Takes a job for a run that ends within `lease`.
+    /// Claims a job for a run, which must renew the claim or end within `lease`.
     ///
     /// # Errors
     /// [`DynamoError`]
@@ -241,10 +255,11 @@ impl Jobs {
         }
     }
 
-    /// Keeps the result of a part, so that a later run need not make it again.
+    /// Stores the result of a part, so that a later run need not make it again. `done` is how many ideas or
+    /// messages there are with it.
     ///
     /// # Errors
-    /// [`WriteError`]; a conflict where another run has taken the job over.
+    /// [`WriteError`]; a conflict if another run has claimed the job.
     pub async fn part_done(
         &self,
         tenant: TenantCtx,
@@ -253,27 +268,27 @@ impl Jobs {
         json: String,
         done: u64,
     ) -> Result<(), WriteError> {
-        let part = ItemKey::tenant(parts_of(tenant, job.id), format!("C#{number:04}"));
-        let counted = Write::update(key(tenant, job.id))
+        let part = ItemKey::tenant(parts_partition(tenant, job.id), format!("{PART_PREFIX}{number:04}"));
+        let progress = Write::update(key(tenant, job.id))
             .set("done", done)
             .when(Condition::equals("attempts", job.attempts));
-        self.dynamo.transact(vec![counted, Write::put(part, &StoredPart { json, ttl: job.ttl })?]).await
+        self.dynamo.transact(vec![progress, Write::put(part, &StoredPart { json, ttl: job.ttl })?]).await
     }
 
-    /// The results of the parts that are done, in their order.
+    /// The results of the parts that are done, in the order of the parts.
     ///
     /// # Errors
     /// [`DynamoError`]
     pub async fn parts(&self, tenant: TenantCtx, id: JobId) -> Result<Vec<String>, DynamoError> {
         let parts: Vec<StoredPart> =
-            self.dynamo.all(Query::tenant(parts_of(tenant, id)).beginning("C#")).await?;
+            self.dynamo.all(Query::tenant(parts_partition(tenant, id)).beginning(PART_PREFIX)).await?;
         Ok(parts.into_iter().map(|part| part.json).collect())
     }
 
-    /// Holds a job for longer.
+    /// Extends the lease of a run that needs longer, to `lease` from now.
     ///
     /// # Errors
-    /// [`WriteError`]; a conflict where another run has taken the job over.
+    /// [`WriteError`]; a conflict if another run has claimed the job.
     pub async fn renew(&self, tenant: TenantCtx, job: &JobRecord, lease: Duration) -> Result<(), WriteError> {
         let write = Write::update(key(tenant, job.id))
             .set("leaseUntil", Millis::now().plus(lease))
@@ -281,10 +296,10 @@ impl Jobs {
         self.dynamo.write(write).await
     }
 
-    /// Gives a job back, so that the next run need not wait for the lease to end.
+    /// Gives a job back that shall be tried again, so that the next run need not wait for the lease to end.
     ///
     /// # Errors
-    /// [`WriteError`]; a conflict where another run has taken the job over.
+    /// [`WriteError`]; a conflict if another run has claimed the job.
     pub async fn release(&self, tenant: TenantCtx, job: &JobRecord) -> Result<(), WriteError> {
         let write = Write::update(key(tenant, job.id))
             .set("status", JobStatus::Queued)
@@ -293,10 +308,10 @@ impl Jobs {
         self.dynamo.write(write).await
     }
 
-    /// Ends a job.
+    /// Ends a job with its result or its problem.
     ///
     /// # Errors
-    /// [`WriteError`]; a conflict where another run has taken the job over.
+    /// [`WriteError`]; a conflict if another run has claimed the job.
     pub async fn finish(
         &self,
         tenant: TenantCtx,
@@ -313,5 +328,31 @@ impl Jobs {
             JobOutcome::Failed(problem) => write.set("status", JobStatus::Failed).set("problem", problem),
         };
         self.dynamo.write(write).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::ids::TenantId;
+
+    #[test]
+    fn only_jobs_of_a_tenant_are_jobs() {
+        let tenant = TenantId::generate();
+        let job = JobId::generate();
+        let stored = key(TenantCtx::admitted(tenant), job);
+        assert_eq!(stored.pk, format!("T#{tenant}#JOB"));
+        let (found, id) = job_of_key(&stored.pk, &stored.sk).unwrap();
+        assert_eq!((found.id(), id), (tenant, job));
+        for (pk, sk) in [
+            (format!("T#{tenant}#GEN"), job.to_string()),
+            (format!("T#{tenant}#JOB"), "job_1".to_owned()),
+            (format!("T#{tenant}#JOB#{job}"), "C#0001".to_owned()),
+            (format!("T#{tenant}"), job.to_string()),
+            (format!("U#{tenant}#JOB"), job.to_string()),
+            ("T#ten_x#JOB".to_owned(), job.to_string()),
+        ] {
+            assert!(job_of_key(&pk, &sk).is_none(), "{pk} {sk}");
+        }
     }
 }

@@ -1,41 +1,40 @@
-//! Records of an import, one a line.
+//! Reads the records of an import, one on each line, from JSON Lines or CSV.
 
 use serde::de::DeserializeOwned;
 
 use crate::contract::lines::{FailedLine, LineFormat, Lines};
 
-/// More records are not read from one call, whatever its size.
+/// How many records one call may have, whatever its size in bytes.
 const RECORDS_MAX: usize = 5_000;
 
-/// What can be imported.
+/// A record that can be imported.
 pub trait ImportRecord: DeserializeOwned {
     /// The columns that a CSV must have.
-    const NEEDED: &'static [&'static str];
-    /// The columns that hold whole numbers; an empty one is left out.
-    const NUMBERS: &'static [&'static str];
+    const REQUIRED_COLUMNS: &'static [&'static str];
+    /// The columns of a CSV that hold whole numbers. An empty field in them means that the record has no such number.
+    const NUMBER_COLUMNS: &'static [&'static str];
 
-    /// What its members say together.
+    /// Checks what the type of a single member cannot: whether the members go together.
     ///
     /// # Errors
-    /// A sentence about what is wrong.
+    /// What is wrong, as a sentence for the caller.
     fn check(&self) -> Result<(), String> {
         Ok(())
     }
 }
 
-/// The records of an import, and the lines that are none.
+/// The records of an import, and the lines that could not be read. Both are in the order of the lines.
 #[derive(Debug)]
 pub struct ImportLines<T> {
-    /// In the order of the lines.
     pub records: Vec<T>,
-    /// Likewise.
     pub failed: Vec<FailedLine>,
 }
 
-/// Reads lines. One that is wrong does not keep the others from being read.
+/// Reads the records of an import. A line that is wrong is noted, and the others are read.
 ///
 /// # Errors
-/// A sentence where nothing can be read: a header without a column that every record needs, too many lines.
+/// Why nothing can be imported, as a sentence for the caller: a required column is missing, or there are too many
+/// records.
 pub fn read<T: ImportRecord>(lines: &Lines) -> Result<ImportLines<T>, String> {
     match lines.format {
         LineFormat::JsonLines => json_lines(&lines.text),
@@ -48,7 +47,8 @@ impl<T: ImportRecord> ImportLines<T> {
         Self { records: Vec::new(), failed: Vec::new() }
     }
 
-    fn take(&mut self, line: u64, record: Result<T, String>) -> Result<(), String> {
+    /// Adds the record of a line, or the reason why it is none.
+    fn push(&mut self, line: u64, record: Result<T, String>) -> Result<(), String> {
         match record.and_then(|record| record.check().map(|()| record)) {
             Ok(record) => self.records.push(record),
             Err(message) => self.failed.push(FailedLine { line, message }),
@@ -64,18 +64,19 @@ fn json_lines<T: ImportRecord>(text: &str) -> Result<ImportLines<T>, String> {
     let mut read = ImportLines::nothing();
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let mut parser = serde_json::Deserializer::from_str(line);
-        let record = serde_path_to_error::deserialize(&mut parser).map_err(|error| told(&error));
+        let record = serde_path_to_error::deserialize(&mut parser).map_err(|error| message_of(&error));
         let record = record.and_then(|record| match parser.end() {
             Ok(()) => Ok(record),
             Err(_) => Err("has something after the record".to_owned()),
         });
-        read.take(number as u64 + 1, record)?;
+        read.push(number as u64 + 1, record)?;
     }
     Ok(read)
 }
 
-/// The parser's words, with the member that they are about.
-fn told(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+/// The message of the parser without its position, which the number of the line replaces, but with the name of the
+/// member.
+fn message_of(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     let text = error.inner().to_string();
     let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
     match error.path().to_string().as_str() {
@@ -88,9 +89,9 @@ fn csv<T: ImportRecord>(text: &str) -> Result<ImportLines<T>, String> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(text.as_bytes());
     let header =
         reader.headers().map_err(|error| format!("has no header that can be read: {error}"))?.clone();
-    for needed in T::NEEDED {
-        if !header.iter().any(|column| column == *needed) {
-            return Err(format!("has no column `{needed}` in its header"));
+    for required in T::REQUIRED_COLUMNS {
+        if !header.iter().any(|column| column == *required) {
+            return Err(format!("has no column `{required}` in its header"));
         }
     }
     let mut read = ImportLines::nothing();
@@ -101,21 +102,21 @@ fn csv<T: ImportRecord>(text: &str) -> Result<ImportLines<T>, String> {
             Ok(false) => return Ok(read),
             Ok(true) => {
                 let at = record.position().map_or(line, csv::Position::line);
-                read.take(at, record_of(&header, &record))?;
+                read.push(at, record_of(&header, &record))?;
             }
             Err(error) => {
                 let at = error.position().map_or(line, csv::Position::line);
-                read.take(at, Err(explain(&error)))?;
+                read.push(at, Err(csv_message_of(&error)))?;
             }
         }
     }
 }
 
-/// A record of a CSV. Through JSON, so that both formats have the same rules; an empty number is none.
+/// Reads one record of a CSV. It is made into JSON first, so that both formats have the same rules.
 fn record_of<T: ImportRecord>(header: &csv::StringRecord, record: &csv::StringRecord) -> Result<T, String> {
     let mut members = serde_json::Map::new();
     for (name, value) in header.iter().zip(record) {
-        let is_number = T::NUMBERS.contains(&name);
+        let is_number = T::NUMBER_COLUMNS.contains(&name);
         if is_number && value.is_empty() {
             continue;
         }
@@ -127,10 +128,11 @@ fn record_of<T: ImportRecord>(header: &csv::StringRecord, record: &csv::StringRe
         };
         members.insert(name.to_owned(), value);
     }
-    serde_path_to_error::deserialize(serde_json::Value::from(members)).map_err(|error| told(&error))
+    serde_path_to_error::deserialize(serde_json::Value::from(members)).map_err(|error| message_of(&error))
 }
 
-fn explain(error: &csv::Error) -> String {
+/// The message of the CSV reader, with advice where it only counts fields.
+fn csv_message_of(error: &csv::Error) -> String {
     match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             format!("has {len} fields, the header has {expected_len}; is a quote or comma missing?")

@@ -1,8 +1,11 @@
-//! What creators offered at which price, and what of it was sold.
+//! The store of what creators offered at which price, and of how much of it was sold.
 //!
-//! Records are kept day by day, so that a line sent again replaces itself. Price advice reads what follows from them: one
-//! item for a product and a segment, with offers and sales by price, each weighed by its age. It is computed anew from the
-//! records at every import, under a version, so that of two imports at once none forgets the other's.
+//! There is one record for each day and price, so that a line that is sent again replaces itself. Price advice does
+//! not read these records but the statistics of a series (a product for a segment in a currency): one item with
+//! offers and sales by price, each weighed by its age. Every import computes it anew from the records. It has a
+//! version, so that of two imports at the same time neither leaves out what the other stored.
+
+mod statistics;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,37 +13,40 @@ use std::time::Duration;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
+use self::statistics::Statistics;
 use super::TenantCtx;
 use super::lines::ImportRecord;
 use crate::clock::Millis;
 use crate::contract::currency::Currency;
 use crate::contract::ids::CreatorId;
 use crate::contract::offers::DayOffers;
-use crate::contract::price_advice::{ARMS_MAX, ProductType, Segment};
+use crate::contract::price_advice::{ProductType, Segment};
 use crate::dynamo::{Condition, Dynamo, DynamoError, ItemKey, ItemPage, Query, Write, WriteError};
 use crate::environment::{Environment, StartError};
-use pricing::{Arm, Arms, weight};
+use pricing::Arms;
 
-/// Twelve half-lives: what is older counts less than a four-thousandth.
+/// How long records are stored. These are twelve half-lives, after which an offer counts less than a four-thousandth.
 const KEEP: Duration = Duration::from_secs(720 * 86_400);
 const DAY: Duration = Duration::from_secs(86_400);
-/// The latest records of a product and a segment that its statistics are made from.
+/// How many records of a series its statistics are made from; the latest ones are taken.
 const RECORDS_MAX: u32 = 10_000;
-/// Products and segments in one import: each is computed anew.
+/// How many series one import may have, because the statistics of each are computed anew.
 const SERIES_MAX: usize = 20;
-/// Similar products that are read of a tenant.
+/// How many series of a tenant or creator are read at once.
 const POOL_MAX: u32 = 100;
-/// Imports of one product at once that wait for each other before the last is sent back.
-const TRIES: u32 = 5;
+/// How many times statistics are computed again because another import of the same series was faster.
+const RETRIES_MAX: u32 = 5;
+/// What the sort keys of records begin with, in the partition of their creator.
 const PREFIX: &str = "OFFER#";
 
 impl ImportRecord for DayOffers {
-    const NEEDED: &'static [&'static str] =
+    const REQUIRED_COLUMNS: &'static [&'static str] =
         &["day", "productType", "currency", "priceCents", "offered", "sold"];
-    const NUMBERS: &'static [&'static str] = &["priceCents", "offered", "sold"];
+    const NUMBER_COLUMNS: &'static [&'static str] = &["priceCents", "offered", "sold"];
 
     fn check(&self) -> Result<(), String> {
-        let (day, now) = (self.day.begins(), Millis::now());
+        let day = self.day.begins();
+        let now = Millis::now();
         let (sold, offered) = (self.sold.get(), self.offered.get());
         if sold > offered {
             Err(format!("`sold`: must be at most `offered`, {offered}, is {sold}"))
@@ -54,88 +60,56 @@ impl ImportRecord for DayOffers {
     }
 }
 
-/// What prices are compared within: a creator's product, for a segment, in a currency.
+/// The offers of a creator that can be compared by price: those of one type of product, in one currency, to one
+/// segment.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OfferSeries {
-    /// What is sold.
     pub product: ProductType,
-    /// In what it is paid.
     pub currency: Currency,
-    /// To whom.
+    /// The group of people that it is offered to.
     pub segment: Segment,
 }
 
 impl OfferSeries {
     fn of(record: &DayOffers) -> Self {
-        let (product, currency) = (record.product_type, record.currency);
-        Self { product, currency, segment: record.segment.clone() }
+        Self { product: record.product_type, currency: record.currency, segment: record.segment.clone() }
     }
 
-    /// A segment may hold any character, so its hash stands for it.
+    /// What stands for the series in keys. It is a hash because a segment may have any characters, also those that
+    /// separate the parts of a key.
     fn hash(&self) -> String {
         let name = format!("{}|{}|{}", self.product.as_str(), self.currency.code(), &*self.segment);
         let digest = digest(&SHA256, name.as_bytes());
         digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
     }
-
-    /// What the statistics of similar products begin with.
-    fn kind(&self) -> String {
-        format!("{}#{}#", self.product.as_str(), self.currency.code())
-    }
 }
 
-/// A record as stored: apart from the item's keys, because an unknown member of a record is a mistake.
+/// A record as the table stores it. It is nested because the type of a record accepts no unknown members, and the
+/// item also has its keys.
 #[derive(Serialize, Deserialize)]
 struct StoredOffers {
     offers: DayOffers,
     ttl: u64,
 }
 
-/// The statistics of a series as stored.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Statistics {
-    series: OfferSeries,
-    version: u64,
-    /// When ages were counted.
-    as_of: Millis,
-    /// Price, offers, sales.
-    arms: Vec<(f64, f64, f64)>,
-    ttl: u64,
-    #[serde(rename = "SK", default, skip_serializing)]
-    sk: String,
-}
-
-impl Statistics {
-    fn arms(&self, now: Millis) -> Option<Arms> {
-        let weight = weight(now.since(self.as_of));
-        let arm = |(price, offered, sold): &(f64, f64, f64)| Arm {
-            price: *price,
-            offered: offered * weight,
-            sold: sold * weight,
-        };
-        Arms::new(&self.arms.iter().map(arm).collect::<Vec<_>>()).ok()
-    }
-}
-
-/// What price advice reads.
+/// The offers and sales that price advice learns from.
 #[derive(Debug, Default)]
 pub struct DemandHistory {
-    /// Of the product itself; nothing where nothing is stored.
+    /// Those of the series itself; `None` if nothing of it is stored.
     pub own: Option<Arms>,
-    /// Of the tenant's similar products.
+    /// Those of the tenant's other series with the same product and currency.
     pub pool: Vec<Arms>,
 }
 
 /// Why offers were not imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// Too many at a time.
+    /// The import has too many series: this many.
     #[error(
         "has {0} combinations of product, currency and segment; at most {SERIES_MAX} are taken in one call"
     )]
     TooMany(usize),
-    /// DynamoDB did not do it, or others imported the same all the time.
+    /// The database failed, or other imports of the same series were faster every time.
     #[error(transparent)]
     Write(#[from] WriteError),
 }
@@ -146,34 +120,32 @@ impl From<DynamoError> for ImportError {
     }
 }
 
-/// The store.
+/// The offers of all creators of all tenants, and their statistics.
 #[derive(Clone)]
 pub struct Offers {
     dynamo: Dynamo,
 }
 
-fn statistics(tenant: TenantCtx, creator: CreatorId, series: &OfferSeries) -> ItemKey {
-    ItemKey::tenant(tenant.pk_of("SALES"), format!("{}{creator}#{}", series.kind(), series.hash()))
+/// What the sort keys of a series' records begin with.
+fn series_prefix(series: &OfferSeries) -> String {
+    format!("{PREFIX}{}#", series.hash())
 }
 
 fn sort_key(record: &DayOffers) -> String {
-    let series = OfferSeries::of(record).hash();
-    format!("{PREFIX}{series}#{}#{:09}", record.day, record.price_cents.get())
+    let prefix = series_prefix(&OfferSeries::of(record));
+    format!("{prefix}{}#{:09}", record.day, record.price_cents.get())
 }
 
 impl Offers {
-    /// Connects to the tables of the stage.
-    ///
-    /// # Errors
-    /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self { dynamo: environment.dynamo().await? })
     }
 
-    /// Stores records; of two with the same name the later line counts. Returns how many are stored.
+    /// Stores records, brings the statistics of their series up to date, and returns how many records there are. Of
+    /// two with the same series, day and price, the later one counts.
     ///
     /// # Errors
-    /// [`ImportError`]: some may be stored; storing them again changes nothing.
+    /// [`ImportError`]; some of the records may be stored, and importing them again does no harm.
     pub async fn import(
         &self,
         tenant: TenantCtx,
@@ -195,43 +167,44 @@ impl Offers {
         let count = writes.len();
         self.dynamo.put_all(writes).await?;
         for series in &series {
-            self.count(tenant, creator, series).await?;
+            self.update_statistics(tenant, creator, series).await?;
         }
         Ok(count)
     }
 
-    /// Makes the statistics of a series what its records say.
-    async fn count(
+    /// Computes the statistics of a series anew from its records, until no other import is faster.
+    async fn update_statistics(
         &self,
         tenant: TenantCtx,
         creator: CreatorId,
         series: &OfferSeries,
     ) -> Result<(), WriteError> {
-        let key = statistics(tenant, creator, series);
-        let prefix = format!("{PREFIX}{}#", series.hash());
-        let mut tries = 0;
+        let key = statistics::key(tenant, creator, series);
+        let (index_pk, index_sk) = statistics::index_key(tenant, creator, &key);
+        let prefix = series_prefix(series);
+        let mut retries = 0;
         loop {
-            // The version first: whoever writes it between here and the end has seen less than we will, or more.
+            // The version is read before the records. If it is still the same when we write, no other import has
+            // computed statistics meanwhile, so ours replace none that were made from records that we have not
+            // read.
             let before = self.dynamo.get::<Statistics>(&key).await?.map_or(0, |stored| stored.version);
             let records = Query::tenant(tenant.pk_of_creator(creator)).beginning(prefix.clone());
             let records = records.consistent().newest_first().limit(RECORDS_MAX);
             let records = self.dynamo.all::<StoredOffers>(records).await?;
-            let now = Millis::now();
-            let next = summed(series, &records, before + 1, now);
-            let write = Write::put(key.clone(), &next)?
-                .indexed(&tenant.pk_of_creator(creator), &format!("SALES#{}", key.sk));
+            let next = Statistics::of(series, &records, before + 1, Millis::now());
+            let write = Write::put(key.clone(), &next)?.indexed(&index_pk, &index_sk);
             let write = match before {
                 0 => write.when(Condition::Absent),
                 version => write.when(Condition::equals("version", version)),
             };
             match self.dynamo.write(write).await {
-                Err(WriteError::Conflict { .. }) if tries < TRIES => tries += 1,
-                done => return done,
+                Err(WriteError::Conflict { .. }) if retries < RETRIES_MAX => retries += 1,
+                result => return result,
             }
         }
     }
 
-    /// What is known of a product and of those like it.
+    /// What was offered and sold of a series, if a creator is named, and of the tenant's similar ones.
     ///
     /// # Errors
     /// [`DynamoError`]
@@ -241,14 +214,14 @@ impl Offers {
         creator: Option<CreatorId>,
         series: &OfferSeries,
     ) -> Result<DemandHistory, DynamoError> {
-        let own = creator.map(|creator| statistics(tenant, creator, series));
+        let own = creator.map(|creator| statistics::key(tenant, creator, series));
         let stored = async {
             match &own {
                 Some(key) => self.dynamo.get::<Statistics>(key).await,
                 None => Ok(None),
             }
         };
-        let similar = Query::tenant(tenant.pk_of("SALES")).beginning(series.kind()).limit(POOL_MAX);
+        let similar = statistics::similar(tenant, series).limit(POOL_MAX);
         let (stored, similar) = tokio::try_join!(stored, self.dynamo.page::<Statistics>(&similar))?;
         let now = Millis::now();
         let is_other = |other: &&Statistics| own.as_ref().is_none_or(|own| own.sk != other.sk);
@@ -258,7 +231,7 @@ impl Offers {
         })
     }
 
-    /// What is known of each of a creator's products, for each segment. Lags behind imports by moments.
+    /// What was offered and sold of each series of a creator. The index that is read lags behind imports by moments.
     ///
     /// # Errors
     /// [`DynamoError`]
@@ -267,13 +240,13 @@ impl Offers {
         tenant: TenantCtx,
         creator: CreatorId,
     ) -> Result<Vec<(OfferSeries, Arms)>, DynamoError> {
-        let query = Query::tenant_index(tenant.pk_of_creator(creator)).beginning("SALES#").limit(POOL_MAX);
+        let query = statistics::of_creator(tenant, creator).limit(POOL_MAX);
         let found = self.dynamo.page::<Statistics>(&query).await?.items;
         let now = Millis::now();
-        Ok(found.into_iter().filter_map(|one| Some((one.series.clone(), one.arms(now)?))).collect())
+        Ok(found.into_iter().filter_map(|stored| Some((stored.series.clone(), stored.arms(now)?))).collect())
     }
 
-    /// One page, series by series, oldest first.
+    /// One page of a creator's records, series by series, oldest first.
     ///
     /// # Errors
     /// [`DynamoError`]
@@ -291,26 +264,6 @@ impl Offers {
             last_sk: page.last_sk,
         })
     }
-}
-
-/// Offers and sales by price, weighed by their age.
-fn summed(series: &OfferSeries, records: &[StoredOffers], version: u64, as_of: Millis) -> Statistics {
-    let arm = |stored: &StoredOffers| {
-        let offers = &stored.offers;
-        // The middle of the day stands for it.
-        let weight = weight(as_of.since(offers.day.begins().plus(DAY / 2)));
-        Arm {
-            price: f64::from(offers.price_cents.get()),
-            offered: f64::from(offers.offered.get()) * weight,
-            sold: f64::from(offers.sold.get()) * weight,
-        }
-    };
-    let arms = Arms::new(&records.iter().map(arm).collect::<Vec<_>>()).map(|arms| arms.merged(ARMS_MAX));
-    let round = |number: f64| (number * 1e6).round() / 1e6;
-    let told = |arm: &Arm| (arm.price, round(arm.offered), round(arm.sold));
-    let arms = arms.map_or_else(|_| Vec::new(), |arms| arms.as_slice().iter().map(told).collect());
-    let (series, ttl) = (series.clone(), as_of.plus(KEEP).secs());
-    Statistics { series, version, as_of, arms, ttl, sk: String::new() }
 }
 
 #[cfg(test)]
@@ -353,31 +306,13 @@ mod tests {
     }
 
     #[test]
-    fn statistics_weigh_offers_by_their_age() {
-        let rows = format!(
-            "{},message,,USD,900,100,40\n{},message,,USD,900,100,60\n{},message,,USD,1200,50,9\n",
-            day(60),
-            day(0),
-            day(0)
-        );
-        let records = csv(&rows.replace(",,", ",all,")).records;
-        let stored: Vec<StoredOffers> =
-            records.into_iter().map(|offers| StoredOffers { offers, ttl: 0 }).collect();
-        let now = stored[1].offers.day.begins().plus(DAY / 2);
-        let summed = summed(&OfferSeries::of(&stored[0].offers), &stored, 1, now);
-        assert_eq!(summed.arms, [(900.0, 150.0, 80.0), (1200.0, 50.0, 9.0)]);
-        let later = summed.arms(now.plus(DAY * 60)).unwrap();
-        assert!((later.offered() - 100.0).abs() < 1e-9);
-    }
-
-    #[test]
     fn a_segment_may_hold_any_character_and_stays_apart() {
-        let name = |segment: &str| {
+        let hash = |segment: &str| {
             let segment = Segment::parse(segment.to_owned()).unwrap();
             let currency: Currency = serde_json::from_str("\"USD\"").unwrap();
             OfferSeries { product: ProductType::Message, currency, segment }.hash()
         };
-        assert_ne!(name("a#b"), name("a"));
-        assert_eq!(name("a#b").len(), 16);
+        assert_ne!(hash("a#b"), hash("a"));
+        assert_eq!(hash("a#b").len(), 16);
     }
 }

@@ -1,4 +1,4 @@
-//! The plans of tenants, remembered for a moment.
+//! The plans of tenants, with a cache of a few seconds.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,16 +11,17 @@ use crate::contract::ids::TenantId;
 use crate::dynamo::Dynamo;
 use crate::environment::{Environment, StartError};
 
-/// A plan is read again after so long.
+/// How long a plan is taken from the cache before it is read again.
 pub const REMEMBERED: Duration = Duration::from_secs(10);
-/// Better the smallest plan than a request that waits for its plan.
+/// How long reading a plan may take. After that, a request goes on with the smallest plan and does not wait longer.
 const READ_WITHIN: Duration = Duration::from_secs(1);
+/// How many plans the cache holds before it is emptied.
 const TENANTS_MAX: usize = 10_000;
 
-/// The plans that this environment has met.
+/// The plans of tenants, as this environment last read them.
 pub struct Plans {
     dynamo: Dynamo,
-    known: Mutex<HashMap<TenantId, (Millis, Plan)>>,
+    cache: Mutex<HashMap<TenantId, (Millis, Plan)>>,
 }
 
 impl Plans {
@@ -30,28 +31,29 @@ impl Plans {
     /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Arc<Self>, StartError> {
         let dynamo = environment.dynamo().await?;
-        environment.once(async { Ok(Self { dynamo, known: Mutex::default() }) }).await
+        environment.once(async { Ok(Self { dynamo, cache: Mutex::default() }) }).await
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<TenantId, (Millis, Plan)>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cache(&self) -> MutexGuard<'_, HashMap<TenantId, (Millis, Plan)>> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The plan of a tenant, no older than `age_max`. Where it cannot be read: as known last, or the smallest.
+    /// The plan of a tenant, read no longer ago than `age_max`. If it cannot be read now, the answer is the plan
+    /// that was read last, or the smallest plan if none was.
     pub async fn of(&self, tenant: TenantCtx, age_max: Duration) -> Plan {
         let now = Millis::now();
-        let last = self.known().get(&tenant.id()).copied();
+        let last = self.cache().get(&tenant.id()).copied();
         if let Some((_, plan)) = last.filter(|(at, _)| *at <= now && now.since(*at) < age_max) {
             return plan;
         }
         let read = tokio::time::timeout(READ_WITHIN, super::read(&self.dynamo, tenant)).await;
         let Ok(Ok(found)) = read else { return last.map_or(Plan::default(), |(_, plan)| plan) };
         let plan = found.map_or(Plan::default(), |tenant| tenant.plan);
-        let mut known = self.known();
-        if known.len() >= TENANTS_MAX {
-            known.clear();
+        let mut cache = self.cache();
+        if cache.len() >= TENANTS_MAX {
+            cache.clear();
         }
-        known.insert(tenant.id(), (now, plan));
+        cache.insert(tenant.id(), (now, plan));
         plan
     }
 }

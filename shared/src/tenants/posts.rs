@@ -1,4 +1,4 @@
-//! The posts of creators, as imported.
+//! The store of creators' posts, as they were imported.
 
 use std::collections::BTreeMap;
 
@@ -7,51 +7,69 @@ use serde::{Deserialize, Serialize};
 
 use super::TenantCtx;
 use super::lines::ImportRecord;
+use crate::contract::creators::Platform;
 use crate::contract::ids::CreatorId;
 use crate::contract::posts::Post;
 use crate::dynamo::{Dynamo, DynamoError, ItemKey, ItemPage, Query, Write};
 use crate::environment::{Environment, StartError};
 
+/// What the sort keys of posts begin with, in the partition of their creator.
 const PREFIX: &str = "POST#";
 
 impl ImportRecord for Post {
-    const NEEDED: &'static [&'static str] = &["id", "platform", "publishedAt", "text"];
-    const NUMBERS: &'static [&'static str] = &["likes", "comments", "views"];
+    const REQUIRED_COLUMNS: &'static [&'static str] = &["id", "platform", "publishedAt", "text"];
+    const NUMBER_COLUMNS: &'static [&'static str] = &["likes", "comments", "views"];
 }
 
-/// A post as stored: apart from the item's keys, because an unknown member of a post is a mistake.
+/// A post as the table stores it. It is nested because the type of a post accepts no unknown members, and the item
+/// also has its keys.
 #[derive(Serialize, Deserialize)]
 struct StoredPost {
     post: Post,
 }
 
-/// The store.
+/// The posts of all creators of all tenants.
 #[derive(Clone)]
 pub struct Posts {
     dynamo: Dynamo,
 }
 
-/// By time, then by what makes it the same post when it is imported again.
+/// How a platform is spelled in the sort keys of its posts.
+///
+/// Stored keys depend on these words, so they must never change, whatever the platform is called elsewhere: a post
+/// that is imported again would be stored a second time.
+const fn key_name(platform: Platform) -> &'static str {
+    match platform {
+        Platform::Instagram => "Instagram",
+        Platform::Tiktok => "Tiktok",
+        Platform::Youtube => "Youtube",
+        Platform::Threads => "Threads",
+        Platform::X => "X",
+        Platform::Facebook => "Facebook",
+        Platform::Linkedin => "Linkedin",
+        Platform::Pinterest => "Pinterest",
+    }
+}
+
+/// The sort key of a post: its time, for the order, and then a hash of its platform and identifier, so that a post
+/// that is imported again replaces itself.
 fn sort_key(post: &Post) -> String {
-    let name = format!("{:?}|{}", post.platform, &*post.id);
+    let name = format!("{}|{}", key_name(post.platform), &*post.id);
     let digest = digest(&SHA256, name.as_bytes());
     let hash: String = digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{PREFIX}{:013}#{hash}", post.published_at.get().0)
 }
 
 impl Posts {
-    /// Connects to the tables of the stage.
-    ///
-    /// # Errors
-    /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self { dynamo: environment.dynamo().await? })
     }
 
-    /// Stores posts; of two with the same name the later line counts. Returns how many are stored.
+    /// Stores posts and returns how many there are. Of two with the same time, platform and identifier, the later
+    /// one counts.
     ///
     /// # Errors
-    /// [`DynamoError`]: some may be stored; storing them again changes nothing.
+    /// [`DynamoError`]; some of the posts may be stored, and importing them again does no harm.
     pub async fn import(
         &self,
         tenant: TenantCtx,
@@ -69,7 +87,7 @@ impl Posts {
         Ok(count)
     }
 
-    /// One page, oldest first.
+    /// One page of a creator's posts, oldest first.
     ///
     /// # Errors
     /// [`DynamoError`]
@@ -88,7 +106,7 @@ impl Posts {
         })
     }
 
-    /// The latest posts, as many as one read holds.
+    /// The latest posts of a creator, newest first: at most `limit`, and no more than one call of DynamoDB reads.
     ///
     /// # Errors
     /// [`DynamoError`]
@@ -156,5 +174,27 @@ mod tests {
             .unwrap()
         };
         assert_eq!(sort_key(&post("one")), sort_key(&post("two")));
+    }
+
+    #[test]
+    fn the_stored_key_of_a_post_is_the_same_for_ever() {
+        let key = |platform: &str| {
+            let post = serde_json::json!({
+                "id": "a", "platform": platform, "publishedAt": "2026-01-02T03:04:05Z", "text": "Hi",
+            });
+            sort_key(&serde_json::from_value(post).unwrap())
+        };
+        for (platform, expected) in [
+            ("instagram", "POST#1767323045000#ca4a90188212ba1b"),
+            ("tiktok", "POST#1767323045000#e94501f2e9128584"),
+            ("youtube", "POST#1767323045000#ae6bd3510d3e7b63"),
+            ("threads", "POST#1767323045000#249bcfb0c5ef9b88"),
+            ("x", "POST#1767323045000#d166319223158495"),
+            ("facebook", "POST#1767323045000#c80ad3f87f2db24d"),
+            ("linkedin", "POST#1767323045000#f67ae4d58b4f4353"),
+            ("pinterest", "POST#1767323045000#15bac379fb5f520a"),
+        ] {
+            assert_eq!(key(platform), expected, "{platform}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Records that are written beside a change, in its transaction: the audit trail and the outbox.
+//! Records that are written in the same transaction as a change: the audit trail and the outbox of events.
 
 use std::time::Duration;
 
@@ -9,47 +9,49 @@ use crate::clock::Millis;
 use crate::contract::ids::{RecordId, UserId};
 use crate::dynamo::{DynamoError, ItemKey, Write};
 
-/// Records are of use for a while; then the table lets them go.
+/// How long an entry of the audit trail is stored.
 const KEEP_AUDIT: Duration = Duration::from_secs(400 * 86_400);
+/// How long an event stays in the outbox.
 const KEEP_EVENT: Duration = Duration::from_secs(30 * 86_400);
 
-/// What was done, for the audit trail.
+/// What somebody did, as the audit trail names it.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub enum AuditAction {
-    /// A key was made.
+    /// An API key was made.
     #[serde(rename = "key.created")]
     KeyCreated,
-    /// A key was replaced.
+    /// An API key got a successor.
     #[serde(rename = "key.rotated")]
     KeyRotated,
-    /// A key was revoked.
+    /// An API key was revoked.
     #[serde(rename = "key.revoked")]
     KeyRevoked,
-    /// Drafts were approved.
+    /// Drafts of a generation were approved.
     #[serde(rename = "drafts.approved")]
     DraftsApproved,
-    /// Drafts were discarded.
+    /// Drafts of a generation were discarded.
     #[serde(rename = "drafts.discarded")]
     DraftsDiscarded,
-    /// A creator was removed.
+    /// A creator was deleted.
     #[serde(rename = "creator.deleted")]
     CreatorDeleted,
 }
 
-/// What happened, for whoever has to act on it.
+/// What happened, for the consumer of the outbox that has to act on it, such as the mailer.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub enum OutboxEvent {
-    /// An account was opened; it waits for its address to be verified where `tokenId` is there.
+    /// An account was opened. With a `tokenId`, it waits for its address to be verified.
     #[serde(rename = "account.opened")]
     AccountOpened,
     /// Somebody tried to open an account with the address of this one.
     #[serde(rename = "account.signUpRepeated")]
     SignUpRepeated,
-    /// A refresh token was used a second time: the session was ended.
+    /// A refresh token was used a second time, and so the session was ended.
     #[serde(rename = "session.reused")]
     SessionReused,
 }
 
+/// An entry of the audit trail as the table stores it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct AuditEntry<'a> {
@@ -60,7 +62,7 @@ struct AuditEntry<'a> {
     ttl: u64,
 }
 
-/// The entry of the audit trail that goes with a change.
+/// The write of an audit entry, for the transaction of the change. `actor` did `action` to `target`.
 ///
 /// # Errors
 /// [`DynamoError::Malformed`]
@@ -76,18 +78,20 @@ pub fn audit(
     Write::put(key, &AuditEntry { action, actor, target, at: now, ttl: now.plus(KEEP_AUDIT).secs() })
 }
 
+/// An event as the table stores it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct OutboxItem {
     event: OutboxEvent,
     user_id: UserId,
-    /// From this and a derived key the mailer makes the token again, so that none is stored.
+    /// The mailer computes the one-time token from this and a derived key, so that the token itself is not stored.
     token_id: Option<RecordId>,
     at: Millis,
     ttl: u64,
 }
 
-/// The event that tells of a change. The table's stream carries it to its consumers.
+/// The write of an event, for the transaction of the change that it reports. The table's stream carries it to its
+/// consumers.
 ///
 /// # Errors
 /// [`DynamoError::Malformed`]

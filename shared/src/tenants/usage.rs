@@ -1,4 +1,4 @@
-//! What tenants use: counters that only ever grow within their month, and the hourly roll-up of them.
+//! How many calls tenants make: counters that only grow within their month, and the hourly roll-up that adds them up.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,15 @@ use crate::contract::ids::TenantId;
 use crate::dynamo::{Dynamo, DynamoError, ItemKey, Query, Write, WriteError};
 use crate::environment::{Environment, StartError};
 
-/// The counters of a month are spread over so many partitions of the index, so that no single one is hot.
+/// Over how many partitions of the index the counters of a month are spread, so that no single one gets all the
+/// writes.
 const SHARDS: u8 = 8;
-const ROUTE: &str = "ROUTE#";
+/// What the sort keys of counters begin with.
+const ROUTE_PREFIX: &str = "ROUTE#";
+/// The sort key of the month's total.
 const TOTAL: &str = "TOTAL";
 
+/// The calls of one route by one tenant in one month.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct StoredCounter {
@@ -23,64 +27,66 @@ struct StoredCounter {
     count: u64,
 }
 
-/// The total of a month, as the roll-up found it.
+/// The total of a tenant's month, as the last roll-up found it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageTotal {
-    /// Calls of all metered routes.
+    /// How many calls of metered routes there were.
     pub requests: u64,
-    /// When they were added up.
+    /// When the roll-up added them up.
     pub at: Millis,
 }
 
-/// A month of a tenant.
+/// What a tenant used in a month.
 #[derive(Debug)]
 pub struct MonthUsage {
-    /// Calls by route.
+    /// The routes that were called, each with the number of calls.
     pub routes: Vec<(String, u64)>,
-    /// The last total.
+    /// The total of the last roll-up; `None` before the first one.
     pub total: Option<UsageTotal>,
 }
 
-/// What a roll-up did.
+/// What a roll-up added up.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct RollUpResult {
-    /// Tenants with calls in the month.
+    /// How many tenants made calls in the month.
     pub tenants: u64,
-    /// Calls of all of them.
+    /// How many calls they made together.
     pub requests: u64,
 }
 
-/// The counters.
+/// The usage counters of all tenants.
 #[derive(Clone)]
 pub struct UsageCounters {
     dynamo: Dynamo,
 }
 
-fn partition(tenant: TenantCtx, month: &str) -> String {
+/// The partition of what a tenant uses in a month, such as `2026-11`: the counters and their total, and the credits.
+pub(super) fn month_partition(tenant: TenantCtx, month: &str) -> String {
     tenant.pk_of(&format!("USE#{month}"))
 }
 
+fn total_key(tenant: TenantCtx, month: &str) -> ItemKey {
+    ItemKey::tenant(month_partition(tenant, month), TOTAL)
+}
+
+/// One of the partitions of the index that hold the counters of all tenants for a month.
 fn shard(month: &str, number: u8) -> String {
     format!("USE#{month}#{number}")
 }
 
 impl UsageCounters {
-    /// Connects to the tables of the stage.
-    ///
-    /// # Errors
-    /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self { dynamo: environment.dynamo().await? })
     }
 
-    /// Counts one call of a route.
+    /// Counts one call of a route by a tenant.
     ///
     /// # Errors
     /// [`WriteError`]
     pub async fn count(&self, tenant: TenantCtx, route: &'static str, now: Millis) -> Result<(), WriteError> {
         let month = now.month();
-        let key = ItemKey::tenant(partition(tenant, &month), format!("{ROUTE}{route}"));
+        let key = ItemKey::tenant(month_partition(tenant, &month), format!("{ROUTE_PREFIX}{route}"));
         let index = shard(&month, tenant.id().to_bytes()[15] % SHARDS);
         let write = Write::update(key)
             .add("count", 1)
@@ -90,26 +96,27 @@ impl UsageCounters {
         self.dynamo.write(write).await
     }
 
-    /// Reads a month.
+    /// Reads what a tenant used in a month.
     ///
     /// # Errors
     /// [`DynamoError`]
     pub async fn month(&self, tenant: TenantCtx, month: &str) -> Result<MonthUsage, DynamoError> {
-        let counters = Query::tenant(partition(tenant, month)).beginning(ROUTE);
+        let counters = Query::tenant(month_partition(tenant, month)).beginning(ROUTE_PREFIX);
         let counters: Vec<StoredCounter> = self.dynamo.all(counters).await?;
-        let total = self.dynamo.get(&ItemKey::tenant(partition(tenant, month), TOTAL)).await?;
+        let total = self.dynamo.get(&total_key(tenant, month)).await?;
         Ok(MonthUsage {
             routes: counters.into_iter().map(|counter| (counter.route, counter.count)).collect(),
             total,
         })
     }
 
-    /// Adds up a month for every tenant. Totals are written whole, so a repeated run counts nothing twice.
+    /// Adds up the counters of a month and writes the total of every tenant. Totals replace those of the last run,
+    /// so a run that is repeated counts nothing twice.
     ///
     /// # Errors
-    /// [`WriteError`]; totals already written are right, and the next run writes the rest.
+    /// [`WriteError`]; the totals that were written are right, and the next run writes the rest.
     pub async fn roll_up(&self, month: &str, now: Millis) -> Result<RollUpResult, WriteError> {
-        let mut done = RollUpResult::default();
+        let mut result = RollUpResult::default();
         for number in 0..SHARDS {
             let counters: Vec<StoredCounter> =
                 self.dynamo.all(Query::tenant_index(shard(month, number))).await?;
@@ -118,13 +125,12 @@ impl UsageCounters {
                 *totals.entry(counter.tenant).or_default() += counter.count;
             }
             for (tenant, requests) in totals {
-                // The roll-up has no caller; the index it reads names the tenant.
-                let key = ItemKey::tenant(format!("T#{tenant}#USE#{month}"), TOTAL);
+                let key = total_key(TenantCtx::of_item(tenant), month);
                 self.dynamo.write(Write::put(key, &UsageTotal { requests, at: now })?).await?;
-                done.tenants += 1;
-                done.requests += requests;
+                result.tenants += 1;
+                result.requests += requests;
             }
         }
-        Ok(done)
+        Ok(result)
     }
 }

@@ -1,0 +1,221 @@
+//! What the owners of API keys do with them: list, make, rename, rotate and revoke.
+
+use std::time::Duration;
+
+use super::{ApiKeys, KeyError, KeyIssuer, KeyListing, KeyRecord, KeySpec, LISTING_PREFIX};
+use super::{ListedKey, listing_key, record_key};
+use crate::auth::api_key::ApiKey;
+use crate::clock::Millis;
+use crate::contract::ids::KeyId;
+use crate::dynamo::{Condition, DynamoError, ItemPage, Query, Write, WriteError};
+use crate::tenants::TenantCtx;
+use crate::tenants::records::{AuditAction, audit};
+
+/// How long an expired key stays in the list, so that its owner sees why it does not work.
+const KEEP_EXPIRED: Duration = Duration::from_secs(30 * 86_400);
+
+/// The error of a write for which a conflict can only mean that the key is not there.
+fn conflict_is_not_found(error: WriteError) -> KeyError {
+    match error {
+        WriteError::Conflict { .. } => KeyError::NotFound,
+        WriteError::Dynamo(error) => error.into(),
+    }
+}
+
+impl ApiKeys {
+    /// Makes a new key. With the issuer's seed, a repeated request gets the key that the first attempt made.
+    ///
+    /// # Errors
+    /// [`KeyError`]
+    pub async fn create(
+        &self,
+        tenant: TenantCtx,
+        new: KeySpec,
+        by: &KeyIssuer<'_>,
+    ) -> Result<(ApiKey, ListedKey), KeyError> {
+        let now = Millis::now();
+        if !by.may_give(&new.scopes, new.environment) {
+            return Err(KeyError::Exceeds);
+        }
+        if new.expires_at.is_some_and(|at| at <= now) {
+            return Err(KeyError::PastExpiry);
+        }
+        let (key, listing, mut writes) = self.new_key(tenant, new, by, now)?;
+        writes.push(audit(tenant, AuditAction::KeyCreated, &by.actor, &listing.id.to_string(), now)?);
+        match self.dynamo.transact(writes).await {
+            Ok(()) => Ok((key, listing.into())),
+            Err(WriteError::Conflict { .. }) if by.seed.is_some() => {
+                self.key_of_earlier_attempt(tenant, key, listing.id).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The key that an earlier attempt of the same request made before it died.
+    async fn key_of_earlier_attempt(
+        &self,
+        tenant: TenantCtx,
+        key: ApiKey,
+        id: KeyId,
+    ) -> Result<(ApiKey, ListedKey), KeyError> {
+        match self.listing(tenant, id).await {
+            Ok(listing) => Ok((key, listing.into())),
+            Err(KeyError::NotFound) => Err(KeyError::Rotated),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A new key, how it is listed, and the two writes that store it. Both fail if the key is there already.
+    fn new_key(
+        &self,
+        tenant: TenantCtx,
+        new: KeySpec,
+        by: &KeyIssuer<'_>,
+        now: Millis,
+    ) -> Result<(ApiKey, KeyListing, Vec<Write>), KeyError> {
+        let (key, id) = match by.seed {
+            Some(seed) => {
+                let key = ApiKey::mint_from(new.environment, &self.derived.mint, seed)?;
+                (key, KeyId::from_bytes(seed.0))
+            }
+            None => (ApiKey::mint(new.environment)?, KeyId::generate()),
+        };
+        let created_by = by.user;
+        let digest = key.digest(&self.derived.api_key);
+        let ttl = new.expires_at.map(|at| at.plus(KEEP_EXPIRED).secs());
+        let record = KeyRecord {
+            id,
+            tenant: tenant.id(),
+            created_by,
+            scopes: new.scopes.clone(),
+            environment: new.environment,
+            expires_at: new.expires_at,
+            ttl,
+        };
+        let listing = KeyListing {
+            id: record.id,
+            digest: digest.clone(),
+            name: new.name,
+            start: key.start().to_owned(),
+            last4: key.last4().to_owned(),
+            scopes: new.scopes,
+            environment: new.environment,
+            created_at: now,
+            created_by,
+            expires_at: new.expires_at,
+            last_used_at: None,
+            successor: None,
+            ttl,
+        };
+        let writes = vec![
+            Write::put(record_key(&digest), &record)?.when(Condition::Absent),
+            Write::put(listing_key(tenant, record.id), &listing)?.when(Condition::Absent),
+        ];
+        Ok((key, listing, writes))
+    }
+
+    /// One page of the tenant's keys, oldest first.
+    ///
+    /// # Errors
+    /// [`DynamoError`]
+    pub async fn page(
+        &self,
+        tenant: TenantCtx,
+        limit: u32,
+        after: Option<String>,
+    ) -> Result<ItemPage<ListedKey>, DynamoError> {
+        let query = Query::tenant(tenant.pk()).beginning(LISTING_PREFIX).limit(limit).after(after);
+        let page = self.dynamo.page::<KeyListing>(&query).await?;
+        Ok(ItemPage { items: page.items.into_iter().map(Into::into).collect(), last_sk: page.last_sk })
+    }
+
+    /// Reads a key as its owners see it.
+    ///
+    /// # Errors
+    /// [`KeyError::NotFound`], [`KeyError::Write`]
+    pub async fn get(&self, tenant: TenantCtx, id: KeyId) -> Result<ListedKey, KeyError> {
+        Ok(self.listing(tenant, id).await?.into())
+    }
+
+    async fn listing(&self, tenant: TenantCtx, id: KeyId) -> Result<KeyListing, KeyError> {
+        self.dynamo.get(&listing_key(tenant, id)).await?.ok_or(KeyError::NotFound)
+    }
+
+    /// Gives a key another name.
+    ///
+    /// # Errors
+    /// [`KeyError::NotFound`], [`KeyError::Write`]
+    pub async fn rename(&self, tenant: TenantCtx, id: KeyId, name: String) -> Result<ListedKey, KeyError> {
+        let write = Write::update(listing_key(tenant, id)).set("name", name).when(Condition::Present);
+        self.dynamo.write(write).await.map_err(conflict_is_not_found)?;
+        self.get(tenant, id).await
+    }
+
+    /// Revokes a key, with an entry in the audit trail. Environments that have the key in their cache accept it for
+    /// [`CACHE_FOR`](super::CACHE_FOR) more.
+    ///
+    /// # Errors
+    /// [`KeyError::NotFound`], [`KeyError::Write`]
+    pub async fn revoke(&self, tenant: TenantCtx, id: KeyId, actor: &str) -> Result<(), KeyError> {
+        let listing = self.listing(tenant, id).await?;
+        let writes = vec![
+            Write::delete(listing_key(tenant, id)).when(Condition::Present),
+            Write::delete(record_key(&listing.digest)),
+            audit(tenant, AuditAction::KeyRevoked, actor, &id.to_string(), Millis::now())?,
+        ];
+        self.dynamo.transact(writes).await.map_err(conflict_is_not_found)
+    }
+
+    /// Makes a successor for a key, with the same name, scopes and expiry. The old key works until `grace` is over.
+    ///
+    /// # Errors
+    /// [`KeyError`]
+    pub async fn rotate(
+        &self,
+        tenant: TenantCtx,
+        id: KeyId,
+        grace: Duration,
+        by: &KeyIssuer<'_>,
+    ) -> Result<(ApiKey, ListedKey), KeyError> {
+        let old = self.listing(tenant, id).await?;
+        if !by.may_give(&old.scopes, old.environment) {
+            return Err(KeyError::Exceeds);
+        }
+        let now = Millis::now();
+        let ends = old.expires_at.map_or(now.plus(grace), |at| at.min(now.plus(grace)));
+        let successor = KeySpec {
+            name: old.name,
+            scopes: old.scopes,
+            environment: old.environment,
+            expires_at: old.expires_at,
+        };
+        let (key, listing, mut writes) = self.new_key(tenant, successor, by, now)?;
+        let end = |item| {
+            let write = Write::update(item).set("expiresAt", ends).set("ttl", ends.plus(KEEP_EXPIRED).secs());
+            write.when(Condition::Present)
+        };
+        let old_listing = writes.len();
+        writes.push(
+            end(listing_key(tenant, id))
+                .set("successor", listing.id)
+                .when(Condition::Without("successor".into())),
+        );
+        writes.push(end(record_key(&old.digest)));
+        writes.push(audit(tenant, AuditAction::KeyRotated, &by.actor, &id.to_string(), now)?);
+        match self.dynamo.transact(writes).await {
+            Ok(()) => Ok((key, listing.into())),
+            Err(WriteError::Conflict { .. }) if by.seed.is_some() => {
+                self.key_of_earlier_attempt(tenant, key, listing.id).await
+            }
+            // The old key is there, so the other condition failed: it has a successor.
+            Err(WriteError::Conflict { index, current: Some(_) }) if index == old_listing => {
+                Err(KeyError::Rotated)
+            }
+            // One of the old key's two items is gone: it was revoked or has expired meanwhile.
+            Err(error @ WriteError::Conflict { index, .. }) if index >= old_listing => {
+                Err(conflict_is_not_found(error))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
