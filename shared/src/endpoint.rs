@@ -188,8 +188,8 @@ impl<C: ServedContract> Call<C> {
         Self { path, query, body, caller, request_id, deadline, incoming, admission }
     }
 
-    /// The seed for the identifier of what the call creates: the same in every attempt under one idempotency key, and none
-    /// without a key.
+    /// The seed for the identifier of what the call creates: the same in every attempt under one idempotency key, and
+    /// none without a key.
     pub const fn seed(&self) -> Option<IdSeed> {
         self.admission.seed()
     }

@@ -1,7 +1,7 @@
 //! The guard: it finds out who is calling, and admits requests within the limits of their route.
 //!
-//! Invariant: a guarded route gets its [`Admission`] only from [`Guard::admit`], and only an `Admission` makes a call. So no
-//! route can be reached without what its contract asks for.
+//! Invariant: a guarded route gets its [`Admission`] only from [`Guard::admit`], and only an `Admission` makes a
+//! call. So no route can be reached without what its contract asks for.
 
 mod budgets;
 mod identity;
@@ -143,7 +143,8 @@ impl Guard {
         })
     }
 
-    /// The admission to a route that needs no guard because anyone may call it and its calls are not limited; none otherwise.
+    /// The admission to a route that needs no guard because anyone may call it and its calls are not limited; none
+    /// otherwise.
     pub(crate) fn open_admission(route: &Route) -> Option<Admission> {
         let is_open = route.access == Access::Public && route.budget == Budget::Unlimited;
         is_open.then_some(Admission::of(Vec::new()))
@@ -172,13 +173,13 @@ impl Guard {
 
     /// Admits a request, finds its stored answer, or refuses it.
     ///
-    /// One trip to Redis asks for its limits, its idempotency key, its turn in shared work and the breakers it depends on
-    /// (ADR 7). There is no trip where a limit denied the caller a moment ago, and a second one where a denial may rest on
-    /// an outdated plan.
+    /// One trip to Redis asks for its limits, its idempotency key, its turn in shared work and the breakers it
+    /// depends on (ADR 7). There is no trip where a limit denied the caller a moment ago, and a second one where a
+    /// denial may rest on an outdated plan.
     ///
     /// # Errors
-    /// [`Refusal`] where a limit denies the request, its idempotency key is taken, or Redis cannot be asked and the route
-    /// does not allow local counts.
+    /// [`Refusal`] where a limit denies the request, its idempotency key is taken, or Redis cannot be asked and the
+    /// route does not allow local counts.
     pub async fn admit(
         &self,
         route: &Route,

@@ -1,5 +1,6 @@
-//! The library that all Lambda functions of Huntaze are built on. A module imports only from its own line of this drawing
-//! and from the lines below it; `shared/tests/tidy.rs` reads the drawing and fails where the code does otherwise.
+//! The library that all Lambda functions of Huntaze are built on. A module imports only from its own line of this
+//! drawing and from the lines below it; `shared/tests/tidy.rs` reads the drawing and fails where the code does
+//! otherwise.
 //!
 //! ```text
 //! serve                                     runs a function: cold start, then each request from top to bottom
@@ -19,8 +20,8 @@
 //! settings  clock  random                   basics that depend on nothing else here
 //! ```
 //!
-//! Two more packages lie below this one: `contract` (the API as types) and `pricing` (the mathematics of demand). They are
-//! packages of their own so that the compiler keeps every kind of I/O out of them.
+//! Two more packages lie below this one: `contract` (the API as types) and `pricing` (the mathematics of demand).
+//! They are packages of their own so that the compiler keeps every kind of I/O out of them.
 
 pub use contract;
 

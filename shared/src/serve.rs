@@ -1,8 +1,8 @@
 //! Runs a Lambda function, whatever starts it: a request, a schedule, or a change in the tenants' table.
 //!
-//! In all three cases the log is started and an [`Environment`](crate::environment::Environment) is made; each run has a
-//! deadline, is counted with its outcome and writes one line of the log; and the metrics are flushed to Redis before the
-//! environment is gone.
+//! In all three cases the log is started and an [`Environment`](crate::environment::Environment) is made; each run
+//! has a deadline, is counted with its outcome and writes one line of the log; and the metrics are flushed to Redis
+//! before the environment is gone.
 
 mod handler;
 mod http;

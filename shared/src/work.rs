@@ -120,7 +120,8 @@ impl Worker {
             match self.jobs.claim(tenant, id, LEASE).await? {
                 JobClaim::Mine(job) => return Ok(Some(job)),
                 JobClaim::Done => return Ok(None),
-                // Another run is doing it and will renew its lease, or died and its lease will end: the wait tells which.
+                // Another run is doing it and will renew its lease, or died and its lease will end: the wait tells
+                // which.
                 JobClaim::Busy { left } => tokio::time::sleep(left).await,
             }
         }
@@ -172,7 +173,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Writes messages part by part, and stores each part: what an earlier run has written is neither written nor paid again.
+    /// Writes messages part by part, and stores each part: what an earlier run has written is neither written nor
+    /// paid again.
     async fn write(
         &self,
         tenant: TenantCtx,

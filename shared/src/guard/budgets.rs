@@ -76,8 +76,8 @@ pub(super) fn claim(
         let message = "must have from 1 to 255 visible ASCII characters, such as a UUID";
         Problem::invalid("Idempotency-Key", message)
     })?;
-    // The scope contains the credentials and not the tenant alone: a stored answer may contain a new API key that can do
-    // more than the credentials of another caller in the same tenant.
+    // The scope contains the credentials and not the tenant alone: a stored answer may contain a new API key that can
+    // do more than the credentials of another caller in the same tenant.
     let owner = caller.map(|caller| format!("{}|{}", caller.tenant.id(), caller.actor())).unwrap_or_default();
     let scope = format!("{owner}|{}", route.operation);
     Ok(Some(IdempotencyClaim::new(&scope, key, &incoming.parts(), token, incoming.deadline)))

@@ -1,4 +1,5 @@
-//! Functions that API Gateway or a function URL calls: their cold start, and the pipeline that each request goes through.
+//! Functions that API Gateway or a function URL calls: their cold start, and the pipeline that each request goes
+//! through.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -63,8 +64,8 @@ impl Function {
 
     /// Runs the function until Lambda ends the environment.
     ///
-    /// The future is boxed, here and in the other functions through which this crate is entered: an `async fn` is compiled
-    /// where it is awaited, so without the box every function would compile the pipeline and the SDK again.
+    /// The future is boxed, here and in the other functions through which this crate is entered: an `async fn` is
+    /// compiled where it is awaited, so without the box every function would compile the pipeline and the SDK again.
     ///
     /// # Errors
     /// When the Runtime API cannot be reached.
@@ -79,7 +80,8 @@ impl Function {
         })
     }
 
-    /// Runs the function like [`Function::serve`], but streams its answers piece by piece. For a function with its own URL.
+    /// Runs the function like [`Function::serve`], but streams its answers piece by piece. For a function with its
+    /// own URL.
     ///
     /// # Errors
     /// When the Runtime API cannot be reached.
@@ -234,7 +236,8 @@ impl Instance {
 
     /// Finds the endpoint for a request and the values of its path parameters.
     ///
-    /// The path is matched before the method, so that a request with the wrong method gets 405 and the methods that exist.
+    /// The path is matched before the method, so that a request with the wrong method gets 405 and the methods that
+    /// exist.
     fn route(
         &self,
         request: &Request,
@@ -265,7 +268,8 @@ enum Protection<'a> {
     Guarded(&'a Guard),
 }
 
-/// Takes one request past the guard: identifies the caller, prepares, asks for admission, answers and stores the answer.
+/// Takes one request past the guard: identifies the caller, prepares, asks for admission, answers and stores the
+/// answer.
 async fn guarded(
     route: &Route,
     incoming: &Arc<HttpRequest>,
@@ -326,7 +330,8 @@ async fn guarded(
 fn deadline(route: &Route, request: &Request) -> Deadline {
     let route_time = Duration::from_millis(route.deadline_ms);
     let now = Millis::now();
-    // An end in the past is ignored: no real invocation has one, but `cargo lambda watch` sends a number that is no time.
+    // An end in the past is ignored: no real invocation has one, but `cargo lambda watch` sends a number that is no
+    // time.
     let end = request.lambda_context_ref().map(|context| Millis(context.deadline)).filter(|end| *end > now);
     let lambda_time = end.map_or(route_time, |end| end.since(now).saturating_sub(MARGIN));
     Deadline::after(route_time.min(lambda_time))

@@ -47,8 +47,8 @@ where
         let order = IdeaOrder::try_from(&request.body)?;
         let cost = order.options.weight();
         if request.prefers_job || order.options.is_long() {
-            // The job will read the posts itself. All to check now is that the creator exists, so that the caller gets 404
-            // at once and not from the job.
+            // The job will read the posts itself. All to check now is that the creator exists, so that the caller
+            // gets 404 at once and not from the job.
             self.ideas.check(caller.tenant, &order).await?;
             return Ok((IdeaPlan::Job, Demand { cost, shared_work: None }));
         }
