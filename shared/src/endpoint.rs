@@ -150,7 +150,7 @@ pub struct ParsedRequest<C: ServedContract> {
 }
 
 impl<C: ServedContract> ParsedRequest<C> {
-    /// Parses a request.
+    /// Parses the path, the query and the body of a request.
     ///
     /// # Errors
     /// [`Problem`] where the path, the query or the body does not fit the contract's types.

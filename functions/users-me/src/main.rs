@@ -15,10 +15,7 @@ async fn main() -> Result<(), serve::Error> {
     Function::new().answers::<Show>().answers::<Update>().serve().await
 }
 
-/// The result of reading or changing an account; none where there is no such user.
-type AccountResult = Result<Option<Account>, DynamoError>;
-
-/// Answers who the caller is, from the user's account and the tenant's record.
+/// Answers who the caller is, from the user's account and the tenant's record, which are read at the same time.
 struct Profile {
     accounts: Accounts,
     dynamo: Dynamo,
@@ -29,12 +26,10 @@ impl Profile {
         Ok(Self { accounts: Accounts::connect(environment).await?, dynamo: environment.dynamo().await? })
     }
 
-    /// The caller as the contract describes it; `account` is read at the same time as the tenant.
-    async fn me(
-        &self,
-        caller: &Caller,
-        account: impl Future<Output = AccountResult>,
-    ) -> Result<Reply<Me>, Problem> {
+    async fn me<F>(&self, caller: &Caller, account: F) -> Result<Reply<Me>, Problem>
+    where
+        F: Future<Output = Result<Option<Account>, DynamoError>>,
+    {
         let (account, tenant) = tokio::try_join!(account, tenants::read(&self.dynamo, caller.tenant))?;
         let (account, tenant) = account.zip(tenant).ok_or_else(|| Problem::not_found("user"))?;
         let id = caller.tenant.id();

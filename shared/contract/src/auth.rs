@@ -117,7 +117,7 @@ pub struct SignUpReply {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum SignUpStatus {
-    /// A mail with a link to verify the address is on its way. On test stages that do not verify addresses, the
+    /// A mail with a link to verify the address is on its way. Where the service does not verify addresses, the
     /// account can be used at once.
     VerificationSent,
 }

@@ -299,14 +299,15 @@ pub struct Hashtag {
     pub tag: String,
     /// Where the hashtag comes from.
     pub source: HashtagSource,
-    /// How well the hashtag fits the idea, from 0 to 1, judged by the creator's own posts. Null where these have not
-    /// used it.
+    /// How well the hashtag fits the idea, from 0 to 1, judged by the creator's own posts. Null where these tell
+    /// nothing about it.
     pub score: Option<f64>,
     /// The number of the creator's posts that used the hashtag.
     #[serde(default)]
     pub uses: u32,
     /// How much better the creator's posts with the hashtag did than the others, in percent. With few posts the
-    /// estimate is drawn towards 0. Null where no post has used the hashtag.
+    /// estimate is drawn towards 0. Null where the posts tell nothing about the
+    /// hashtag.
     pub lift_pct: Option<f64>,
 }
 

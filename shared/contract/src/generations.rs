@@ -234,7 +234,7 @@ pub struct GenerationDetail {
     /// What is known about the generation.
     #[serde(flatten)]
     pub generation: Generation,
-    /// The content. The `status` of each message is that of the decision about it.
+    /// The content as it was answered, but the `status` of a message that a person decided on is that decision.
     #[serde(flatten)]
     pub made: GenerationContent,
     /// The decisions about the drafts.

@@ -62,9 +62,9 @@ pub struct UsageReport {
     /// What language models used in the month.
     #[serde(flatten)]
     pub account: AccountUsage,
-    /// The number of calls in the month, for each route that was called.
+    /// The number of calls in the month, for each metered route that was called.
     pub requests: Vec<RouteUsage>,
-    /// The number of calls of all routes, as the hourly roll-up last added them up. Null before the first roll-up.
+    /// The number of calls of all metered routes, as the hourly roll-up last added them up. Null before the first.
     pub rolled_up: Option<UsageRollUp>,
     /// The limits that apply to the caller now.
     pub limits: Vec<LimitInfo>,

@@ -44,7 +44,7 @@ impl HttpRequest {
         Self { request_id, deadline, headers: parts.headers, query, parameters, body, ip }
     }
 
-    /// The IP address of the client, as API Gateway saw it; empty behind a function URL.
+    /// The IP address of the client, as API Gateway or the function URL saw it; empty where the event has none.
     pub fn ip(&self) -> &str {
         &self.ip
     }

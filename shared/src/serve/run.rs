@@ -1,8 +1,8 @@
 //! Runs of functions that a schedule or the table's stream starts: each has a time limit, is counted, and writes one
 //! line of the log.
 //!
-//! The metrics are flushed at the end of each run and not by a later trip, because the next run may be an hour away
-//! and this environment gone by then.
+//! The metrics are flushed at the end of each run and not with a later trip to Redis, because the next run may be an
+//! hour away and this environment gone by then.
 
 use std::time::{Duration, Instant};
 
