@@ -1,4 +1,4 @@
-//! What a function implements: endpoints, and the calls that they answer.
+//! The traits that a function implements, [`Endpoint`] and [`PreparedEndpoint`], and the calls that they answer.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -21,15 +21,15 @@ use crate::http::{HttpRequest, Problem, REFRESH_COOKIE, Reply, refresh_cookie};
 use crate::tenants::TenantCtx;
 use crate::tenants::cursor::Cursors;
 
-/// What a call of a contract has for a caller, by the contract's marker.
+/// Maps a contract's marker to the type of its calls' `caller` field.
 pub trait CallerOf: CallerMarker {
-    /// [`Caller`], or nothing.
+    /// [`Caller`] for a route with callers, `()` for one without.
     type Value: Clone + Send + Sync;
 
-    /// The value, from what the guard found out.
+    /// The value of the field, from the caller whom the guard identified.
     ///
     /// # Errors
-    /// Where the guard let a call without a caller pass that needs one, which its marker rules out.
+    /// 500 where the contract promises a caller and the guard found none; `Function::answers` rules that out.
     fn of(caller: Option<&Caller>) -> Result<Self::Value, Problem>;
 }
 
@@ -49,59 +49,62 @@ impl CallerOf for NoCaller {
     }
 }
 
-/// A contract whose marker of callers is one of the two above: every contract is.
+/// A contract that endpoints can answer. Every contract is one: its marker is [`SomeCaller`] or [`NoCaller`].
 pub trait ServedContract: Contract<Caller: CallerOf> {}
 
 impl<C: Contract<Caller: CallerOf>> ServedContract for C {}
 
-/// The caller of a contract's calls.
+/// The type of the `caller` field in the calls of a contract: [`Caller`] or `()`.
 pub type CallerIn<C> = <<C as Contract>::Caller as CallerOf>::Value;
 
-/// What answers one contract: a struct of exactly its needs.
+/// An endpoint: a struct of exactly the services that it needs to answer one contract.
 pub trait Endpoint: Send + Sync + Sized + 'static {
-    /// The contract that it answers.
+    /// The contract that the endpoint answers.
     type Contract: ServedContract;
 
-    /// Takes what it needs from the environment, once.
+    /// Makes the endpoint from the services of the environment. Called until it succeeds, and then not again.
     ///
     /// # Errors
     /// [`StartError`]: until it succeeds, requests are answered with 503.
     fn connect(environment: &Environment) -> impl Future<Output = Result<Self, StartError>> + Send;
 
-    /// Answers one call.
+    /// Answers one admitted call.
     ///
     /// # Errors
-    /// [`Problem`]: what the caller is told, and what we need to know.
+    /// [`Problem`]: what the caller is told, and the cause for our log.
     fn handle(
         &self,
         call: Call<Self::Contract>,
     ) -> impl Future<Output = Result<Reply<<Self::Contract as Contract>::Reply>, Problem>> + Send;
 }
 
-/// An endpoint that looks at a request before it is admitted: to weigh it, or to find requests equal to it.
-/// What it reads for that is handed on to the answer. Every [`Endpoint`] is one that does not look.
+/// An endpoint that looks at a request before the guard admits it: to say how many calls it counts as, or which other
+/// requests are equal to it.
+///
+/// What it reads for that is passed on to [`handle`](Self::handle). Every [`Endpoint`] is a `PreparedEndpoint` too, one
+/// that counts each request as one call and prepares nothing.
 pub trait PreparedEndpoint: Send + Sync + Sized + 'static {
-    /// The contract that it answers.
+    /// The contract that the endpoint answers.
     type Contract: ServedContract;
-    /// What preparing hands on to the answer.
+    /// What [`prepare`](Self::prepare) passes on to [`handle`](Self::handle).
     type Prepared: Send;
 
-    /// See [`Endpoint::connect`].
+    /// Makes the endpoint, as [`Endpoint::connect`] does.
     ///
     /// # Errors
     /// [`StartError`]
     fn connect(environment: &Environment) -> impl Future<Output = Result<Self, StartError>> + Send;
 
-    /// Looks at a request whose caller is known and has the right scope.
+    /// Looks at a request before it is admitted. Its caller is known and has the scope that the route asks for.
     ///
     /// # Errors
-    /// [`Problem`]: told to the caller once the limits have admitted the request.
+    /// [`Problem`]: the caller gets it only if the limits admit the request.
     fn prepare(
         &self,
         request: &ParsedRequest<Self::Contract>,
     ) -> impl Future<Output = Result<(Self::Prepared, Demand), Problem>> + Send;
 
-    /// See [`Endpoint::handle`].
+    /// Answers one admitted call with what was prepared for it.
     ///
     /// # Errors
     /// [`Problem`]
@@ -133,27 +136,24 @@ impl<E: Endpoint> PreparedEndpoint for E {
     }
 }
 
-/// A request in the types of its contract.
+/// A request that was parsed into the types of its contract, and is not admitted yet.
 pub struct ParsedRequest<C: ServedContract> {
-    /// The path's parameters.
     pub path: C::Path,
-    /// The query.
     pub query: C::Query,
-    /// The body.
     pub body: C::Body,
-    /// Who calls; nothing on a route without callers.
+    /// The caller; `()` on a route without callers.
     pub caller: CallerIn<C>,
     /// When the answer must be on its way.
     pub deadline: Deadline,
-    /// Whether the caller would rather have a job than wait.
+    /// Whether the client sent `Prefer: respond-async` and so would rather have a job than wait.
     pub prefers_job: bool,
 }
 
 impl<C: ServedContract> ParsedRequest<C> {
-    /// Reads a request.
+    /// Parses the path, the query and the body of a request.
     ///
     /// # Errors
-    /// [`Problem`] when path, query or body are not what the contract says.
+    /// [`Problem`] where the path, the query or the body does not fit the contract's types.
     pub(crate) fn read(incoming: &HttpRequest, caller: Option<&Caller>) -> Result<Self, Problem> {
         Ok(Self {
             path: incoming.path::<C::Path>()?,
@@ -166,17 +166,14 @@ impl<C: ServedContract> ParsedRequest<C> {
     }
 }
 
-/// One admitted call. Only an [`Admission`] makes one, and only the guard makes an `Admission`.
+/// A request that was admitted. It takes an [`Admission`] to make one, and only the guard makes an `Admission`.
 pub struct Call<C: ServedContract> {
-    /// The path's parameters.
     pub path: C::Path,
-    /// The query.
     pub query: C::Query,
-    /// The body.
     pub body: C::Body,
-    /// Who calls; nothing on a route without callers.
+    /// The caller; `()` on a route without callers.
     pub caller: CallerIn<C>,
-    /// The request's identifier, as in `x-request-id`.
+    /// The request's identifier, as in the header `x-request-id`.
     pub request_id: RequestId,
     /// When the answer must be on its way.
     pub deadline: Deadline,
@@ -185,57 +182,63 @@ pub struct Call<C: ServedContract> {
 }
 
 impl<C: ServedContract> Call<C> {
-    /// The call of a request that was read and admitted.
     pub(crate) fn new(request: ParsedRequest<C>, incoming: Arc<HttpRequest>, admission: Admission) -> Self {
         let ParsedRequest { path, query, body, caller, deadline, .. } = request;
         let request_id = incoming.request_id;
         Self { path, query, body, caller, request_id, deadline, incoming, admission }
     }
 
-    /// The seed for the identifier of what the call creates: the same at every attempt of an idempotent request.
+    /// The seed for the identifier of what the call creates: the same in every attempt under one idempotency key, and
+    /// none without a key.
     pub const fn seed(&self) -> Option<IdSeed> {
         self.admission.seed()
     }
 
-    /// The work that the call shares with equal ones, and its turn in it: taken once.
+    /// Takes out the work that the call shares with equal calls and its turn in it; none the second time.
     pub fn take_turn(&mut self) -> Option<(SharedWork, WorkTurn)> {
         self.admission.take_turn()
     }
 
-    /// Whether the client wants this media type and not JSON.
+    /// Whether the client's `Accept` header names this media type and rules JSON out.
     pub fn accepts_only(&self, media: &str) -> bool {
         let accepted = self.incoming.header("accept").unwrap_or_default().to_lowercase();
         accepted.contains(media) && !accepted.contains("json") && !accepted.contains("*/*")
     }
 
-    /// The address of the client.
+    /// The IP address of the client.
     pub fn ip(&self) -> &str {
         self.incoming.ip()
     }
 
-    /// The refresh token in the cookie.
+    /// The refresh token that the client sent in its cookie.
     pub fn refresh_cookie(&self) -> Option<&str> {
         self.incoming.cookie(REFRESH_COOKIE)
     }
 
-    /// Whether a browser asks: it keeps the refresh token where scripts cannot read it.
+    /// Whether the client is a browser, which gets its refresh token in a cookie that scripts cannot read.
     pub fn is_browser(&self) -> bool {
         self.incoming.header("sec-fetch-site").is_some()
     }
 }
 
 impl<C: ServedContract<Caller = SomeCaller>> Call<C> {
-    /// For whom something is made, at the price of this many credits where a model makes it.
+    /// The context of what the call generates; it costs this many credits if a language model writes it.
     pub fn generation(&self, credits: u64) -> GenerationContext {
         let generation =
             self.seed().map_or_else(GenerationId::generate, |seed| GenerationId::from_bytes(seed.0));
         let Caller { tenant, key_kind, .. } = self.caller;
-        let (request, deadline) = (self.request_id, self.deadline);
-        GenerationContext { request, generation, tenant, credits, key_kind, deadline }
+        GenerationContext {
+            request: self.request_id,
+            generation,
+            tenant,
+            credits,
+            key_kind,
+            deadline: self.deadline,
+        }
     }
 }
 
-/// The tokens of a session as a reply: the refresh token in the cookie for a browser, else in the body.
+/// A reply with the tokens of a session: the refresh token goes into a cookie if `by_cookie`, and into the body if not.
 pub fn with_tokens<T>(
     issued: IssuedTokens,
     by_cookie: bool,
@@ -255,14 +258,14 @@ pub fn with_tokens<T>(
     }
 }
 
-/// The pages of one list: cursors in, cursors out.
+/// The cursors of one paged list: reads the cursor of a request and makes the one of the next page.
 pub struct Pages {
     cursors: Cursors,
     list: &'static str,
 }
 
 impl Pages {
-    /// The pages of the list of this name.
+    /// Connects the pages of the list with this name; a cursor is good for one list only.
     ///
     /// # Errors
     /// [`StartError`]
@@ -270,7 +273,7 @@ impl Pages {
         Ok(Self { cursors: Cursors::connect(environment).await?, list })
     }
 
-    /// The position after which a page begins.
+    /// The position after which the requested page begins; none for the first page.
     ///
     /// # Errors
     /// 400 for a cursor of another list or tenant.
@@ -279,7 +282,7 @@ impl Pages {
         Ok(query.cursor.as_deref().map(open).transpose()?)
     }
 
-    /// A page of items in the form of the contract.
+    /// A page of items as the contract has it, with the cursor of the next page.
     pub fn page<T>(&self, tenant: TenantCtx, found: dynamo::ItemPage<T>) -> Page<T> {
         let next_cursor = found.last_sk.map(|position| self.cursors.seal(tenant, self.list, &position));
         Page { data: found.items, has_more: next_cursor.is_some(), next_cursor }

@@ -1,7 +1,7 @@
-//! Who calls, and within which budget.
+//! The guard: it finds out who is calling, and admits requests within the limits of their route.
 //!
-//! Invariant: only [`Guard::admit`] makes an [`Admission`], and only an `Admission` makes a call. So no route
-//! can be reached without what its contract asks for.
+//! Invariant: a guarded route gets its [`Admission`] only from [`Guard::admit`], and only an `Admission` makes a
+//! call. So no route can be reached without what its contract asks for.
 
 mod budgets;
 mod identity;
@@ -30,20 +30,20 @@ use crate::random;
 use crate::redis::RedisError;
 use crate::tenants::plans::{Plans, REMEMBERED};
 use crate::tenants::usage::UsageCounters;
-use budgets::{budget, claim, denied};
+use budgets::{budget, claim, denial};
 use identity::authorize;
 
-/// Before answering 429, a plan that was cached for longer than this is read again: it may have been raised.
+/// Before answering 429, a plan that was cached for longer than this is read again, because it may have been raised.
 const PLAN_AGE_MAX_FOR_DENIAL: Duration = Duration::from_millis(500);
-/// The time that storing a response gets, even where the deadline is over.
+/// The least time that storing a response gets, even if the request's deadline has passed.
 const CONCLUDE_WITHIN_MIN: Duration = Duration::from_millis(250);
 
-/// What a request demands of the gate, beside what its route says.
+/// What one request asks of the gate, beyond what is fixed for its route.
 #[derive(Debug)]
 pub struct Demand {
-    /// How many calls it counts as under its limits.
+    /// How many calls the request counts as under its limits.
     pub cost: u64,
-    /// The work that it shares with equal requests.
+    /// The work whose result the request may share with equal requests.
     pub shared_work: Option<SharedWork>,
 }
 
@@ -53,7 +53,7 @@ impl Default for Demand {
     }
 }
 
-/// The right to be answered. Only the guard grants it.
+/// The right of one request to be answered; only the guard grants it.
 pub struct Admission {
     limits: Vec<LimitStatus>,
     claim: Option<(IdempotencyClaim, IdSeed)>,
@@ -66,12 +66,12 @@ impl Admission {
         Self { limits, claim: None, shared_work: None, turn: WorkTurn::Alone }
     }
 
-    /// Where the limits stand after this call.
+    /// The state of the call's limits, this call included.
     pub fn limits(&self) -> &[LimitStatus] {
         &self.limits
     }
 
-    /// See [`IdSeed`].
+    /// The [`IdSeed`] of the request, where it has an idempotency key.
     pub(crate) const fn seed(&self) -> Option<IdSeed> {
         match &self.claim {
             Some((_, seed)) => Some(*seed),
@@ -79,12 +79,12 @@ impl Admission {
         }
     }
 
-    /// The claim to conclude once there is an answer.
+    /// The claim on the idempotency key, to be passed to [`Guard::conclude`] with the answer.
     pub(crate) fn claim(&self) -> Option<IdempotencyClaim> {
         self.claim.as_ref().map(|(claim, _)| claim.clone())
     }
 
-    /// The shared work that the request demanded, and its turn in it.
+    /// Takes out the shared work that the request demanded and its turn in it: to lead, to wait, or to use the result.
     pub(crate) fn take_turn(&mut self) -> Option<(SharedWork, WorkTurn)> {
         Some((self.shared_work.take()?, std::mem::replace(&mut self.turn, WorkTurn::Alone)))
     }
@@ -94,15 +94,14 @@ impl Admission {
 pub enum GuardAnswer {
     /// The request may be handled.
     Admitted(Box<Admission>),
-    /// The request was answered before: its stored response, and where the limits stand.
+    /// The request was answered before under its idempotency key: the stored response, and the state of the limits.
     Replay(StoredResponse, Vec<LimitStatus>),
 }
 
-/// A refusal, and where the limits stand if they were asked.
+/// Why a request is not answered, and the state of its limits.
 pub struct Refusal {
-    /// The problem, as the caller is told it.
     pub problem: Problem,
-    /// Where the limits stand.
+    /// The state of the limits; empty where the request was refused before they were checked.
     pub limits: Vec<LimitStatus>,
 }
 
@@ -126,7 +125,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Connects to what identifies callers and counts calls.
+    /// Connects the services that identify callers and count calls.
     ///
     /// # Errors
     /// [`StartError`]
@@ -144,22 +143,25 @@ impl Guard {
         })
     }
 
-    /// The admission to a route that needs no guard, because it is open to all and not counted.
+    /// The admission to a route that needs no guard because anyone may call it and its calls are not limited; none
+    /// otherwise.
     pub(crate) fn open_admission(route: &Route) -> Option<Admission> {
         let is_open = route.access == Access::Public && route.budget == Budget::Unlimited;
         is_open.then_some(Admission::of(Vec::new()))
     }
 
-    /// Who calls, if the route asks for it, and whether they may: no I/O where it can be done without.
+    /// Finds out who is calling, if the route asks for that, and checks that they may call it.
+    ///
+    /// Only an API key that this environment has not cached takes I/O.
     ///
     /// # Errors
-    /// 401 and 403
+    /// 401 without valid credentials, 403 where these do not allow the route.
     pub async fn identify(&self, route: &Route, incoming: &HttpRequest) -> Result<Option<Caller>, Problem> {
         let caller = match route.access {
             Access::Public => None,
             Access::Session | Access::Caller | Access::Scoped(_) => Some(self.authenticate(incoming).await?),
             Access::Scraper => {
-                self.scraper(incoming)?;
+                self.check_scrape_token(incoming)?;
                 None
             }
         };
@@ -169,11 +171,15 @@ impl Guard {
         Ok(caller)
     }
 
-    /// Admits a request or says why not: one trip for its limits, its idempotency key, its part in shared work
-    /// and the breakers it depends on; none where a limit denied it a moment ago.
+    /// Admits a request, finds its stored answer, or refuses it.
+    ///
+    /// One trip to Redis asks for its limits, its idempotency key, its turn in shared work and the breakers it
+    /// depends on (ADR 7). There is no trip where a limit denied the caller a moment ago, and a second one where a
+    /// denial may rest on an outdated plan.
     ///
     /// # Errors
-    /// [`Refusal`]
+    /// [`Refusal`] where a limit denies the request, its idempotency key is taken, or Redis cannot be asked and the
+    /// route does not allow local counts.
     pub async fn admit(
         &self,
         route: &Route,
@@ -190,7 +196,7 @@ impl Guard {
         };
         if let Some(statuses) = self.local.recall(&limits) {
             metrics::limits(LimitDecision::Remembered);
-            return Err(denied(statuses));
+            return Err(denial(statuses));
         }
         let ask = async |limits: &[Limit]| {
             let breakers = self.breakers.of(route.depends_on).collect();
@@ -200,10 +206,11 @@ impl Guard {
         };
         let mut answer = ask(&limits).await;
         if matches!(answer, GateAnswer::Denied(_)) {
-            // A plan that was raised a moment ago is worth a second look, and a second trip.
-            let now = self.plan(caller, PLAN_AGE_MAX_FOR_DENIAL).await;
-            if let Some((raised, _)) = budget(route, incoming, caller, now).filter(|_| now != plan) {
-                limits = raised;
+            // A tenant that has just bought a larger plan should not be refused under the old one.
+            let current_plan = self.plan(caller, PLAN_AGE_MAX_FOR_DENIAL).await;
+            let current_budget = budget(route, incoming, caller, current_plan);
+            if let Some((current_limits, _)) = current_budget.filter(|_| current_plan != plan) {
+                limits = current_limits;
                 answer = ask(&limits).await;
             }
         }
@@ -215,15 +222,17 @@ impl Guard {
             GateAnswer::Denied(statuses) => {
                 metrics::limits(LimitDecision::Denied);
                 self.local.remember(&limits, &statuses);
-                Err(denied(statuses))
+                Err(denial(statuses))
             }
             GateAnswer::Unknown(error) => {
+                // Without Redis nothing keeps the promise of an idempotency key, so a request with one is refused.
                 let limits = Some(limits).filter(|_| on_outage == OnOutage::LocalLimit && claim.is_none());
-                self.admit_alone(limits.as_deref(), demand.cost, error)
+                self.admit_locally(limits.as_deref(), demand.cost, error)
             }
         }
     }
 
+    /// The plan of the caller's tenant, from the cache if it was read within `age_max`.
     async fn plan(&self, caller: Option<&Caller>, age_max: Duration) -> Plan {
         match caller {
             Some(caller) => self.plans.of(caller.tenant, age_max).await,
@@ -231,7 +240,7 @@ impl Guard {
         }
     }
 
-    /// The answer to a request that its limits admitted: its idempotency key may still say otherwise.
+    /// The answer to a request that its limits admit, which its idempotency key may still refuse or replay.
     fn answer(
         &self,
         pass: GatePass,
@@ -239,7 +248,7 @@ impl Guard {
         shared_work: Option<SharedWork>,
     ) -> Result<GuardAnswer, Refusal> {
         let GatePass { limits, record, turn } = pass;
-        let (found, problem) = match (record, claim) {
+        let (key_state, problem) = match (record, claim) {
             (IdempotencyRecord::None, _) | (IdempotencyRecord::Claimed { .. }, None) => {
                 let admission = Admission { shared_work, turn, ..Admission::of(limits) };
                 return Ok(GuardAnswer::Admitted(Box::new(admission)));
@@ -264,7 +273,7 @@ impl Guard {
                 let detail =
                     "A request with this `Idempotency-Key` is still running. Wait as `Retry-After` says.";
                 let problem = Problem::new(ProblemKind::IdempotencyInProgress, detail);
-                // Usually it ends long before its claim does.
+                // The claim outlives the deadline of the running request, which usually ends long before.
                 (Idempotency::Running, problem.retry_after(left.min(Duration::from_secs(2))))
             }
             (IdempotencyRecord::Mismatch, _) => {
@@ -273,12 +282,14 @@ impl Guard {
                 (Idempotency::Mismatch, Problem::new(ProblemKind::IdempotencyMismatch, detail))
             }
         };
-        metrics::idempotency(found);
+        metrics::idempotency(key_state);
         Err(Refusal { problem, limits })
     }
 
-    /// Admits a request without the fleet: by this environment's own counts, where the route lets them do (`limits`).
-    fn admit_alone(
+    /// Admits or denies a request by this environment's own counts, because Redis could not be asked.
+    ///
+    /// `limits` is none where the route or the request does not allow that; the request is then refused with 503.
+    fn admit_locally(
         &self,
         limits: Option<&[Limit]>,
         cost: u64,
@@ -288,7 +299,7 @@ impl Guard {
             metrics::limits(LimitDecision::Unknown);
             return Err(Problem::from(error).into());
         };
-        // While trips are skipped, one line a request would say nothing new.
+        // While trips are skipped, a warning for each request would only repeat the first failures.
         if !matches!(error, RedisError::Skipped) {
             tracing::warn!(error = %crate::telemetry::chain(&error), "limits unknown");
         }
@@ -299,12 +310,12 @@ impl Guard {
             }
             Err(statuses) => {
                 metrics::limits(LimitDecision::DeniedLocally);
-                Err(denied(statuses))
+                Err(denial(statuses))
             }
         }
     }
 
-    /// Stores the response of a claim, or gives the claim back where trying again may help.
+    /// Stores the response under its idempotency key, or releases the key after a 5xx so that the client can try again.
     pub(crate) async fn conclude(
         &self,
         claim: &IdempotencyClaim,
@@ -312,12 +323,12 @@ impl Guard {
         deadline: Deadline,
     ) {
         let deadline = Deadline::after(deadline.left().max(CONCLUDE_WITHIN_MIN));
-        let ended = if response.status < 500 {
+        let result = if response.status < 500 {
             self.responses.store(claim, response, deadline).await
         } else {
             self.responses.release(claim, deadline).await
         };
-        match ended {
+        match result {
             Ok(true) => {}
             Ok(false) => tracing::warn!("another attempt had taken an idempotency key over"),
             Err(error) => {
@@ -326,7 +337,7 @@ impl Guard {
         }
     }
 
-    /// Tells the fleet what this environment has counted, now.
+    /// Writes the metrics that this environment has counted to Redis now, and not with the next trip.
     ///
     /// # Errors
     /// [`RedisError`]
@@ -334,8 +345,8 @@ impl Guard {
         self.gate.flush(deadline).await
     }
 
-    /// What an admitted call leaves behind, done while it is answered: the key was used, the call counts.
-    /// Neither may fail the call.
+    /// Notes an admitted call while it is answered: the last use of its key, and one more call in the tenant's usage.
+    /// A failure is logged and does not fail the call.
     pub async fn note(&self, route: &Route, caller: &Caller) {
         let now = Millis::now();
         let touch = async {
@@ -347,8 +358,8 @@ impl Guard {
         let count = async {
             if route.metered { self.usage.count(caller.tenant, route.operation, now).await } else { Ok(()) }
         };
-        let (touched, counted) = tokio::join!(touch, count);
-        for (what, result) in [("last use of a key", touched), ("usage", counted)] {
+        let (touch_result, count_result) = tokio::join!(touch, count);
+        for (what, result) in [("last use of a key", touch_result), ("usage", count_result)] {
             if let Err(error) = result {
                 tracing::warn!(error = %crate::telemetry::chain(&error), what, "not noted");
             }

@@ -1,6 +1,6 @@
-//! HTTP: requests as they come, replies and problems as they leave.
+//! HTTP: how requests become types, and how replies and problems become responses.
 //!
-//! Invariant: nothing below this module knows a status, a header or a media type.
+//! Invariant: no module below this one knows a status, a header or a media type.
 
 mod causes;
 mod events;

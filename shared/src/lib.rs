@@ -1,26 +1,27 @@
-//! What the functions of Huntaze share. Each module imports only from those below it; `shared/tests/tidy.rs` reads this
-//! drawing and holds the code to it.
+//! The library that all Lambda functions of Huntaze are built on. A module imports only from its own line of this
+//! drawing and from the lines below it; `shared/tests/tidy.rs` reads the drawing and fails where the code does
+//! otherwise.
 //!
 //! ```text
-//! serve                                     cold start, then one request from top to bottom
-//! work                                      how long requests become jobs, and jobs are done
-//! endpoint                                  what a function implements
-//! guard                                     who calls, and within which budget
-//! http                                      requests, replies, problems
-//! content                                   the product: what creators pay for
+//! serve                                     runs a function: cold start, then each request from top to bottom
+//! work                                      turns requests that take too long into jobs, and does the jobs
+//! endpoint                                  the traits that a function implements, and the calls it answers
+//! guard                                     decides who is calling, and whether they may
+//! http                                      requests, replies and problems
+//! content                                   the product: ideas, messages, price advice, the assistant
 //! ai                                        the gateway to language models
-//! auth                                      who somebody is
-//! tenants                                   the stores of the tenants: no HTTP, no SDK types
-//! fleet                                     what all environments share through Redis, and its scripts
-//! environment                               what an execution environment has: settings, secrets, clients
-//! dynamo  redis  outbound  secrets          adapters: the only files that name their SDK
-//! metrics                                   what is counted
-//! telemetry                                 what is logged
-//! settings  clock  random                   ground: words, not behaviour
+//! auth                                      accounts, sessions, tokens and API keys
+//! tenants                                   the stores of the tenants' data: no HTTP, no SDK types
+//! fleet                                     what all environments share through Redis, and its Lua scripts
+//! environment                               what one execution environment has: settings, secrets, clients
+//! dynamo  redis  outbound  secrets          adapters: the only files that name an SDK
+//! metrics                                   the counters and histograms
+//! telemetry                                 the log
+//! settings  clock  random                   basics that depend on nothing else here
 //! ```
 //!
-//! Below the ground are packages of their own, which rustc keeps from every kind of I/O: `contract` (the API in words) and
-//! `pricing` (the mathematics of demand).
+//! Two more packages lie below this one: `contract` (the API as types) and `pricing` (the mathematics of demand).
+//! They are packages of their own so that the compiler keeps every kind of I/O out of them.
 
 pub use contract;
 

@@ -1,7 +1,8 @@
-//! What runs a function, by what starts it: a request, a schedule or a change of the tenants' table.
+//! Runs a Lambda function, whatever starts it: a request, a schedule, or a change in the tenants' table.
 //!
-//! All three begin with the log and an [`Environment`](crate::environment::Environment), have a deadline, count how they
-//! ended, write one line, and have their counts written before the environment is gone.
+//! In all three cases the log is started and an [`Environment`](crate::environment::Environment) is made; each run
+//! has a deadline, is counted with its outcome and writes one line of the log; and the metrics are flushed to Redis
+//! before the environment is gone.
 
 mod handler;
 mod http;

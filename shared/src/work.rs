@@ -1,4 +1,4 @@
-//! Work that takes longer than a request: how a request becomes a job, and how a job is done.
+//! Work that takes longer than a request may: how a request becomes a job, and how a worker does the job (ADR 14).
 
 mod ideas;
 
@@ -20,23 +20,24 @@ use crate::tenants::TenantCtx;
 use crate::tenants::generations::Generations;
 use crate::tenants::jobs::{JobClaim, JobOutcome, JobRecord, JobTask, Jobs};
 
-/// A request for more recipients is a job, and this many of a job's are written at a time.
+/// How many recipients of messages are written for at a time: the most in one request, and the size of a job's parts.
 pub const RECIPIENTS_AT_ONCE: usize = 20;
 
-/// How long a run holds its job before it has to renew that.
+/// How long a run has its job to itself before it must renew the lease or lose the job.
 const LEASE: Duration = Duration::from_secs(15);
+/// How often a run renews its lease: often enough for one renewal to fail before the lease ends.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
-/// How many times a run waits for another run's lease to end.
+/// How many times a run waits for another run's lease to end before it gives up.
 const WAITS_MAX: u32 = 3;
-/// How many attempts a job gets when its problem may pass.
+/// How many attempts a job gets when its problem is retryable.
 const ATTEMPTS_MAX: u32 = 3;
-/// The time that one part has.
+/// The time that a run has for one part of its job.
 const PART_WITHIN: Duration = Duration::from_secs(60);
 
-/// Answers a call with a job that will do it.
+/// Stores a task as a job and answers the call with 202 and the job's identifier.
 ///
 /// # Errors
-/// [`Problem`] where it cannot be written down.
+/// [`Problem`] where the job cannot be stored.
 pub async fn queue<C: ServedContract<Caller = SomeCaller>>(
     jobs: &Jobs,
     call: &Call<C>,
@@ -47,24 +48,24 @@ pub async fn queue<C: ServedContract<Caller = SomeCaller>>(
     Ok(Reply::accepted(id))
 }
 
-/// Why a run ended before its job did. The next run takes it up.
+/// Why a run ended before its job was finished. The stream delivers the job again, and the next run continues it.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkError {
-    /// Another run has it.
+    /// Another run is doing the job, and its lease did not end.
     #[error("another run has this job")]
     Busy,
-    /// A problem that may pass.
+    /// The attempt failed with a retryable problem; its detail.
     #[error("it may succeed later: {0}")]
     Again(String),
-    /// The job cannot be read.
+    /// The job could not be read.
     #[error(transparent)]
     Dynamo(#[from] DynamoError),
-    /// The job cannot be written, or another run has taken it over.
+    /// The job could not be written, or another run has taken it over.
     #[error(transparent)]
     Write(#[from] WriteError),
 }
 
-/// What doing jobs needs.
+/// The worker that does jobs, one run at a time for each job.
 pub struct Worker {
     jobs: Jobs,
     generations: Generations,
@@ -73,7 +74,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Connects to the services that do jobs.
+    /// Connects the services that make what jobs ask for.
     ///
     /// # Errors
     /// [`StartError`]
@@ -86,17 +87,17 @@ impl Worker {
         })
     }
 
-    /// Does a job, unless it is done.
+    /// Does a job to its end, unless it has ended already.
     ///
     /// # Errors
-    /// [`WorkError`]: the job waits for another run.
+    /// [`WorkError`]: the job is not finished and waits for another run.
     pub async fn run(&self, tenant: TenantCtx, id: JobId) -> Result<(), WorkError> {
-        let Some(job) = self.take(tenant, id).await? else { return Ok(()) };
-        let made = tokio::select! {
-            made = self.make(tenant, &job) => made,
-            lost = self.renew(tenant, &job) => return Err(lost.into()),
+        let Some(job) = self.claim(tenant, id).await? else { return Ok(()) };
+        let result = tokio::select! {
+            result = self.make(tenant, &job) => result,
+            error = self.renew_until_lost(tenant, &job) => return Err(error.into()),
         };
-        let outcome = match made {
+        let outcome = match result {
             Ok(generation) => JobOutcome::Made(generation),
             Err(problem) if problem.kind.is_retryable() && job.attempts < ATTEMPTS_MAX => {
                 self.jobs.release(tenant, &job).await?;
@@ -107,39 +108,42 @@ impl Worker {
                 JobOutcome::Failed(serde_json::to_string(&problem.body(job.request)).unwrap_or_default())
             }
         };
-        let ended = if matches!(outcome, JobOutcome::Made(_)) { CallOutcome::Ok } else { CallOutcome::Error };
+        let is_made = matches!(outcome, JobOutcome::Made(_));
         self.jobs.finish(tenant, &job, outcome).await?;
-        metrics::job(job.kind, ended);
+        metrics::job(job.kind, if is_made { CallOutcome::Ok } else { CallOutcome::Error });
         Ok(())
     }
 
-    async fn take(&self, tenant: TenantCtx, id: JobId) -> Result<Option<Box<JobRecord>>, WorkError> {
+    /// Claims a job for this run, after waiting for another run's lease if there is one; none if the job has ended.
+    async fn claim(&self, tenant: TenantCtx, id: JobId) -> Result<Option<Box<JobRecord>>, WorkError> {
         for _ in 0..WAITS_MAX {
             match self.jobs.claim(tenant, id, LEASE).await? {
                 JobClaim::Mine(job) => return Ok(Some(job)),
                 JobClaim::Done => return Ok(None),
-                // It goes on elsewhere, or its environment is dead and the lease is about to end.
+                // Another run is doing it and will renew its lease, or died and its lease will end: the wait tells
+                // which.
                 JobClaim::Busy { left } => tokio::time::sleep(left).await,
             }
         }
         Err(WorkError::Busy)
     }
 
-    /// Holds the job until that fails.
-    async fn renew(&self, tenant: TenantCtx, job: &JobRecord) -> WriteError {
+    /// Renews the run's lease again and again, and returns once another run has taken the job over.
+    async fn renew_until_lost(&self, tenant: TenantCtx, job: &JobRecord) -> WriteError {
         loop {
             tokio::time::sleep(RENEW_EVERY).await;
             match self.jobs.renew(tenant, job, LEASE).await {
-                // A database that is busy for a moment is no reason to stop; the lease has room for another try.
+                // A database that is busy for a moment is no reason to stop: the lease lasts until another try.
                 Ok(()) | Err(WriteError::Dynamo(_)) => {}
-                Err(lost) => return lost,
+                Err(conflict) => return conflict,
             }
         }
     }
 
+    /// Makes what the job asks for and stores it as a generation.
     async fn make(&self, tenant: TenantCtx, job: &JobRecord) -> Result<GenerationId, Problem> {
         if self.generations.get(tenant, job.makes()).await?.is_some() {
-            // A run made it and died before it could say so.
+            // An earlier run stored the generation and died before it could mark the job as finished.
             return Ok(job.makes());
         }
         let context = |credits| GenerationContext {
@@ -164,12 +168,13 @@ impl Worker {
         context: impl Fn(u64) -> GenerationContext,
     ) -> Result<(), Problem> {
         let context = context(order.options.weight());
-        let about = self.ideas.context(context.tenant, order).await?;
-        self.ideas.generate(context, &about, &order.options).await?;
+        let creator = self.ideas.context(context.tenant, order).await?;
+        self.ideas.generate(context, &creator, &order.options).await?;
         Ok(())
     }
 
-    /// Messages part by part: what a dead run has written is not written, and not paid, again.
+    /// Writes messages part by part, and stores each part: what an earlier run has written is neither written nor
+    /// paid again.
     async fn write(
         &self,
         tenant: TenantCtx,
@@ -177,9 +182,9 @@ impl Worker {
         request: &MessageRequest,
         context: impl Fn(u64) -> GenerationContext,
     ) -> Result<(), Problem> {
-        let read = |json: String| serde_json::from_str(&json).map_err(Problem::internal);
+        let parse = |json: String| serde_json::from_str(&json).map_err(Problem::internal);
         let mut parts: Vec<MessageBatch> =
-            self.jobs.parts(tenant, job.id).await?.into_iter().map(read).collect::<Result<_, _>>()?;
+            self.jobs.parts(tenant, job.id).await?.into_iter().map(parse).collect::<Result<_, _>>()?;
         let mut done = parts.iter().map(|part| part.data.messages.len()).sum::<usize>();
         for recipients in request.recipients.chunks(RECIPIENTS_AT_ONCE).skip(parts.len()) {
             let context = context(request.weight(recipients.len()));

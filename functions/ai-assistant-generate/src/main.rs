@@ -1,4 +1,4 @@
-//! `POST /api/ai-assistant/generate`: the assistant's next turn, as JSON.
+//! `POST /api/ai-assistant/generate`: answers a conversation with the assistant's next turn, as JSON.
 
 use shared::content::Assistant;
 use shared::contract::assistant::{AskAssistant, AssistantAnswer};
@@ -46,7 +46,8 @@ impl PreparedEndpoint for AnswerTurn {
                 "This address answers application/json. Events come from the stream URL, at the same path.";
             return Err(Problem::new(ProblemKind::NotAcceptable, detail));
         }
-        // The same conversation that the stream tells, heard to its end.
+        // The assistant always sends events, as for the stream URL. Here nobody reads them, but the receiver must stay
+        // alive: a closed channel would tell the assistant to stop.
         let (listener, _events) = unbounded_channel();
         let answer =
             self.assistant.answer(call.generation(1), creator.as_ref(), &call.body, &listener).await?;

@@ -1,4 +1,4 @@
-//! `POST /api/ai-assistant/generate` on the stream URL: the assistant's next turn, as events while it comes about.
+//! `POST /api/ai-assistant/generate` on the stream URL: sends the assistant's next turn as events while it is made.
 
 use std::sync::Arc;
 
@@ -42,7 +42,8 @@ impl PreparedEndpoint for StreamTurn {
         call: Call<StreamAssistant>,
         creator: Option<Creator>,
     ) -> Result<Reply<AssistantAnswer>, Problem> {
-        let (context, assistant) = (call.generation(1), Arc::clone(&self.assistant));
+        let context = call.generation(1);
+        let assistant = Arc::clone(&self.assistant);
         Reply::streamed(|listener| async move {
             assistant.answer(context, creator.as_ref(), &call.body, &listener).await.map(drop)
         })

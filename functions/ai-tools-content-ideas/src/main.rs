@@ -1,4 +1,4 @@
-//! `POST /api/ai-assistant/tools/content-ideas`: ideas for a stored creator from a brief in free words.
+//! `POST /api/ai-assistant/tools/content-ideas`: proposes ideas for a stored creator, from a brief in free words.
 
 use shared::contract::content_ideas::GenerateIdeasFromBrief;
 use shared::serve::{self, Function};

@@ -1,4 +1,4 @@
-//! `POST /api/ai-assistant/tools/message-generator`: messages to fans from a template, checked. Drafts.
+//! `POST /api/ai-assistant/tools/message-generator`: drafts messages to fans from a template, and checks them.
 
 use shared::content::Messages;
 use shared::contract::messages::{MessageBatch, WriteMessages};
@@ -15,9 +15,9 @@ async fn main() -> Result<(), serve::Error> {
     Function::new().answers::<Write>().serve().await
 }
 
-/// How a request for messages is answered.
+/// How a request for messages will be answered.
 enum MessagePlan {
-    /// With a job: it is long, or the caller prefers that.
+    /// With a job, because the request is long or the caller prefers one.
     Job,
     /// With the messages themselves.
     Now,

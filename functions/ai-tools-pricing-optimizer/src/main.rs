@@ -1,4 +1,5 @@
-//! `POST /api/ai-assistant/tools/pricing-optimizer`: which price to keep, test or take. A draft: a person sets prices.
+//! `POST /api/ai-assistant/tools/pricing-optimizer`: advises which price to keep, test or take. A person sets the
+//! price.
 
 use shared::content::PriceAdvisor;
 use shared::contract::price_advice::{AdvisePrice, PriceAdvice};

@@ -1,4 +1,4 @@
-//! `POST /api/auth/refresh`: a refresh token, from the body or the cookie, for new tokens.
+//! `POST /api/auth/refresh`: exchanges a refresh token, from the body or the cookie, for new tokens.
 
 use shared::auth::signin::Authenticator;
 use shared::contract::auth::{Refresh, Secret, SessionTokens};
@@ -13,23 +13,24 @@ async fn main() -> Result<(), serve::Error> {
 }
 
 struct RefreshSession {
-    sign_in: Authenticator,
+    authenticator: Authenticator,
 }
 
 impl Endpoint for RefreshSession {
     type Contract = Refresh;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self { sign_in: Authenticator::connect(environment).await? })
+        Ok(Self { authenticator: Authenticator::connect(environment).await? })
     }
 
     async fn handle(&self, call: Call<Refresh>) -> Result<Reply<SessionTokens>, Problem> {
-        let sent = call.body.refresh_token.as_ref().map(Secret::expose);
-        // A token that came as a cookie goes back as one, whatever the client calls itself.
-        let by_cookie = sent.is_none() || call.is_browser();
-        let token = sent.or(call.refresh_cookie()).ok_or_else(|| {
+        let body_token = call.body.refresh_token.as_ref().map(Secret::expose);
+        // A client that keeps its token in a cookie gets the new one in a cookie too, even if it does not look like a
+        // browser.
+        let by_cookie = body_token.is_none() || call.is_browser();
+        let token = body_token.or(call.refresh_cookie()).ok_or_else(|| {
             Problem::unauthorized("Send `refreshToken` in the body, or the cookie that sign-in set.")
         })?;
-        Ok(with_tokens(self.sign_in.refresh(token).await?, by_cookie, |tokens| tokens))
+        Ok(with_tokens(self.authenticator.refresh(token).await?, by_cookie, |tokens| tokens))
     }
 }

@@ -1,4 +1,4 @@
-//! `POST /api/auth/signin`: address and password for an access token and a refresh token.
+//! `POST /api/auth/signin`: exchanges an e-mail address and a password for an access token and a refresh token.
 
 use shared::auth::signin::{Authenticator, SignInResult};
 use shared::contract::auth::{self, SignedInUser};
@@ -13,20 +13,21 @@ async fn main() -> Result<(), serve::Error> {
 }
 
 struct OpenSession {
-    sign_in: Authenticator,
+    authenticator: Authenticator,
 }
 
 impl Endpoint for OpenSession {
     type Contract = auth::SignIn;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self { sign_in: Authenticator::connect(environment).await? })
+        Ok(Self { authenticator: Authenticator::connect(environment).await? })
     }
 
     async fn handle(&self, call: Call<auth::SignIn>) -> Result<Reply<auth::SignInReply>, Problem> {
-        let (email, password) = (&call.body.email, call.body.password.expose());
+        let email = &call.body.email;
+        let password = call.body.password.expose();
         let SignInResult { account, issued } =
-            self.sign_in.sign_in(email, password, call.ip(), call.deadline).await?;
+            self.authenticator.sign_in(email, password, call.ip(), call.deadline).await?;
         let user = SignedInUser { id: account.id, email: account.email, name: account.name };
         let tenants = issued.tenants.clone();
         Ok(with_tokens(issued, call.is_browser(), |tokens| auth::SignInReply { tokens, user, tenants }))

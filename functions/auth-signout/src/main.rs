@@ -24,10 +24,10 @@ impl Endpoint for EndSession {
         Ok(Self { sessions: Sessions::connect(environment).await? })
     }
 
-    /// Answers 204 whatever the token is worth: the caller is signed out either way.
+    /// Answers 204 even without a valid token: the caller is signed out either way.
     async fn handle(&self, call: Call<SignOut>) -> Result<Reply<Nothing>, Problem> {
-        let sent = call.body.refresh_token.as_ref().map(Secret::expose);
-        if let Some(token) = sent.or(call.refresh_cookie()) {
+        let body_token = call.body.refresh_token.as_ref().map(Secret::expose);
+        if let Some(token) = body_token.or(call.refresh_cookie()) {
             self.sessions.end(token).await?;
         }
         Ok(Reply::from(Nothing {}).cookie(&refresh_cookie(None, IDLE_MAX)))

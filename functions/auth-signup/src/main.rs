@@ -1,4 +1,4 @@
-//! `POST /api/auth/signup`: opens an account, and tells nobody whether the address was known.
+//! `POST /api/auth/signup`: opens an account, with the same answer whether or not the address already has one.
 
 use shared::auth::accounts::{Accounts, NewAccount};
 use shared::contract::auth::{SignUp, SignUpReply, SignUpStatus};
@@ -24,11 +24,12 @@ impl Endpoint for OpenAccount {
     }
 
     async fn handle(&self, call: Call<SignUp>) -> Result<Reply<SignUpReply>, Problem> {
-        let wish = call.body;
-        let name = String::from(wish.name);
-        let tenant_name = wish.tenant_name.map_or_else(|| name.clone(), String::from);
-        let new = NewAccount { email: &wish.email, password: wish.password.expose(), name, tenant_name };
-        self.accounts.open(new).await?;
+        let request = call.body;
+        let name = String::from(request.name);
+        let tenant_name = request.tenant_name.map_or_else(|| name.clone(), String::from);
+        let account =
+            NewAccount { email: &request.email, password: request.password.expose(), name, tenant_name };
+        self.accounts.open(account).await?;
         Ok(SignUpReply { status: SignUpStatus::VerificationSent }.into())
     }
 }

@@ -1,4 +1,5 @@
-//! Schedule, every minute: tries dependencies whose breaker is due, so that users rarely pay for it.
+//! Runs every minute: probes the models whose breaker is due for a trial, so that users' requests rarely have to be the
+//! trial.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use shared::fleet::breaker::{self, BreakerMode};
 use shared::redis::RedisError;
 use shared::serve;
 
-/// A dependency that takes longer to tell of its models is not well.
+/// The time that a provider has to list its models; one that takes longer counts as failing.
 const PROBE_WITHIN: Duration = Duration::from_secs(5);
 
 #[tokio::main(flavor = "current_thread")]
@@ -24,20 +25,21 @@ async fn main() -> Result<(), serve::Error> {
     .await
 }
 
+/// Probes one model until its breaker closes or a probe fails; does nothing where no probe is due.
 async fn probe(model: &OpenAi) -> Result<(), RedisError> {
     let breaker = model.breaker();
     breaker.refresh(Deadline::after(PROBE_WITHIN)).await?;
-    // As many as it takes to close it; the first failure opens it again.
+    // `passes` successes in a row close the breaker, and one failure opens it again, so more probes would tell nothing.
     for _ in 0..breaker::AI.passes {
         let (state, mode, now) = breaker.look();
         if mode != BreakerMode::Normal || !state.is_due(now) {
             break;
         }
-        let probed = model.probe(Deadline::after(PROBE_WITHIN)).await;
+        let result = model.probe(Deadline::after(PROBE_WITHIN)).await;
         let (state, ..) = breaker.look();
-        let outcome = probed.as_ref().map_or_else(ToString::to_string, |()| "well".to_owned());
+        let outcome = result.as_ref().map_or_else(ToString::to_string, |()| "well".to_owned());
         tracing::info!(breaker = breaker.keys()[0], outcome, state = state.phase.as_str(), "probed");
-        if probed.is_err() {
+        if result.is_err() {
             break;
         }
     }

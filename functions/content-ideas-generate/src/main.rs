@@ -1,5 +1,7 @@
-//! `POST /api/content-ideas/generate`: ideas for a creator, each with caption and hashtags.
-//! Identical requests in flight anywhere in the fleet share one upstream call.
+//! `POST /api/content-ideas/generate`: proposes ideas for a creator, each with a caption and hashtags.
+//!
+//! Equal requests of a tenant that are under way at the same time share one call of the model, in whichever environment
+//! they run.
 
 use shared::contract::content_ideas::GenerateIdeas;
 use shared::serve::{self, Function};

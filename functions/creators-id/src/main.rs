@@ -1,4 +1,4 @@
-//! `GET`, `PUT` and `DELETE /api/creators/{id}`: one creator.
+//! `GET`, `PUT` and `DELETE /api/creators/{id}`: shows, replaces and removes one creator.
 
 use shared::contract::Nothing;
 use shared::contract::creators::{Creator, DeleteCreator, GetCreator, ReplaceCreator};

@@ -1,4 +1,4 @@
-//! `GET` and `POST /api/creators`: the tenant's creators, and a new one.
+//! `GET` and `POST /api/creators`: lists the tenant's creators, and adds one.
 
 use shared::contract::creators::{CreateCreator, Creator, ListCreators};
 use shared::contract::ids::CreatorId;

@@ -1,4 +1,4 @@
-//! Stream: does the jobs that requests have written down.
+//! Runs for each new job in the tenants' table, started by the table's stream: does the job.
 
 use shared::contract::consumer::GENERATION_WORKER;
 use shared::serve;
@@ -10,7 +10,8 @@ use tokio::sync::OnceCell;
 async fn main() -> Result<(), serve::Error> {
     let worker = OnceCell::new();
     serve::on_stream(&GENERATION_WORKER, async |environment, partition_key, sort_key| {
-        // The filter of the stream lets only jobs through; anything else is no reason to stop it.
+        // The stream's filter lets only jobs through. An error for anything else would make the stream deliver it
+        // again.
         let Some((tenant, job)) = job_of_key(partition_key, sort_key) else { return Ok(()) };
         Ok(worker.get_or_try_init(|| Worker::connect(environment)).await?.run(tenant, job).await?)
     })

@@ -1,4 +1,4 @@
-//! `GET` and `PATCH /api/generations/{id}`: what was made, and what a person decides about it.
+//! `GET` and `PATCH /api/generations/{id}`: shows what was generated, and stores what a person decides about it.
 
 use std::collections::HashMap;
 
@@ -32,17 +32,19 @@ impl Endpoint for Show {
         let (generation, decisions) = found.ok_or_else(|| Problem::not_found("generation"))?;
         let json = self.0.content(tenant, id).await?;
         let mut made: GenerationContent = serde_json::from_str(&json).map_err(Problem::internal)?;
-        tell(&mut made.data, &decisions);
+        apply_decisions(&mut made.data, &decisions);
         Ok(GenerationDetail { generation, made, decisions }.into())
     }
 }
 
-/// Messages were drafts when they were kept; what was decided since then stands apart.
-fn tell(data: &mut Value, decisions: &[Decision]) {
-    let decided: HashMap<_, _> = decisions.iter().map(|d| (d.item.as_str(), d.status)).collect();
+/// Replaces the status of each message that was decided on.
+///
+/// The stored content still calls all of them drafts: decisions are stored apart from it.
+fn apply_decisions(data: &mut Value, decisions: &[Decision]) {
+    let statuses: HashMap<_, _> = decisions.iter().map(|d| (d.item.as_str(), d.status)).collect();
     let messages = data.get_mut("messages").and_then(Value::as_array_mut);
     for message in messages.into_iter().flatten() {
-        let status = message["recipientId"].as_str().and_then(|id| decided.get(id));
+        let status = message["recipientId"].as_str().and_then(|id| statuses.get(id));
         if let Some(status) = status.and_then(|status| serde_json::to_value(status).ok()) {
             message["status"] = status;
         }

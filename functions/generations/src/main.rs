@@ -1,4 +1,4 @@
-//! `GET /api/generations`: what was made for the tenant, newest first.
+//! `GET /api/generations`: lists what was generated for the tenant, newest first.
 
 use shared::contract::generations::{Generation, ListGenerations};
 use shared::contract::page::{Page, PageQuery};
@@ -31,11 +31,13 @@ impl Endpoint for List {
     }
 
     async fn handle(&self, call: Call<ListGenerations>) -> Result<Reply<Page<Generation>>, Problem> {
-        let (tenant, query) = (call.caller.tenant, &call.query);
+        let tenant = call.caller.tenant;
+        let query = &call.query;
+        // Two lists in the sense of cursors: a position in one means nothing in the other.
         let pages = if query.creator_id.is_some() { &self.of_creator } else { &self.all };
-        let part = PageQuery { limit: query.limit, cursor: query.cursor.clone() };
-        let after = pages.after(tenant, &part)?;
-        let found = self.generations.page(tenant, query.creator_id, query.limit.get(), after).await?;
-        Ok(pages.page(tenant, found).into())
+        let page_query = PageQuery { limit: query.limit, cursor: query.cursor.clone() };
+        let after = pages.after(tenant, &page_query)?;
+        let page = self.generations.page(tenant, query.creator_id, query.limit.get(), after).await?;
+        Ok(pages.page(tenant, page).into())
     }
 }

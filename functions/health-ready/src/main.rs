@@ -1,4 +1,4 @@
-//! `GET /api/health/ready`: whether requests can be served. 503 only when none could be.
+//! `GET /api/health/ready`: says whether requests can be served. It answers 503 only where none could be.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ async fn main() -> Result<(), serve::Error> {
     Function::new().answers::<Readiness>().serve().await
 }
 
-/// A part that takes longer is as good as away.
+/// The longest that a dependency may take to answer its check; one that takes longer counts as unavailable.
 const CHECK_TIME: Duration = Duration::from_millis(1_500);
 
 struct Readiness {
@@ -37,18 +37,19 @@ impl Endpoint for Readiness {
 
     async fn handle(&self, call: Call<GetReadiness>) -> Result<Reply<Health>, Problem> {
         let deadline = Deadline::after(call.deadline.at_most(CHECK_TIME));
-        // Without a table nothing can be served; without Redis, local limits serve most routes.
+        // Without a table no request can be served, so that is a failure. Without Redis most routes go on with the
+        // limits that environments count themselves, so that is a warning.
         let (identity, tenant, redis) = tokio::join!(
             check("dynamodb.identity", HealthStatus::Fail, deadline, self.dynamo.ping(Table::Identity)),
             check("dynamodb.tenant", HealthStatus::Fail, deadline, self.dynamo.ping(Table::Tenant)),
             check("redis", HealthStatus::Warn, deadline, self.redis.command("PING", &[], deadline)),
         );
-        // The secrets were read before this could be called.
+        // There is nothing to check about the secrets: without them the endpoint would not have connected.
         let secrets =
             HealthCheck { component: "secrets", status: HealthStatus::Pass, latency_ms: 0, detail: None };
         let mut checks = vec![identity, tenant, redis, secrets];
         for breaker in self.breakers.iter() {
-            // Where Redis does not tell, what this environment saw last has to do.
+            // If Redis does not answer, the state that this environment saw last is reported.
             let _ = breaker.refresh(deadline).await;
             checks.push(breaker.health());
         }
@@ -58,14 +59,15 @@ impl Endpoint for Readiness {
     }
 }
 
+/// Runs the check of one component; `when_away` is its status if the check fails or takes too long.
 async fn check<T, E: std::error::Error>(
     component: &'static str,
     when_away: HealthStatus,
     deadline: Deadline,
-    look: impl Future<Output = Result<T, E>>,
+    call: impl Future<Output = Result<T, E>>,
 ) -> HealthCheck {
     let started = Instant::now();
-    let outcome = tokio::time::timeout(deadline.left(), look).await;
+    let outcome = tokio::time::timeout(deadline.left(), call).await;
     let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let (status, detail) = match outcome {
         Ok(Ok(_)) => (HealthStatus::Pass, None),

@@ -1,4 +1,4 @@
-//! `GET /api/health`: that functions run. Looks at nothing but itself.
+//! `GET /api/health`: says that functions run at all. It checks no dependency.
 
 use shared::contract::health::{GetHealth, Health, HealthStatus};
 use shared::endpoint::{Call, Endpoint};

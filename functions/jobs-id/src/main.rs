@@ -1,4 +1,4 @@
-//! `GET /api/jobs/{id}`: how far a job is, and its result or problem.
+//! `GET /api/jobs/{id}`: shows how far a job is, and its result or its problem.
 
 use shared::contract::Scope;
 use shared::contract::generations::GenerationContent;
@@ -33,7 +33,7 @@ impl Endpoint for Show {
     async fn handle(&self, call: Call<GetJob>) -> Result<Reply<Job>, Problem> {
         let (caller, id) = (call.caller, call.path.id);
         let job = self.jobs.get(caller.tenant, id).await?.ok_or_else(|| Problem::not_found("job"))?;
-        // Whoever may ask for such work may see what came of it.
+        // Whoever may start such a job may see its result, even without `generations:read`.
         if ![Scope::GenerationsRead, job.kind.scope()].iter().any(|scope| caller.scopes.contains(scope)) {
             let detail =
                 format!("This job needs the scope {}, or generations:read.", job.kind.scope().as_str());

@@ -1,4 +1,4 @@
-//! `GET`, `PATCH` and `DELETE /api/keys/{id}`: one API key.
+//! `GET`, `PATCH` and `DELETE /api/keys/{id}`: shows, renames and revokes one API key.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `POST /api/keys/{id}/rotate`: a successor for a key, which works on until the grace ends.
+//! `POST /api/keys/{id}/rotate`: creates the successor of an API key; the old key keeps working for a grace period.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +27,8 @@ impl Endpoint for Rotate {
     async fn handle(&self, call: Call<RotateKey>) -> Result<Reply<CreatedKey>, Problem> {
         let caller = &call.caller;
         let grace = Duration::from_secs(call.body.grace_seconds.get().into());
-        let by = caller.issuer(call.seed());
-        let (key, listed) = self.0.rotate(caller.tenant, call.path.id, grace, &by).await?;
+        let issuer = caller.issuer(call.seed());
+        let (key, listed) = self.0.rotate(caller.tenant, call.path.id, grace, &issuer).await?;
         Ok(CreatedKey { key: key.expose().to_owned(), listed }.into())
     }
 }

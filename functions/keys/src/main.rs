@@ -1,4 +1,4 @@
-//! `GET` and `POST /api/keys`: the tenant's API keys, and a new one.
+//! `GET` and `POST /api/keys`: lists the tenant's API keys, and creates one.
 
 use std::sync::Arc;
 
@@ -52,14 +52,14 @@ impl Endpoint for Create {
 
     async fn handle(&self, call: Call<CreateKey>) -> Result<Reply<CreatedKey>, Problem> {
         let caller = &call.caller;
-        let wish = &call.body;
-        let new = KeySpec {
-            name: wish.name.to_string(),
-            scopes: wish.scopes.to_vec(),
-            environment: wish.environment,
-            expires_at: wish.expires_at.map(Timestamp::get),
+        let request = &call.body;
+        let spec = KeySpec {
+            name: request.name.to_string(),
+            scopes: request.scopes.to_vec(),
+            environment: request.environment,
+            expires_at: request.expires_at.map(Timestamp::get),
         };
-        let (key, listed) = self.keys.create(caller.tenant, new, &caller.issuer(call.seed())).await?;
+        let (key, listed) = self.keys.create(caller.tenant, spec, &caller.issuer(call.seed())).await?;
         Ok(CreatedKey { key: key.expose().to_owned(), listed }.into())
     }
 }

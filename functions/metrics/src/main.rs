@@ -1,4 +1,4 @@
-//! `GET /api/metrics`: what the whole fleet counted, for Prometheus.
+//! `GET /api/metrics`: the sum of the metrics of all environments, in the text format of Prometheus.
 
 use shared::contract::metrics::GetMetrics;
 use shared::contract::openapi::Document;
@@ -23,6 +23,6 @@ impl Endpoint for Show {
     }
 
     async fn handle(&self, call: Call<GetMetrics>) -> Result<Reply<Document>, Problem> {
-        Ok(Reply::written(self.0.text(call.deadline).await?))
+        Ok(Reply::text(self.0.text(call.deadline).await?))
     }
 }

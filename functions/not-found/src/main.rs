@@ -1,4 +1,4 @@
-//! Every path without a function of its own: a problem that says where to look.
+//! Answers every path that no other function answers, with a 404 that names the documentation.
 
 use shared::serve::{self, Function};
 

@@ -1,4 +1,4 @@
-//! `GET /api/openapi.json` and `GET /api/docs`: this API, for programs and for people.
+//! `GET /api/openapi.json` and `GET /api/docs`: the documentation of this API, for programs and for people.
 
 use std::sync::LazyLock;
 
@@ -11,7 +11,7 @@ use shared::environment::{Environment, StartError};
 use shared::http::{Problem, Reply};
 use shared::serve::{self, Function};
 
-/// Generated from the contract; a test compares it.
+/// The OpenAPI document, generated from the contract; a test compares the two.
 const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
 const PAGE: &str = include_str!("docs.html");
 const CACHE: &str = "public, max-age=300";
@@ -49,13 +49,13 @@ impl Endpoint for ServeDocs {
     }
 }
 
-/// The page's own script and style, and nothing else.
+/// The `Content-Security-Policy` of the page: it allows the page's own script and style, by their hashes, and no
+/// others.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let hash = |tag: &str| {
-        let inside =
-            PAGE.split_once(&format!("<{tag}>")).and_then(|(_, rest)| rest.split_once(&format!("</{tag}>")));
-        let digest =
-            ring::digest::digest(&ring::digest::SHA256, inside.map_or("", |(text, _)| text).as_bytes());
+        let after_tag = PAGE.split_once(&format!("<{tag}>")).map_or("", |(_, rest)| rest);
+        let content = after_tag.split_once(&format!("</{tag}>")).map_or("", |(content, _)| content);
+        let digest = ring::digest::digest(&ring::digest::SHA256, content.as_bytes());
         STANDARD.encode(digest.as_ref())
     };
     let (style, script) = (hash("style"), hash("script"));

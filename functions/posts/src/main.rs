@@ -1,4 +1,4 @@
-//! `GET` and `POST /api/creators/{id}/posts`: what a creator has published, and its import.
+//! `GET` and `POST /api/creators/{id}/posts`: lists and imports what a creator has published.
 
 use shared::contract::lines::ImportResult;
 use shared::contract::page::Page;
@@ -35,8 +35,10 @@ impl Endpoint for List {
     }
 
     async fn handle(&self, call: Call<ListPosts>) -> Result<Reply<Page<Post>>, Problem> {
-        let (tenant, id) = (call.caller.tenant, call.path.id);
+        let tenant = call.caller.tenant;
+        let id = call.path.id;
         let after = self.pages.after(tenant, &call.query)?;
+        // Only to answer 404 where the tenant has no such creator.
         self.creators.get(tenant, id).await?;
         let page = self.posts.page(tenant, id, call.query.limit.get(), after).await?;
         Ok(self.pages.page(tenant, page).into())
@@ -59,10 +61,12 @@ impl Endpoint for Import {
     }
 
     async fn handle(&self, call: Call<ImportPosts>) -> Result<Reply<ImportResult>, Problem> {
-        let (tenant, id) = (call.caller.tenant, call.path.id);
-        let read = lines::read(&call.body).map_err(|message| Problem::invalid("", message))?;
+        let tenant = call.caller.tenant;
+        let id = call.path.id;
+        let lines = lines::read(&call.body).map_err(|message| Problem::invalid("", message))?;
+        // Only to answer 404 where the tenant has no such creator.
         self.creators.get(tenant, id).await?;
-        let imported = self.posts.import(tenant, id, read.records).await?;
-        Ok(ImportResult { imported, failed: read.failed }.into())
+        let imported = self.posts.import(tenant, id, lines.records).await?;
+        Ok(ImportResult { imported, failed: lines.failed }.into())
     }
 }

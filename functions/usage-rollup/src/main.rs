@@ -1,4 +1,4 @@
-//! Schedule, hourly: adds up what every tenant used this month, and last month while it is new.
+//! Runs every hour: adds up what each tenant has used this month and, on the first day of a month, in the last one.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use shared::contract::schedule::USAGE_ROLLUP;
 use shared::serve;
 use shared::tenants::usage::UsageCounters;
 
-/// Calls that were under way at midnight are counted within minutes; a day leaves room for failed runs.
+/// How long into a new month the last one is still added up. Calls that are under way at midnight are counted within
+/// minutes; a day leaves room for failed runs.
 const LOOK_BACK: Duration = Duration::from_secs(86_400);
 
 #[tokio::main(flavor = "current_thread")]
@@ -19,8 +20,8 @@ async fn main() -> Result<(), serve::Error> {
         let mut months = vec![yesterday.month(), now.month()];
         months.dedup();
         for month in months {
-            let done = counters.roll_up(&month, now).await?;
-            tracing::info!(month, tenants = done.tenants, requests = done.requests, "rolled up");
+            let totals = counters.roll_up(&month, now).await?;
+            tracing::info!(month, tenants = totals.tenants, requests = totals.requests, "rolled up");
         }
         Ok(())
     })

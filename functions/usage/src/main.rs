@@ -1,4 +1,4 @@
-//! `GET /api/usage`: what the tenant used in a month, and the limits that apply.
+//! `GET /api/usage`: shows what the tenant used in a month, and the limits that apply to the caller.
 
 use std::sync::Arc;
 
@@ -48,21 +48,21 @@ impl Endpoint for Show {
         };
         let caller = &call.caller;
         let plan = self.plans.of(caller.tenant, REMEMBERED).await;
-        let (used, balance, limits) = tokio::join!(
+        let (counts, balance, limits) = tokio::join!(
             self.counters.month(caller.tenant, &month),
             self.credits.balance(caller.tenant, &month, plan),
             self.limits(caller, plan, call.deadline)
         );
-        let (used, balance) = (used?, balance?);
-        let requests = used.routes.into_iter().map(|(route, count)| RouteUsage { route, count }).collect();
+        let counts = counts?;
+        let requests = counts.routes.into_iter().map(|(route, count)| RouteUsage { route, count }).collect();
         let rolled_up =
-            used.total.map(|total| UsageRollUp { requests: total.requests, at: total.at.rfc3339() });
-        Ok(UsageReport { month, account: balance.into(), requests, rolled_up, limits }.into())
+            counts.total.map(|total| UsageRollUp { requests: total.requests, at: total.at.rfc3339() });
+        Ok(UsageReport { month, account: balance?.into(), requests, rolled_up, limits }.into())
     }
 }
 
 impl Show {
-    /// The limits of a caller under its plan, looked at in one trip and not touched.
+    /// The state of the caller's limits under its plan, read in one trip; looking at them does not count as a call.
     async fn limits(&self, caller: &Caller, plan: Plan, deadline: Deadline) -> Vec<LimitInfo> {
         let (names, limits): (Vec<_>, Vec<_>) = limits_of(caller, plan).into_iter().unzip();
         let statuses = self.gate.look(&limits, deadline).await.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `GET` and `PATCH /api/users/me`: the caller's own account.
+//! `GET` and `PATCH /api/users/me`: shows and changes the caller's own account.
 
 use shared::auth::accounts::{Account, Accounts};
 use shared::contract::users::{GetMe, Me, MyTenant, UpdateMe};
@@ -15,9 +15,7 @@ async fn main() -> Result<(), serve::Error> {
     Function::new().answers::<Show>().answers::<Update>().serve().await
 }
 
-type Read = Result<Option<Account>, DynamoError>;
-
-/// Who the caller is, from account and tenant.
+/// Answers who the caller is, from the user's account and the tenant's record, which are read at the same time.
 struct Profile {
     accounts: Accounts,
     dynamo: Dynamo,
@@ -28,7 +26,10 @@ impl Profile {
         Ok(Self { accounts: Accounts::connect(environment).await?, dynamo: environment.dynamo().await? })
     }
 
-    async fn me(&self, caller: &Caller, account: impl Future<Output = Read>) -> Result<Reply<Me>, Problem> {
+    async fn me<F>(&self, caller: &Caller, account: F) -> Result<Reply<Me>, Problem>
+    where
+        F: Future<Output = Result<Option<Account>, DynamoError>>,
+    {
         let (account, tenant) = tokio::try_join!(account, tenants::read(&self.dynamo, caller.tenant))?;
         let (account, tenant) = account.zip(tenant).ok_or_else(|| Problem::not_found("user"))?;
         let id = caller.tenant.id();

@@ -1,4 +1,5 @@
-//! `POST /api/ai-assistant/generate`: a turn of a conversation, with tools; as JSON, or as events while it is made.
+//! `POST /api/ai-assistant/generate`: the assistant's next turn in a conversation, which may use tools. It is answered
+//! as JSON or, on the stream URL, as events while it is made.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,7 +48,7 @@ impl Contract for AskAssistant {
     type Reply = AssistantAnswer;
 }
 
-/// The same path on the stream URL. A stream cannot be kept under an idempotency key.
+/// The same path on the stream URL. It obeys no idempotency key, because a stream cannot be stored under one.
 pub struct StreamAssistant;
 
 impl Contract for StreamAssistant {
@@ -66,25 +67,27 @@ impl Contract for StreamAssistant {
     type Reply = AssistantAnswer;
 }
 
-/// A conversation, and what the assistant may use.
+/// A conversation with the assistant, and the tools that the assistant may use.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AssistantRequest {
-    /// The conversation so far; the last turn is the user's.
+    /// The conversation so far, the oldest turn first. The last turn must be the user's.
     pub messages: List<ChatTurn, 1, 50>,
-    /// A creator of the tenant, whom it is about. Its name until version 0.1, `profileId`, is accepted until version 0.3.
+    /// The creator of the tenant whom the conversation is about. Some tools require it. Default: none. The name that
+    /// this member had in version 0.1, `profileId`, is accepted until version 0.3.
     #[serde(default, alias = "profileId")]
     pub creator_id: Option<CreatorId>,
-    /// What the assistant may use. Each needs its own scope.
+    /// The tools that the assistant may use. Each tool needs a scope of its own. Default: no tools.
     #[serde(default)]
     pub tools: List<Tool, 0, 3>,
-    /// The longest answer, in tokens of the model.
+    /// The greatest length of the answer, in tokens of the language model. Default: 600.
     #[serde(default = "six_hundred")]
     pub max_output_tokens: Whole<16, 2000>,
-    /// The caller's own name for the conversation; comes back with the answer.
+    /// Your own identifier of the conversation. The answer repeats it. Default: none.
     #[serde(default)]
     pub conversation_id: Option<Text<1, 80>>,
-    /// Whether what the tools say may be told without a model where none can answer. Otherwise: 503.
+    /// Whether you accept a plain answer, made from the results of the tools alone, if no language model can answer. If
+    /// false, the answer is 503 then. Default: true.
     #[serde(default = "yes")]
     pub allow_degraded: bool,
 }
@@ -97,7 +100,7 @@ const fn yes() -> bool {
     true
 }
 
-/// Who speaks.
+/// The speaker of a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the names are the documentation")]
@@ -106,30 +109,30 @@ pub enum ChatRole {
     Assistant,
 }
 
-/// A turn of a conversation.
+/// One turn of a conversation.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChatTurn {
-    /// Who speaks.
+    /// The speaker of the turn.
     pub role: ChatRole,
-    /// What is said.
+    /// The text of the turn.
     pub content: Text<1, 8000>,
 }
 
-/// What the assistant may use.
+/// A tool that the assistant can use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tool {
-    /// Ideas for the creator of `creatorId`; needs `content:write`.
+    /// Ideas for the creator in `creatorId`. Needs the scope `content:write`.
     ContentIdeas,
-    /// Price advice from the stored offers of the creator of `creatorId`; needs `pricing:write`.
+    /// Price advice from the stored offers of the creator in `creatorId`. Needs the scope `pricing:write`.
     PricingOptimizer,
-    /// Credits, tokens and cost of the month; needs `usage:read`.
+    /// The tenant's credits, tokens and costs in the current month. Needs the scope `usage:read`.
     Usage,
 }
 
 impl Tool {
-    /// As in requests, answers and towards the model.
+    /// The name of the tool in requests, in answers and for the language model.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ContentIdeas => "content-ideas",
@@ -138,7 +141,7 @@ impl Tool {
         }
     }
 
-    /// Whether it is about a creator.
+    /// Whether the tool is about a creator, so that the request must name one.
     pub const fn needs_creator(self) -> bool {
         match self {
             Self::ContentIdeas | Self::PricingOptimizer => true,
@@ -146,7 +149,7 @@ impl Tool {
         }
     }
 
-    /// What a caller must be allowed to.
+    /// The scope that a caller needs to let the assistant use the tool.
     pub const fn scope(self) -> Scope {
         match self {
             Self::ContentIdeas => Scope::ContentWrite,
@@ -156,106 +159,107 @@ impl Tool {
     }
 }
 
-/// How a call of a tool ended.
+/// The state of a call of a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ToolStatus {
-    /// It has begun. Only in events.
+    /// The call has begun. Appears only in events.
     Running,
-    /// The assistant knows what it said.
+    /// The call succeeded, and the assistant knows its result.
     Ok,
-    /// The assistant knows that it said nothing.
+    /// The call failed, and the assistant knows that.
     Failed,
 }
 
-/// A call of a tool.
+/// A call of a tool by the assistant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolUse {
-    /// Which.
+    /// The tool that was called.
     pub tool: Tool,
-    /// How it ended.
+    /// The state of the call.
     pub status: ToolStatus,
-    /// Where what it made is kept.
+    /// The generation in which the tool's result is stored; `GET /api/generations/{id}` returns it. Null where
+    /// nothing was stored.
     pub result_ref: Option<GenerationId>,
 }
 
-/// Why an answer ended.
+/// Why the assistant's turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum FinishReason {
-    /// It was complete.
+    /// The turn was complete.
     Stop,
-    /// It reached `maxOutputTokens`.
+    /// The turn reached `maxOutputTokens`.
     Length,
-    /// The model declined, or would have said what it may not.
+    /// The language model declined, or its words were withheld because they broke a rule.
     Refused,
 }
 
-/// The answer.
+/// The assistant's answer to a conversation.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct AssistantAnswer {
-    /// The assistant's turn.
+    /// What the assistant says, and the tools that it used.
     pub data: AssistantData,
-    /// How it came about.
+    /// How the answer was made.
     pub meta: Meta,
 }
 
-/// The assistant's turn.
+/// The assistant's turn, with the tools that it used.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AssistantData {
-    /// What it says.
+    /// What the assistant says.
     pub message: AssistantMessage,
-    /// What it used, in order.
+    /// The calls of tools, in the order in which they were made.
     pub tool_calls: Vec<ToolUse>,
-    /// Why it ended.
+    /// Why the turn ended.
     pub finish_reason: FinishReason,
-    /// As in the request.
+    /// The `conversationId` of the request. Null where it had none.
     pub conversation_id: Option<String>,
 }
 
-/// What the assistant says.
+/// What the assistant says in its turn.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct AssistantMessage {
-    /// Always `assistant`.
+    /// The speaker: always `assistant`.
     pub role: ChatRole,
-    /// The text.
+    /// The text of the turn.
     pub content: String,
 }
 
-/// An event of the stream. Its name is the variant's; its data is the content.
+/// An event of the stream. The event is named like the only member of this object, and its data is that member's value.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum AssistantEvent {
-    /// First of all.
+    /// The first event of every stream.
     #[serde(rename_all = "camelCase")]
     Meta {
-        /// The request, as in `x-request-id`.
+        /// The identifier of the request, as in the header `x-request-id`.
         request_id: RequestId,
-        /// As in the request.
+        /// The `conversationId` of the request. Null where it had none.
         conversation_id: Option<String>,
     },
-    /// More of the text.
+    /// The next piece of the text.
     Delta {
-        /// To be added to what came before.
+        /// The text to append to the pieces before it.
         text: String,
     },
-    /// A tool began or ended.
+    /// A call of a tool has begun or ended.
     Tool(ToolUse),
-    /// The answer is complete.
+    /// The last event of a complete answer.
     #[serde(rename_all = "camelCase")]
     Done {
-        /// Why it ended.
+        /// Why the turn ended.
         finish_reason: FinishReason,
-        /// How it came about.
+        /// How the answer was made.
         meta: Box<Meta>,
     },
-    /// There will be nothing more, and it is not complete.
+    /// The last event of an answer that was broken off.
     Error {
-        /// As `code` of problems.
+        /// The kind of problem, as the member `code` of problems.
         code: String,
-        /// What happened and what to do.
+        /// What happened, and what to do about it.
         detail: String,
         /// Whether the same request may succeed later.
         retryable: bool,

@@ -1,4 +1,4 @@
-//! Sign-up, sign-in, and what keeps a user signed in.
+//! The routes with which users sign up, sign in, stay signed in and sign out.
 
 use std::borrow::Cow;
 
@@ -40,17 +40,18 @@ const fn public(function: &'static str, path: &'static str, operation: &'static 
     }
 }
 
-/// Nobody guesses a sealed token, so an outage of Redis need not end everybody's session.
+/// The budget of routes that take a refresh token. Tokens are sealed and cannot be guessed, so these routes stay open
+/// while Redis is away; otherwise an outage would end everybody's session.
 const WITHOUT_GUESSING: Budget =
     Budget::PerIp { calls: 30, per: MINUTE, by: Algorithm::Gcra, on_outage: OnOutage::LocalLimit };
 
-/// A secret text that must not be logged.
+/// A secret text, whose `Debug` output does not contain it, so that it is never logged.
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The secret itself.
+    /// The secret text itself.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -90,25 +91,25 @@ impl Contract for SignUp {
     type Reply = SignUpReply;
 }
 
-/// A new account.
+/// The account to open.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SignUpRequest {
-    /// The address to sign in with.
+    /// The e-mail address with which the user will sign in.
     pub email: Text<3, 254>,
-    /// 15 to 128 characters, hard to guess. No rules about capitals or digits.
+    /// The password: 15 to 128 characters that are hard to guess. Capitals, digits and symbols are not required.
     pub password: Secret,
     /// The name of the person.
     pub name: Text<1, 80>,
-    /// The name of the studio or agency; the person's name where nothing is said.
+    /// The name of the studio or agency. Default: the name of the person.
     pub tenant_name: Option<Text<1, 80>>,
 }
 
-/// The answer to every acceptable sign-up.
+/// The answer to every valid sign-up, whether or not the address already has an account.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SignUpReply {
-    /// What happens next.
+    /// What happens next with the account.
     pub status: SignUpStatus,
 }
 
@@ -116,7 +117,8 @@ pub struct SignUpReply {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum SignUpStatus {
-    /// A mail with a link is on its way, or the account is usable at once where the stage says so.
+    /// A mail with a link to verify the address is on its way. Where the service does not verify addresses, the
+    /// account can be used at once.
     VerificationSent,
 }
 
@@ -135,40 +137,42 @@ impl Contract for SignIn {
     type Reply = SignInReply;
 }
 
-/// Credentials.
+/// The credentials of a user.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SignInRequest {
-    /// The address of the account.
+    /// The e-mail address of the account.
     pub email: Text<3, 254>,
-    /// Its password.
+    /// The password of the account.
     pub password: Secret,
 }
 
-/// The tokens of a session, and who it belongs to.
+/// The tokens of a new session, with its user and the user's tenants.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SignInReply {
-    /// The tokens.
+    /// The tokens of the session.
     #[serde(flatten)]
     pub tokens: SessionTokens,
-    /// The user.
+    /// The user who signed in.
     pub user: SignedInUser,
-    /// The tenants the user belongs to. With several, name one in the header `huntaze-tenant`.
+    /// The tenants that the user belongs to. If there are several, name one in the header `huntaze-tenant` of each
+    /// request.
     pub tenants: Vec<TenantMembership>,
 }
 
-/// What a session is made of.
+/// The tokens of a session.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionTokens {
-    /// For `Authorization: Bearer`.
+    /// The token to send with each request, as `Authorization: Bearer <token>`.
     pub access_token: String,
-    /// Always `Bearer`.
+    /// The type of the access token: always `Bearer`.
     pub token_type: &'static str,
-    /// How long the access token is good for, in seconds.
+    /// How long the access token is valid, in seconds.
     pub expires_in: u64,
-    /// For `POST /api/auth/refresh`; each one works once. Absent for browsers, which hold it as a cookie.
+    /// The token to exchange for new tokens at `POST /api/auth/refresh`. It can be used once. Absent for browsers,
+    /// which get it as a cookie.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<String>,
 }
@@ -177,23 +181,23 @@ pub struct SessionTokens {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SignedInUser {
-    /// The user.
+    /// The user's identifier.
     pub id: UserId,
-    /// The address.
+    /// The user's e-mail address.
     pub email: String,
-    /// The name.
+    /// The user's name.
     pub name: String,
 }
 
-/// A tenant the user belongs to.
+/// A tenant that the user belongs to.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TenantMembership {
-    /// The tenant.
+    /// The tenant's identifier.
     pub id: TenantId,
-    /// Its name.
+    /// The tenant's name.
     pub name: String,
-    /// What the user is in it.
+    /// The user's role in the tenant.
     pub role: Role,
 }
 
@@ -231,10 +235,10 @@ impl Contract for SignOut {
     type Reply = Nothing;
 }
 
-/// The refresh token; absent where the cookie carries it.
+/// The refresh token of a session. Browsers leave it out, because their cookie carries it.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct RefreshRequest {
-    /// As received from sign-in or the last refresh.
+    /// The `refreshToken` of the sign-in or of the last refresh. Default: the token in the cookie.
     pub refresh_token: Option<Secret>,
 }

@@ -1,5 +1,5 @@
-//! Texts, numbers and lists with their limits in the type, so that the limit which is documented is the one
-//! that is checked.
+//! Texts, numbers, times and lists whose limits are part of their type, so that the limits in the OpenAPI document are
+//! the limits that are checked.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,10 +17,10 @@ use crate::millis::Millis;
 pub struct Text<const MIN: usize, const MAX: usize>(String);
 
 impl<const MIN: usize, const MAX: usize> Text<MIN, MAX> {
-    /// Accepts the text, or says which limit it breaks.
+    /// Checks a text against the limits.
     ///
     /// # Errors
-    /// A sentence for the caller.
+    /// The limit that the text breaks, in words for the caller.
     pub fn parse(text: String) -> Result<Self, String> {
         let chars = text.chars().count();
         if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
@@ -78,7 +78,7 @@ impl<const MAX: u32> Default for Whole<0, MAX> {
 }
 
 impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
-    /// The number, pulled into the range; for defaults.
+    /// The number, or the nearest end of the range where it lies outside. For defaults, which must be constants.
     pub const fn clamped(number: u32) -> Self {
         Self(if number < MIN {
             MIN
@@ -89,7 +89,7 @@ impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
         })
     }
 
-    /// The number.
+    /// The number itself.
     pub const fn get(self) -> u32 {
         self.0
     }
@@ -97,12 +97,12 @@ impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
 
 impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Whole<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The hint lets formats of texts alone, such as a query, read a number.
+        // A query string has only texts; asking for a `u32`, and not for any value, makes its parser read a number.
         deserializer.deserialize_u32(WholeVisitor::<MIN, MAX>).map(Self)
     }
 }
 
-/// Takes every number, so that what is wrong with it can be said in terms of the limits.
+/// Accepts numbers of every kind, so that the error can name the limits and not only a type.
 struct WholeVisitor<const MIN: u32, const MAX: u32>;
 
 impl<const MIN: u32, const MAX: u32> Visitor<'_> for WholeVisitor<MIN, MAX> {
@@ -141,7 +141,7 @@ impl<const MIN: u32, const MAX: u32> JsonSchema for Whole<MIN, MAX> {
     }
 }
 
-/// A number from `MIN` to `MAX`, not always whole.
+/// A number from `MIN` to `MAX`, which may have a fraction.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Number<const MIN: u32, const MAX: u32>(f64);
@@ -153,7 +153,7 @@ impl<const MAX: u32> Default for Number<0, MAX> {
 }
 
 impl<const MIN: u32, const MAX: u32> Number<MIN, MAX> {
-    /// The number.
+    /// The number itself.
     pub const fn get(self) -> f64 {
         self.0
     }
@@ -180,12 +180,12 @@ impl<const MIN: u32, const MAX: u32> JsonSchema for Number<MIN, MAX> {
     }
 }
 
-/// A day in UTC, `2026-11-22`.
+/// A day of the calendar in UTC, written as `2026-11-22`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Day(Millis);
 
 impl Day {
-    /// Its first moment.
+    /// The first moment of the day.
     pub const fn begins(self) -> Millis {
         self.0
     }
@@ -223,12 +223,12 @@ impl JsonSchema for Day {
     }
 }
 
-/// A moment, RFC 3339.
+/// A moment, written as RFC 3339 asks, such as `2027-01-31T00:00:00Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timestamp(Millis);
 
 impl Timestamp {
-    /// The moment.
+    /// The moment in milliseconds.
     pub const fn get(self) -> Millis {
         self.0
     }
@@ -271,7 +271,7 @@ impl<T, const MAX: usize> Default for List<T, 0, MAX> {
 }
 
 impl<T, const MIN: usize, const MAX: usize> List<T, MIN, MAX> {
-    /// The items.
+    /// The items of the list.
     pub fn into_vec(self) -> Vec<T> {
         self.0
     }

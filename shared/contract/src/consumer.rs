@@ -1,22 +1,22 @@
-//! The consumers of the table's stream: functions that no caller reaches.
+//! The functions that the stream of the tenants' table starts; no API client can call them.
 
-/// A function that new items of the tenants' table start.
+/// A function that is started by new items in the tenants' table.
 #[derive(Debug, Clone, Copy)]
 pub struct Consumer {
-    /// The folder, package, binary and Lambda function.
+    /// The name of the Lambda function, and of its folder, package and binary.
     pub function: &'static str,
-    /// What the sort keys of those items begin with, as the filter in `template.yaml` says.
+    /// The prefix of the sort keys of the items that start it, as in the stream's filter in `template.yaml`.
     pub sort_key_prefix: &'static str,
-    /// The time one item has, in milliseconds.
+    /// The time that the function has for one item, in milliseconds.
     pub deadline_ms: u64,
 }
 
-/// Does jobs.
+/// The function that does jobs.
 pub const GENERATION_WORKER: Consumer =
     Consumer { function: "generation-worker", sort_key_prefix: "job_", deadline_ms: 280_000 };
 
-/// Every consumer.
+/// All consumers.
 pub const CONSUMERS: [&Consumer; 1] = [&GENERATION_WORKER];
 
-/// The functions of all consumers.
+/// The names of the functions of all consumers.
 pub const NAMES: [&str; 1] = [GENERATION_WORKER.function];

@@ -1,4 +1,4 @@
-//! `POST /api/content-ideas/generate`: ideas for a creator, with captions and hashtags.
+//! `POST /api/content-ideas/generate`: ideas for a creator's next posts, with captions and hashtags.
 
 use std::time::Duration;
 
@@ -72,32 +72,34 @@ impl Contract for GenerateIdeasFromBrief {
     type Reply = IdeaBatch;
 }
 
-/// A stored creator, and a brief in free words.
+/// A stored creator, and a brief in free words about the ideas that are wanted.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IdeaBriefRequest {
-    /// A creator of the tenant. Its name until version 0.1, `profileId`, is accepted until version 0.3.
+    /// The creator of the tenant for whom the ideas are. The name that this member had in version 0.1, `profileId`, is
+    /// accepted until version 0.3.
     #[serde(alias = "profileId")]
     pub creator_id: CreatorId,
-    /// What it should be about.
+    /// What the ideas should be about, in free words, such as `something for the first warm weekend`. Default: the
+    /// creator's profile alone decides.
     #[serde(default)]
     pub brief: Option<Text<1, 500>>,
-    /// What is wanted.
+    /// How many ideas are wanted, and of what kind.
     #[serde(default)]
     pub options: IdeaOptions,
 }
 
-/// A stored creator or a profile, and the options of the ideas.
+/// A stored creator, or a profile that is not stored, and the kind of ideas that are wanted.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IdeaRequest {
-    /// A creator of the tenant; then without `profile`.
+    /// The creator of the tenant for whom the ideas are. Send either this or `profile`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub creator_id: Option<CreatorId>,
-    /// A profile that is not stored; then without `creatorId`.
+    /// The profile of a creator who is not stored. Send either this or `creatorId`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<IdeaProfile>,
-    /// What is wanted.
+    /// How many ideas are wanted, and of what kind.
     #[serde(default)]
     pub options: IdeaOptions,
 }
@@ -106,25 +108,26 @@ pub struct IdeaRequest {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IdeaProfile {
-    /// The name of `creatorId` until version 0.1; accepted until version 0.3, alone in the profile.
+    /// The identifier of a stored creator, which version 0.1 expected here. Use `creatorId` instead. It is accepted
+    /// until version 0.3, if it is the only member of the profile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("deprecated" = true))]
     pub id: Option<CreatorId>,
-    /// What the creator is about. Required.
+    /// The subject of the creator's content, such as `home cooking`. Required.
     pub niche: Option<Text<1, 80>>,
-    /// Where content is published. Instagram where nothing is said.
+    /// The platforms on which the creator publishes, the most important first. Default: `instagram`.
     pub platforms: Option<List<Platform, 1, 8>>,
-    /// What it is for. `grow` where nothing is said.
+    /// What the creator wants to achieve with content. Default: `grow`.
     pub goals: Option<List<Goal, 1, 4>>,
-    /// How it sounds. `warm` where nothing is said.
+    /// How the content should sound, such as `playful`. Default: `warm`.
     pub tone: Option<Text<1, 60>>,
-    /// A BCP 47 language tag. `en` where nothing is said.
+    /// The language of the content: a BCP 47 tag, such as `pt-BR`. Default: `en`.
     pub language: Option<Text<2, 35>>,
-    /// Who it is for.
+    /// The people whom the content is for, such as `students who cook on a budget`. Default: not specified.
     pub audience: Option<Text<1, 160>>,
 }
 
-/// What kind of post an idea is for.
+/// The kind of post that an idea is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the names are the documentation")]
@@ -138,42 +141,45 @@ pub enum Format {
     Thread,
 }
 
-/// What is wanted.
+/// How many ideas are wanted, and of what kind.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct IdeaOptions {
-    /// How many ideas. More than 10 are a job.
+    /// The number of ideas. A request for more than 10 is answered with a job. Default: 5.
     pub count: Whole<1, 20>,
-    /// Only these formats; any where nothing is said.
+    /// The kinds of post that the ideas may be for. Default: all kinds.
     pub formats: List<Format, 0, 7>,
-    /// For this platform; the profile's first where nothing is said.
+    /// The platform that the ideas are for. Default: the first platform of the profile.
     pub platform: Option<Platform>,
-    /// Words and topics that must not appear.
+    /// Words and topics that the ideas must not contain. Default: none.
     pub avoid: List<Text<1, 60>, 0, 20>,
-    /// Whether each idea has a caption.
+    /// Whether each idea gets a caption. Default: true.
     pub include_captions: bool,
-    /// Whether each idea has hashtags.
+    /// Whether each idea gets hashtags. Default: true.
     pub include_hashtags: bool,
-    /// How many hashtags at most; the platform may allow fewer.
+    /// The largest number of hashtags for each idea; the platform may allow fewer. Default: 5.
     pub max_hashtags: Whole<0, 30>,
-    /// The same seed and input give the same ideas on the builtin provider.
+    /// The seed of random choices. With the builtin provider, equal requests with the same seed get the same ideas.
+    /// Default: none.
     pub seed: Option<u64>,
-    /// Whether the ideas must be made for this request alone, even if an equal one was just answered.
+    /// Whether the ideas must be made for this request alone. If false, the answer may be one that was made for an
+    /// equal request of the tenant a moment ago. Default: false.
     pub fresh: bool,
-    /// Whether the builtin provider may answer where a model cannot. Otherwise: 503.
+    /// Whether you accept ideas of the builtin provider if no language model can answer. If false, the answer is 503
+    /// then. Default: true.
     pub allow_degraded: bool,
 }
 
-/// A request for more ideas than this counts twice.
+/// How many ideas count as one call; a request for more is a job.
 const IDEAS_PER_CALL: u32 = 10;
 
 impl IdeaOptions {
-    /// Whether a request is long enough to be a job.
+    /// Whether a request for this many ideas takes so long that it becomes a job.
     pub fn is_long(&self) -> bool {
         self.count.get() > IDEAS_PER_CALL
     }
 
-    /// What a request counts as, under limits and in credits.
+    /// How many calls under the limits, and how many credits, a request with these options counts as.
     pub fn weight(&self) -> u64 {
         self.count.get().div_ceil(IDEAS_PER_CALL).into()
     }
@@ -196,36 +202,36 @@ impl Default for IdeaOptions {
     }
 }
 
-/// The answer.
+/// The ideas that were proposed for a creator.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct IdeaBatch {
-    /// The ideas.
+    /// The ideas, and the number of those that were dropped.
     pub data: IdeaData,
-    /// How they came about.
+    /// How the ideas were made.
     pub meta: Meta,
 }
 
-/// The ideas.
+/// The ideas, and the number of those that were dropped.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct IdeaData {
-    /// As many as asked for, or fewer with a warning in `meta`.
+    /// The ideas: as many as were asked for, or fewer, with a warning in `meta`.
     pub ideas: Vec<Idea>,
-    /// What was written and is not shown.
+    /// How many ideas were written but not returned.
     pub dropped: DroppedIdeas,
 }
 
-/// What was written and is not shown.
+/// How many ideas were written but not returned, by reason.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DroppedIdeas {
-    /// Ideas that say what the creator has posted, or what another of the batch says.
+    /// Ideas that repeat a post of the creator, or another idea of the same answer.
     pub near_duplicate: usize,
-    /// Ideas with links, or with words that are none of the creator's business.
+    /// Ideas that contain links, or quote the instructions that the language model was given.
     #[serde(default)]
     pub policy: usize,
 }
 
-/// How much work an idea is.
+/// How much work it takes to carry an idea out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the names are the documentation")]
@@ -235,41 +241,41 @@ pub enum Effort {
     High,
 }
 
-/// One idea.
+/// An idea for a post.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Idea {
-    /// The idea.
+    /// The identifier of the idea, with which a person approves or discards it.
     pub id: IdeaId,
-    /// What it is about, in one line.
+    /// What the post is about, in one line.
     pub title: String,
-    /// How it comes at its subject, such as `myth` or `tutorial`.
+    /// The way in which the post approaches its subject, such as `myth` or `tutorial`.
     pub angle: String,
-    /// What kind of post it is for.
+    /// The kind of post that the idea is for.
     pub format: Format,
-    /// The first words or seconds.
+    /// The first words or seconds of the post, which win attention.
     pub hook: String,
-    /// The steps.
+    /// The steps of the post, in order.
     pub outline: Vec<String>,
-    /// The text of the post; null where none was asked for.
+    /// The text to publish with the post. Null where no captions were asked for.
     pub caption: Option<Caption>,
-    /// The tags; empty where none were asked for.
+    /// The hashtags to publish with the post. Empty where none were asked for.
     pub hashtags: Vec<Hashtag>,
-    /// Posts of the creator that have most to do with it.
+    /// The identifiers of the creator's posts that are most closely related to the idea.
     #[serde(default)]
     pub based_on: Vec<String>,
-    /// How far it is from what the creator has posted, from 0 to 1.
+    /// How much the idea differs from the creator's posts, from 0 (the same words as a post) to 1 (no word in common).
     pub novelty: f64,
-    /// How much work it is.
+    /// How much work it takes to carry the idea out.
     pub effort: Effort,
 }
 
-/// The text of a post.
+/// The text to publish with a post.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Caption {
-    /// The text.
+    /// The text itself.
     pub text: String,
-    /// Its length in characters.
+    /// The length of the text in characters.
     pub chars: usize,
 }
 
@@ -277,34 +283,36 @@ pub struct Caption {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum HashtagSource {
-    /// The creator's own posts.
+    /// From the creator's own posts.
     History,
-    /// The vocabulary of the niche.
+    /// From the vocabulary of the creator's niche.
     Niche,
-    /// The model that wrote the idea.
+    /// From the language model that wrote the idea.
     Model,
 }
 
-/// A hashtag.
+/// A hashtag that is proposed for a post.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Hashtag {
-    /// With `#`.
+    /// The hashtag with its `#`, such as `#mealprep`.
     pub tag: String,
-    /// Where it comes from.
+    /// Where the hashtag comes from.
     pub source: HashtagSource,
-    /// How well the history says that it fits, from 0 to 1; null where the history does not know it.
+    /// How well the hashtag fits the idea, from 0 to 1, judged by the creator's own posts. Null where these tell
+    /// nothing about it.
     pub score: Option<f64>,
-    /// In how many of the creator's posts it was used.
+    /// The number of the creator's posts that used the hashtag.
     #[serde(default)]
     pub uses: u32,
-    /// How much better posts with it did than the creator's others, in percent, shrunken towards 0 where there are few;
-    /// null where the history does not know it.
+    /// How much better the creator's posts with the hashtag did than the others, in percent. With few posts the
+    /// estimate is drawn towards 0. Null where the posts tell nothing about the
+    /// hashtag.
     pub lift_pct: Option<f64>,
 }
 
 impl Hashtag {
-    /// One that the history knows nothing of.
+    /// A hashtag about which the creator's posts tell nothing.
     pub const fn new(tag: String, source: HashtagSource) -> Self {
         Self { tag, source, score: None, uses: 0, lift_pct: None }
     }

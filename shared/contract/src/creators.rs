@@ -1,4 +1,4 @@
-//! Creators: the profiles that content is made for.
+//! The routes of creators, whose profiles say what content is made for them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,10 +42,10 @@ const fn route(function: &'static str, method: Method, path: &'static str, scope
 const ALL: &str = "/api/creators";
 const ONE: &str = "/api/creators/{id}";
 
-/// The path of one creator.
+/// The path parameters of a route about one creator.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct CreatorPath {
-    /// The creator.
+    /// The creator's identifier, such as `cr_01KB3M8N6Z5V4T3S2R1Q0P9X8W`.
     pub id: CreatorId,
 }
 
@@ -132,7 +132,7 @@ impl Contract for DeleteCreator {
     type Reply = Nothing;
 }
 
-/// Where content is published.
+/// A platform on which content is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the names are the documentation")]
@@ -147,63 +147,64 @@ pub enum Platform {
     Pinterest,
 }
 
-/// What a creator wants from content.
+/// What a creator wants to achieve with content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Goal {
-    /// New followers.
+    /// Win new followers.
     Grow,
-    /// Answers and conversation.
+    /// Get replies and start conversations.
     Engage,
-    /// Income.
+    /// Earn money.
     Monetise,
-    /// Followers who stay.
+    /// Keep the followers there are.
     Retain,
 }
 
-/// A profile as sent.
+/// The profile of a creator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Profile {
-    /// What the creator is called.
+    /// The creator's name.
     pub name: Text<1, 80>,
-    /// What the creator is about, such as `home cooking`.
+    /// The subject of the creator's content, such as `home cooking`.
     pub niche: Text<1, 80>,
-    /// Where content is published.
+    /// The platforms on which the creator publishes, the most important first.
     pub platforms: List<Platform, 1, 8>,
-    /// What it is for.
+    /// What the creator wants to achieve with content.
     pub goals: List<Goal, 1, 4>,
-    /// How it sounds, such as `warm`.
+    /// How the content should sound, such as `warm`.
     pub tone: Text<1, 60>,
-    /// A BCP 47 language tag.
+    /// The language of the content: a BCP 47 tag, such as `en` or `pt-BR`.
     pub language: Text<2, 35>,
-    /// Who it is for.
+    /// The people whom the content is for, such as `students who cook on a budget`. Null where not specified.
     pub audience: Option<Text<1, 160>>,
-    /// Anything else worth knowing.
+    /// Anything else that is worth knowing about the creator. Null where not specified.
     pub bio: Option<Text<1, 2000>>,
 }
 
-/// What a replacement is based on.
+/// The query parameters of a replacement.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VersionQuery {
-    /// Replace this version only; any where nothing is said.
+    /// The version that you have read. If the profile has changed since, the answer is 409 and nothing is replaced.
+    /// Default: the profile is replaced whatever its version.
     pub version: Option<u64>,
 }
 
-/// A creator.
+/// A creator of the tenant.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Creator {
-    /// The creator.
+    /// The creator's identifier.
     pub id: CreatorId,
-    /// Counts the changes, from 1.
+    /// The version of the profile: 1 at first, and 1 more after each change.
     pub version: u64,
-    /// The profile.
+    /// The creator's profile.
     #[serde(flatten)]
     pub profile: Profile,
-    /// When the creator was added.
+    /// When the creator was added (RFC 3339, UTC).
     pub created_at: String,
-    /// When the profile last changed.
+    /// When the profile was last changed (RFC 3339, UTC).
     pub updated_at: String,
 }

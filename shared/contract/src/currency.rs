@@ -6,17 +6,18 @@ use std::cmp::Ordering;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-/// A currency that prices can be in. Metals, funds and test codes are none: they have no smallest unit.
+/// A currency that prices can be in. Metals, funds and test codes of ISO 4217 are excluded, because they have no
+/// smallest unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Currency(iso_currency::Currency);
 
 impl Currency {
-    /// Its code.
+    /// The currency's code in ISO 4217, such as `USD`.
     pub fn code(self) -> &'static str {
         self.0.code()
     }
 
-    /// How many decimals its amounts have: a unit is ten to this power of the smallest units.
+    /// How many decimals an amount has: 2 for US dollars, 0 for yen.
     pub fn decimals(self) -> usize {
         self.0.exponent().map_or(0, usize::from)
     }

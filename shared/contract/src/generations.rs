@@ -1,4 +1,4 @@
-//! `/api/generations`: what was made for the tenant, and what a person decided about it.
+//! `/api/generations`: what was generated for the tenant, and what people decided about it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -86,16 +86,17 @@ impl Contract for ReviewGeneration {
     type Reply = Generation;
 }
 
-/// Which part of the list.
+/// The query parameters of the list of generations.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GenerationQuery {
-    /// How many items at most; 20 where nothing is said.
+    /// The largest number of items on the page. Default: 20.
     #[serde(default = "twenty")]
     pub limit: Whole<1, 100>,
-    /// `nextCursor` of the page before. Opaque; valid for the same list of the same tenant only.
+    /// The `nextCursor` of the page before. It is opaque, and valid only for the same list of the same tenant. Default:
+    /// the first page.
     pub cursor: Option<Text<1, 512>>,
-    /// Only what was made for this creator.
+    /// List only what was generated for this creator. Default: all generations of the tenant.
     pub creator_id: Option<CreatorId>,
 }
 
@@ -103,35 +104,35 @@ const fn twenty() -> Whole<1, 100> {
     Whole::clamped(20)
 }
 
-/// Which generation.
+/// The path parameters of a route about one generation.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GenerationPath {
-    /// The generation.
+    /// The generation's identifier, the `meta.generationId` of the answer.
     pub id: GenerationId,
 }
 
-/// What a generation holds.
+/// The kind of content that was generated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum GenerationKind {
-    /// Ideas with captions and hashtags.
+    /// Ideas for posts, with captions and hashtags.
     Ideas,
     /// Messages to fans.
     Messages,
-    /// A turn of a conversation.
+    /// A turn of the assistant in a conversation.
     Assistant,
-    /// Price advice.
+    /// Advice about a price.
     Pricing,
 }
 
 names!(GenerationKind);
 
 impl GenerationKind {
-    /// Every kind.
+    /// All kinds of content.
     pub const ALL: [Self; 4] = [Self::Ideas, Self::Messages, Self::Assistant, Self::Pricing];
 
-    /// The kind as in answers and metrics.
+    /// The name of the kind in answers and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ideas => "ideas",
@@ -141,7 +142,7 @@ impl GenerationKind {
         }
     }
 
-    /// What a caller must be allowed to in order to make one, and so to decide about it.
+    /// The scope that a caller needs to generate content of this kind, and to decide about it.
     pub const fn scope(self) -> Scope {
         match self {
             Self::Ideas => Scope::ContentWrite,
@@ -152,89 +153,90 @@ impl GenerationKind {
     }
 }
 
-/// What a person decided.
+/// What a person decided about a draft.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ReviewStatus {
-    /// It may be used.
+    /// The draft may be used.
     Approved,
-    /// It may not.
+    /// The draft must not be used.
     Discarded,
 }
 
-/// A decision about drafts.
+/// A decision about the drafts of a generation.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Review {
-    /// What was decided.
+    /// The decision. It is final.
     pub status: ReviewStatus,
-    /// About these: the identifiers of recipients or ideas, `message` or `recommendation`. All that nobody has decided about, where nothing is said.
+    /// The drafts that the decision is about: identifiers of recipients or ideas, `message` for a turn of the
+    /// assistant, `recommendation` for price advice. Default: all drafts that nobody has decided about.
     #[serde(default)]
     pub items: Option<List<Text<1, 80>, 1, 200>>,
 }
 
-/// How many parts of a generation are in which state.
+/// The number of drafts of a generation by their state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ReviewCounts {
-    /// Nobody has decided about them.
+    /// The number of drafts that nobody has decided about.
     pub draft: usize,
-    /// They may be used.
+    /// The number of drafts that were approved.
     pub approved: usize,
-    /// They may not.
+    /// The number of drafts that were discarded.
     pub discarded: usize,
 }
 
-/// What was made once.
+/// A generation: the content that one request made.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Generation {
-    /// The generation, as in `meta.generationId`.
+    /// The generation's identifier, the `meta.generationId` of the answer.
     pub id: GenerationId,
-    /// What it holds.
+    /// The kind of content that was generated.
     pub kind: GenerationKind,
-    /// For which stored creator.
+    /// The creator whom the content was generated for. Null where the request named no stored creator.
     pub creator_id: Option<CreatorId>,
-    /// When.
+    /// When the content was generated (RFC 3339, UTC).
     pub created_at: String,
-    /// The model that wrote it, or the version of the grammar.
+    /// The language model that wrote the content, or the version of the builtin grammar.
     pub model: String,
-    /// Whether it is less than a configured model would have given.
+    /// Whether the content is of lesser quality, because no language model could answer.
     pub degraded: bool,
-    /// What was decided about its parts.
+    /// The number of drafts by their state.
     pub items: ReviewCounts,
 }
 
-/// Content with its `meta`, as it was answered.
+/// Generated content with its `meta`, as the request was answered.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct GenerationContent {
-    /// As the route that made it answers.
+    /// The content, in the form of the route that generated it.
     pub data: serde_json::Value,
-    /// How it came about.
+    /// How the content was made.
     pub meta: Meta,
 }
 
-/// A decision that was made.
+/// A decision of a person about one draft.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Decision {
-    /// The recipient or idea.
+    /// The draft: the identifier of a recipient or of an idea, `message` or `recommendation`.
     pub item: String,
-    /// What was decided.
+    /// What the person decided about the draft.
     pub status: ReviewStatus,
-    /// The key or user who decided.
+    /// The identifier of the user, or of the API key, that made the decision.
     pub by: String,
-    /// When.
+    /// When the decision was made (RFC 3339, UTC).
     pub at: String,
 }
 
-/// A generation with its content.
+/// A generation with its content, and the decisions about it.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct GenerationDetail {
-    /// What it is.
+    /// What is known about the generation.
     #[serde(flatten)]
     pub generation: Generation,
-    /// What was made. Messages carry what was decided as their `status`.
+    /// The content as it was answered, but the `status` of a message that a person decided on is that decision.
     #[serde(flatten)]
     pub made: GenerationContent,
-    /// What was decided, by whom and when.
+    /// The decisions about the drafts.
     pub decisions: Vec<Decision>,
 }

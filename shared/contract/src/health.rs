@@ -1,4 +1,4 @@
-//! Whether the system lives, and whether it can serve.
+//! The health checks: whether functions run at all, and whether requests can be served.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -67,67 +67,67 @@ impl Contract for GetReadiness {
     type Reply = Health;
 }
 
-/// How well something is.
+/// The health of the system or of one component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum HealthStatus {
-    /// Well.
+    /// It is healthy.
     Pass,
-    /// Worse than it should be; requests are served.
+    /// It is impaired, but requests are served.
     Warn,
-    /// Not at all.
+    /// It fails, and requests cannot be served.
     Fail,
 }
 
-/// The state of the system.
+/// The health of the system.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Health {
-    /// The worst that matters.
+    /// The worst status of all components that were checked.
     pub status: HealthStatus,
-    /// The version that is running.
+    /// The version of the API that is running, such as `0.1.0`.
     pub version: &'static str,
-    /// The parts that were looked at.
+    /// The components that were checked. Absent where none was.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<HealthCheck>,
 }
 
-/// The state of a part.
+/// The health of one component.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthCheck {
-    /// The part.
+    /// The name of the component, such as `redis` or `dynamodb.tenant`.
     pub component: &'static str,
-    /// How well it is.
+    /// The health of the component.
     pub status: HealthStatus,
-    /// How long it took to answer, in milliseconds.
+    /// How long the component took to answer, in milliseconds.
     pub latency_ms: u64,
-    /// What is wrong.
+    /// What is wrong with the component. Absent where it is healthy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<&'static str>,
 }
 
-/// Where a breaker stands.
+/// The phase of a circuit breaker, which decides how many calls reach what is behind it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BreakerPhase {
-    /// Calls go through and are judged.
+    /// All calls go through, and their failures are counted.
     #[default]
     Closed,
     /// No call goes through.
     Open,
-    /// A few calls go through, with a permit each.
+    /// A few calls go through as a trial; each needs a permit.
     HalfOpen,
-    /// More and more calls go through.
+    /// A growing share of the calls goes through.
     Ramp,
 }
 
 names!(BreakerPhase);
 
 impl BreakerPhase {
-    /// Every phase, in the order of their numbers.
+    /// Every phase, in the order of the numbers that the Lua scripts use for them.
     pub const ALL: [Self; 4] = [Self::Closed, Self::Open, Self::HalfOpen, Self::Ramp];
 
-    /// As in metrics and logs.
+    /// The name of the phase in metrics and logs.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Closed => "closed",

@@ -1,4 +1,5 @@
-//! Identifiers: a prefix that tells the kind, then a ULID, which sorts by creation time.
+//! The identifiers of all things in the API. Each is a prefix that tells the kind, followed by a ULID, which sorts by
+//! the time of its creation.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use ulid::Ulid;
 
-/// The text is not an identifier of the expected kind.
+/// The error for a text that is not an identifier of the expected kind, with the prefix that it should have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be an identifier that begins with {0}")]
 pub struct MalformedId(&'static str);
@@ -20,12 +21,12 @@ macro_rules! id {
         pub struct $name(Ulid);
 
         impl $name {
-            /// A new identifier of this moment.
+            /// A new identifier, which sorts after all that were generated before this millisecond.
             pub fn generate() -> Self {
                 Self(Ulid::generate())
             }
 
-            /// From the 16 bytes of the ULID.
+            /// The identifier with these 16 bytes of a ULID.
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(Ulid::from_bytes(bytes))
             }
@@ -46,7 +47,8 @@ macro_rules! id {
             type Err = MalformedId;
             fn from_str(text: &str) -> Result<Self, MalformedId> {
                 let ulid = text.strip_prefix($prefix).and_then(|rest| Ulid::from_string(rest).ok());
-                // A ULID can be written in several ways; a key of the database only in one.
+                // A ULID may be written in several ways, such as in small letters. Only one of them is accepted,
+                // because identifiers are compared as texts and are part of keys in the database.
                 ulid.map(Self).filter(|id| id.to_string() == text).ok_or(MalformedId($prefix))
             }
         }
@@ -77,25 +79,25 @@ macro_rules! id {
     };
 }
 
-id!(/// A user.
+id!(/// The identifier of a user.
     UserId, "usr_");
-id!(/// A tenant: a creator alone, or an agency.
+id!(/// The identifier of a tenant, which is a single creator or an agency.
     TenantId, "ten_");
-id!(/// An API key.
+id!(/// The identifier of an API key, which is not the key itself.
     KeyId, "key_");
-id!(/// A creator.
+id!(/// The identifier of a creator.
     CreatorId, "cr_");
-id!(/// Something that was made: ideas, messages, a turn of a conversation.
+id!(/// The identifier of a generation: the ideas, messages, advice or turn of a conversation that one request made.
     GenerationId, "gen_");
-id!(/// Work that takes longer than a request.
+id!(/// The identifier of a job, which is work that takes longer than a request may.
     JobId, "job_");
-id!(/// A session: one sign-in and its refresh tokens.
+id!(/// The identifier of a session, which is one sign-in with all its refresh tokens.
     SessionId, "ses_");
-id!(/// An idea of a batch.
+id!(/// The identifier of one idea in an answer.
     IdeaId, "idea_");
-id!(/// A request, as in `x-request-id`.
+id!(/// The identifier of a request, as in the header `x-request-id`.
     RequestId, "req_");
-id!(/// A domain event, an audit entry or another record that is only ever listed.
+id!(/// The identifier of a domain event, an audit entry or another record that is listed and never looked up.
     RecordId, "rec_");
 
 #[cfg(test)]

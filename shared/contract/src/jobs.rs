@@ -1,4 +1,4 @@
-//! `GET /api/jobs/{id}`: what takes longer than a request may.
+//! `GET /api/jobs/{id}`: jobs, which do the work that takes longer than a request may.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,69 +47,70 @@ impl Contract for GetJob {
     type Reply = Job;
 }
 
-/// Which job.
+/// The path parameters of a route about one job.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JobPath {
-    /// The job.
+    /// The job's identifier, the `jobId` of the answer 202.
     pub id: JobId,
 }
 
-/// The answer of 202: the work is written down and will be done.
+/// The answer 202: the request was accepted as a job, which will be done soon.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AcceptedJob {
-    /// What to ask `GET /api/jobs/{id}` for, as `Location` says too.
+    /// The job's identifier. Ask for the job with `GET /api/jobs/{id}`, the address in the header `Location`.
     pub job_id: JobId,
-    /// Always `queued`.
+    /// The state of the job: always `queued`.
     pub status: JobStatus,
 }
 
-/// How far a job is.
+/// The state of a job.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum JobStatus {
-    /// It waits for its turn.
+    /// The job has not begun.
     #[default]
     Queued,
-    /// It is being done.
+    /// The job is being done.
     Running,
-    /// `result` has what was asked for.
+    /// The job is done; `result` has what was asked for.
     Succeeded,
-    /// `problem` says why there is no result.
+    /// The job has failed; `problem` says why.
     Failed,
 }
 
-/// Parts of a job.
+/// How much of a job is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Progress {
-    /// Ideas or recipients that are done.
+    /// The number of ideas, or of recipients, that are done.
     pub done: u64,
-    /// All of them.
+    /// The number of ideas, or of recipients, that were asked for.
     pub total: u64,
 }
 
-/// A job.
+/// A job: work that takes longer than a request may.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Job {
-    /// The job.
+    /// The job's identifier.
     pub id: JobId,
-    /// What it makes.
+    /// The kind of content that the job makes.
     pub kind: GenerationKind,
-    /// How far it is.
+    /// The state of the job.
     pub status: JobStatus,
-    /// The same in numbers.
+    /// How much of the job is done.
     pub progress: Progress,
-    /// When it was asked for.
+    /// When the job was accepted (RFC 3339, UTC).
     pub created_at: String,
-    /// Where the result is kept after the job is forgotten.
+    /// The generation in which the result is stored; `GET /api/generations/{id}` returns it, even after the job
+    /// itself has expired. Absent until the job has succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation_id: Option<GenerationId>,
-    /// What the same request would have answered at once.
+    /// The answer that the request would have had without a job. Absent until the job has succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<GenerationContent>,
-    /// Why there is no result.
+    /// Why the job failed. Absent if it did not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<ProblemBody>,
 }

@@ -1,4 +1,4 @@
-//! API keys: made, listed, changed, rotated, revoked.
+//! `/api/keys`: the routes that create, list, rename, rotate and revoke API keys.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,10 +39,10 @@ const fn route(function: &'static str, method: Method, path: &'static str, opera
     }
 }
 
-/// The path of one key.
+/// The path parameters of a route about one API key.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct KeyPath {
-    /// The key.
+    /// The key's identifier, which begins with `key_`. It is not the key itself.
     pub id: KeyId,
 }
 
@@ -136,28 +136,28 @@ impl Contract for RotateKey {
     type Reply = CreatedKey;
 }
 
-/// What a key works on.
+/// Whether an API key is for live work or for tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum KeyKind {
-    /// The real thing.
+    /// Calls are live: language models answer, and their answers cost credits.
     Live,
-    /// A free sandbox: AI answers come from the builtin provider.
+    /// Calls are tests: AI answers come from the builtin provider and cost nothing.
     Test,
 }
 
-/// A key to be made.
+/// The API key to create.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewKey {
-    /// What it is for.
+    /// A name that tells people what the key is for, such as `Nightly import`.
     pub name: Text<1, 80>,
-    /// What it may do.
+    /// The scopes that calls with the key have. You can give only scopes that you have yourself.
     pub scopes: List<Scope, 1, 16>,
-    /// Live where nothing is said.
+    /// Whether the key is for live work or for tests. Default: `live`.
     #[serde(default = "live")]
     pub environment: KeyKind,
-    /// When it stops working, RFC 3339; never where nothing is said.
+    /// When the key stops working (RFC 3339), such as `2027-01-31T00:00:00Z`. Default: never.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -165,19 +165,19 @@ fn live() -> KeyKind {
     KeyKind::Live
 }
 
-/// What may be changed about a key.
+/// The changes to make to an API key.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KeyChanges {
-    /// What it is for.
+    /// A name that tells people what the key is for, such as `Nightly import`.
     pub name: Text<1, 80>,
 }
 
-/// How a key is replaced.
+/// How an API key is replaced by its successor.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rotation {
-    /// How long the old key keeps working, in seconds: at most seven days, an hour where nothing is said.
+    /// How long the old key keeps working, in seconds; at most 604800, which is seven days. Default: 3600, an hour.
     #[serde(default = "one_hour")]
     pub grace_seconds: Whole<0, 604_800>,
 }
@@ -192,37 +192,37 @@ fn one_hour() -> Whole<0, 604_800> {
     Whole::clamped(3600)
 }
 
-/// A key, without the key itself.
+/// What is known about an API key, without the secret itself.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Key {
-    /// The key's identifier.
+    /// The key's identifier. It is not the key itself.
     pub id: KeyId,
-    /// What it is for.
+    /// The name that tells people what the key is for.
     pub name: String,
-    /// How it begins.
+    /// The first characters of the key, by which people can recognise it.
     pub start: String,
-    /// How it ends.
+    /// The last four characters of the key.
     pub last4: String,
-    /// What it may do.
+    /// The scopes that calls with the key have.
     pub scopes: Vec<Scope>,
-    /// What it works on.
+    /// Whether the key is for live work or for tests.
     pub environment: KeyKind,
-    /// When it was made.
+    /// When the key was created (RFC 3339, UTC).
     pub created_at: String,
-    /// When it stops working; null for never.
+    /// When the key stops working (RFC 3339, UTC). Null where it never does.
     pub expires_at: Option<String>,
-    /// When it was last used, to the minute; null for never.
+    /// When the key was last used (RFC 3339, UTC), precise to a minute. Null where it was never used.
     pub last_used_at: Option<String>,
 }
 
-/// A key that was just made.
+/// An API key that was just created.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CreatedKey {
-    /// The key itself, for `Authorization: Bearer`. Not stored, so not shown again.
+    /// The key itself, to be sent as `Authorization: Bearer <key>`. It is not stored and cannot be shown again.
     pub key: String,
-    /// Everything else about it.
+    /// Everything else about the key.
     #[serde(flatten)]
     pub listed: Key,
 }

@@ -1,40 +1,40 @@
-//! Bulk imports: records, one a line.
+//! The body and the answer of bulk imports, which have one record on each line.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Records, one a line.
+/// The records of an import, one on each line.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Lines {
-    /// How they are written.
+    /// The format of the lines.
     pub format: LineFormat,
-    /// All of them.
+    /// All lines, not parsed yet.
     pub text: String,
 }
 
-/// How lines are written.
+/// The format of the lines of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum LineFormat {
-    /// `application/x-ndjson`
+    /// One JSON object on each line (`application/x-ndjson`).
     JsonLines,
-    /// `text/csv`
+    /// Comma-separated values with a header (`text/csv`).
     Csv,
 }
 
-/// What became of an import.
+/// The result of an import.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ImportResult {
-    /// Records that are stored now.
+    /// The number of records that were stored.
     pub imported: usize,
-    /// Lines that are not, and why. Mend and send them again.
+    /// The lines that were not stored, and why. Correct them and send them again. Empty where all were stored.
     pub failed: Vec<FailedLine>,
 }
 
-/// A line that is no record.
+/// A line of an import that is not a valid record.
 #[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FailedLine {
-    /// Its number, from 1; a CSV's header is line 1.
+    /// The number of the line, starting at 1; the header of a CSV is line 1.
     pub line: u64,
-    /// What is wrong with it.
+    /// What is wrong with the line.
     pub message: String,
 }

@@ -1,5 +1,5 @@
-//! `POST /api/ai-assistant/tools/message-generator`: messages to fans from a template, personalised, and
-//! rewritten by a model where that is wanted. Drafts: a person sends.
+//! `POST /api/ai-assistant/tools/message-generator`: messages to fans from a template, personalised and, on request,
+//! reworded by a language model. They are drafts: a person sends them.
 
 use std::collections::BTreeMap;
 
@@ -50,30 +50,30 @@ impl Contract for WriteMessages {
     type Reply = MessageBatch;
 }
 
-/// A template and who it is for.
+/// A template for messages, and the recipients to write for.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MessageRequest {
-    /// Text with variables in the syntax of Jinja: `Hi {{ name }}!`.
+    /// The text of the messages, with variables in the syntax of Jinja, such as `Hi {{ name }}!`.
     pub template: Text<1, 2000>,
-    /// Who it is for. More than 20 are a job.
+    /// The fans who get a message. A request for more than 20 is answered with a job.
     pub recipients: List<Recipient, 1, 200>,
-    /// What the messages are for, and their limits.
+    /// The purpose of the messages, and the rules that they must follow.
     #[serde(default)]
     pub context: MessageContext,
-    /// Whether a model may reword them.
+    /// Whether a language model may reword the template. Default: `render`, which means no.
     #[serde(default)]
     pub mode: MessageMode,
-    /// How many wordings of each, where a model rewords.
+    /// How many wordings each recipient's message gets if `mode` is `rewrite`. Default: 1.
     #[serde(default = "one")]
     pub variants: Whole<1, 3>,
 }
 
-/// A request for more recipients than this counts twice where a model rewords.
+/// How many recipients count as one call where a model rewords their messages.
 const RECIPIENTS_PER_CALL: usize = 10;
 
 impl MessageRequest {
-    /// What so many of its recipients count as, under limits and in credits.
+    /// How many calls under the limits, and how many credits, this number of the request's recipients counts as.
     pub fn weight(&self, recipients: usize) -> u64 {
         match self.mode {
             MessageMode::Render => 1,
@@ -86,21 +86,23 @@ const fn one() -> Whole<1, 3> {
     Whole::clamped(1)
 }
 
-/// One who gets a message.
+/// A fan who gets a message.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Recipient {
-    /// The caller's own name for them; comes back with the message.
+    /// Your own identifier of the recipient, unique within the request. The message is returned with it.
     pub id: Text<1, 80>,
-    /// The values of the template's variables. They never reach a model.
+    /// The values of the template's variables by their names, such as `{"name": "Kim"}`. They are never sent to a
+    /// language model. Default: no values.
     #[serde(default)]
     pub vars: BTreeMap<String, Scalar>,
-    /// What kind of fan this is, such as `loyal`. Comes back with nothing; it may be used as `segment` in the template.
+    /// The group of fans that the recipient belongs to, such as `loyal`. The template can use it as the variable
+    /// `segment`; the answer does not repeat it. Default: none.
     #[serde(default)]
     pub segment: Option<Text<1, 40>>,
 }
 
-/// The value of a variable.
+/// The value of a template variable: a text, a number or a boolean.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[expect(missing_docs, reason = "the names are the documentation")]
@@ -111,22 +113,22 @@ pub enum Scalar {
     Text(Text<0, 200>),
 }
 
-/// What messages are for, and their limits.
+/// The purpose of messages, and the rules that they must follow.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct MessageContext {
-    /// What they are for. `retain` where nothing is said.
+    /// What the messages should achieve. Default: `retain`.
     pub goal: Goal,
-    /// How they sound.
+    /// How the messages should sound, such as `playful`. Default: `warm`.
     pub tone: Text<1, 60>,
-    /// The longest message, in characters.
+    /// The greatest length of a message, in characters. Default: 500.
     pub max_chars: Whole<20, 2000>,
-    /// A BCP 47 language tag.
+    /// The language of the messages: a BCP 47 tag, such as `en` or `pt-BR`. Default: `en`.
     pub language: Text<2, 35>,
-    /// What the messages are about, for a model to understand them. Its numbers and prices belong into the template: a
-    /// rewording adds none.
+    /// What is offered in the messages, so that a language model understands what they are about. Put numbers and
+    /// prices into the template as well: a rewording never adds any. Default: none.
     pub offer: Option<Text<1, 200>>,
-    /// Words that no message may contain.
+    /// Words that no message may contain. Default: none.
     pub restricted_words: List<Text<1, 60>, 0, 50>,
 }
 
@@ -144,42 +146,42 @@ impl Default for MessageContext {
     }
 }
 
-/// Whether a model may reword.
+/// Whether a language model may reword the template.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum MessageMode {
-    /// The template as it is, with the values put in.
+    /// The template is used as it is, with the recipient's values put in.
     #[default]
     Render,
-    /// A model rewords what stands around the values.
+    /// A language model rewords the text around the values.
     Rewrite,
 }
 
-/// The answer.
+/// The messages to all recipients of a request.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct MessageBatch {
-    /// The messages.
+    /// The messages, one for each recipient.
     pub data: MessageData,
-    /// How they came about.
+    /// How the messages were made.
     pub meta: Meta,
 }
 
-/// The messages.
+/// The list of messages.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct MessageData {
-    /// One for each recipient, in their order.
+    /// One message for each recipient, in the order of the request.
     pub messages: Vec<Message>,
 }
 
-/// What became of one recipient's message.
+/// The state of one recipient's message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum MessageStatus {
-    /// It waits for a person.
+    /// It waits for a person to approve or discard it.
     Draft,
-    /// A person said yes. Only in `/api/generations` and later.
+    /// A person has approved it. Appears only in answers of `/api/generations`.
     Approved,
-    /// A person said no. Likewise.
+    /// A person has discarded it. Appears only in answers of `/api/generations`.
     Discarded,
     /// It could not be written; `problem` says why.
     Failed,
@@ -189,41 +191,42 @@ pub enum MessageStatus {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Message {
-    /// As in the request.
+    /// The recipient's identifier from the request.
     pub recipient_id: String,
-    /// Its wordings; none where it failed.
+    /// The wordings of the message to choose from. Empty if the message failed.
     pub variants: Vec<MessageVariant>,
-    /// What became of it.
+    /// The state of the message.
     pub status: MessageStatus,
-    /// Why it failed.
+    /// Why the message failed. Absent if it did not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
 
-/// One wording.
+/// One wording of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageVariant {
-    /// The text.
+    /// The text to send, with the recipient's values put in.
     pub text: String,
-    /// Its length in characters.
+    /// The length of the text in characters.
     pub chars: usize,
-    /// The variables of the template.
+    /// The names of the variables that the template uses.
     pub used_vars: Vec<String>,
-    /// Whether a model reworded it.
+    /// Whether a language model reworded the template.
     pub rewritten: bool,
-    /// What was checked before it was shown.
+    /// The results of the checks that the wording went through.
     pub checks: MessageChecks,
 }
 
-/// What was checked. A wording that fails a check is not shown; the template's own words stand in for it.
+/// The results of the checks of a wording. A rewording that fails a check is not returned; the template's own words are
+/// returned in its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageChecks {
-    /// Every value of the recipient stands in the text as often as in the template.
+    /// Whether the text contains every value of the recipient as often as the template does.
     pub tokens_intact: bool,
-    /// Numbers, links, prices and names that the template does not have.
+    /// Numbers, links, prices and names in the text that are not in the template.
     pub new_facts: Vec<String>,
-    /// Restricted words.
+    /// The restricted words that the text contains.
     pub restricted: Vec<String>,
 }

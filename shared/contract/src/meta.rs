@@ -1,107 +1,110 @@
-//! What every AI answer says about itself.
+//! The member `meta` of every AI answer, which says how the answer was made.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{GenerationId, RequestId};
 
-/// How an answer came about.
+/// The method by which an answer was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum GenerationMethod {
-    /// A language model wrote it.
+    /// A language model wrote the answer.
     Llm,
-    /// A grammar composed it.
+    /// The answer was composed from templates.
     Template,
-    /// It was computed from numbers.
+    /// The answer was computed from statistics.
     Statistics,
 }
 
-/// Why an answer is not what a configured model would have given.
+/// The reason why no language model answered, so that the answer is of lesser quality.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DegradedReason {
-    /// No model is configured.
+    /// No language model is configured.
     NoProvider,
-    /// The model did not answer within the deadline.
+    /// The language model did not answer within the deadline.
     Timeout,
-    /// The model failed.
+    /// The language model failed.
     ProviderError,
-    /// The model failed too often just now, so it was not asked.
+    /// The language model has failed too often just now, so it was not asked.
     CircuitOpen,
-    /// The credits of the month are used up, or the day's budget of the stage is.
+    /// The tenant's credits of the month are used up, or the service has reached its budget of the day for language
+    /// models.
     Budget,
-    /// The call came with a test key.
+    /// The call came with a test key, for which no language model is asked.
     Sandbox,
 }
 
-/// What the call used.
+/// The number of tokens that a call of a language model used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenUsage {
-    /// Tokens read by the model.
+    /// The tokens that the language model read.
     pub input_tokens: u64,
-    /// Tokens written by the model.
+    /// The tokens that the language model wrote.
     pub output_tokens: u64,
 }
 
-/// What the call used, and what that cost.
+/// The tokens that language models used for an answer, and their cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AnswerUsage {
-    /// Tokens read by the model.
+    /// The tokens that language models read.
     pub input_tokens: u64,
-    /// Tokens written by the model.
+    /// The tokens that language models wrote.
     pub output_tokens: u64,
-    /// What they cost the provider's customer, in millionths of a dollar; null where the price is not known.
+    /// The price of the tokens at the provider, in millionths of a US dollar: `1500` is $0.0015. Null where the price
+    /// is not known.
     pub cost_micro_usd: Option<u64>,
 }
 
-/// Credits of the tenant.
+/// The credits that a request used, and those that are left.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CreditUse {
-    /// What this request took. Only an answer that a model wrote for it takes any.
+    /// The credits that this request used. Only an answer that a language model wrote for this request uses any.
     pub used: u64,
-    /// What is left of the month's; null where nobody looked.
+    /// The credits that the tenant has left in this month. Null where the request did not look them up.
     pub remaining: Option<u64>,
 }
 
-/// What an AI answer says about itself.
+/// How an AI answer was made.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Meta {
-    /// The request, as in `x-request-id`.
+    /// The identifier of the request, as in the header `x-request-id`.
     pub request_id: RequestId,
-    /// Where it is kept, as `GET /api/generations/{id}` finds it; null where it is not.
+    /// The generation in which the answer is stored; `GET /api/generations/{id}` returns it. Null where it is not
+    /// stored.
     #[serde(default)]
     pub generation_id: Option<GenerationId>,
-    /// `openai` or `builtin`.
+    /// The provider of the answer: `openai` for a language model, `builtin` for templates and statistics.
     pub provider: String,
-    /// The model that answered.
+    /// The language model that answered, or the builtin method that was used in its place.
     pub model: String,
-    /// The prompt or grammar and its version.
+    /// The name and version of the prompt or of the templates.
     pub prompt_version: String,
-    /// How the answer came about.
+    /// The method by which the answer was made.
     pub generation: GenerationMethod,
-    /// Whether a language model wrote any of it.
+    /// Whether a language model wrote any part of the answer.
     pub ai_generated: bool,
-    /// Whether this is less than a configured model would have given.
+    /// Whether the answer is of lesser quality, because no language model could answer.
     pub degraded: bool,
-    /// Why it is degraded.
+    /// Why no language model answered. Null where the answer is not degraded.
     pub degraded_reason: Option<DegradedReason>,
-    /// Whether the answer had been made for an equal request before.
+    /// Whether the answer was made before, for an equal request.
     pub cached: bool,
-    /// Whether an equal request made the answer while this one waited.
+    /// Whether the answer was made for an equal request at the same time, while this one waited.
     pub coalesced: bool,
-    /// How often a model was asked, for this request.
+    /// How often a language model was called for this request.
     pub attempts: u32,
-    /// What the model used, for this request.
+    /// What the calls of language models for this request used.
     pub usage: AnswerUsage,
-    /// What the tenant paid.
+    /// The credits that this request used, and those that are left.
     pub credits: CreditUse,
-    /// From the arrival of the request, in milliseconds.
+    /// The time from the arrival of the request to the answer, in milliseconds.
     pub latency_ms: u64,
-    /// What the reader should know.
+    /// What people should know about the answer, such as that it has fewer ideas than were asked for. Usually empty.
     pub warnings: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! `GET /api/metrics`: what the fleet counts, for Prometheus.
+//! `GET /api/metrics`: the metrics of all execution environments, summed up for Prometheus.
 
 use super::openapi::Document;
 use super::route::BODY_BYTES_MAX;

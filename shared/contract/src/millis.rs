@@ -1,44 +1,44 @@
-//! A moment of the wall clock, in milliseconds.
+//! [`Millis`]: a moment of the wall clock in milliseconds.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// Milliseconds since the Unix epoch, UTC.
+/// A moment of the wall clock, in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Millis(pub u64);
 
 impl Millis {
-    /// This moment by the clock of this machine.
+    /// The present moment, by the clock of this machine.
     pub fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// Later by a duration.
+    /// The moment that is this much later.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    /// The time since an earlier moment; zero if it is not earlier.
+    /// The time that has passed since an earlier moment; zero if that moment is later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
-    /// The month of the year in UTC, from 1.
+    /// The month of the year in UTC, from 1 for January to 12.
     pub fn month_number(self) -> u8 {
         self.month().get(5..).and_then(|number| number.parse().ok()).unwrap_or(1)
     }
 
-    /// Whole seconds since the epoch.
+    /// The number of whole seconds since the Unix epoch.
     pub const fn secs(self) -> u64 {
         self.0 / 1000
     }
 
-    /// RFC 3339 in UTC, to the second.
+    /// The moment in UTC as RFC 3339 writes it, without fractions of a second: `2026-11-21T22:26:40Z`.
     pub fn rfc3339(self) -> String {
         let secs = i64::try_from(self.secs()).unwrap_or(i64::MAX);
         OffsetDateTime::from_unix_timestamp(secs)
@@ -47,13 +47,13 @@ impl Millis {
             .unwrap_or_default()
     }
 
-    /// Parses RFC 3339.
+    /// Parses a text in the form of RFC 3339; none where it has another form, or is before the Unix epoch.
     pub fn parse(text: &str) -> Option<Self> {
         let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
         u64::try_from(at.unix_timestamp_nanos() / 1_000_000).ok().map(Self)
     }
 
-    /// The month in UTC, `2026-11`.
+    /// The year and month in UTC, such as `2026-11`.
     pub fn month(self) -> String {
         self.rfc3339().chars().take(7).collect()
     }

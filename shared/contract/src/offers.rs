@@ -1,4 +1,4 @@
-//! What was offered to fans at which price, and how much of it was sold: what price advice learns from.
+//! The offers of a creator by day and price, with how many of them were sold. Price advice learns from them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -50,23 +50,24 @@ impl Contract for ImportOffers {
     type Reply = ImportResult;
 }
 
-/// The offers of one product to one segment at one price on one day. These five name it: imported again, it is replaced.
+/// How often one product was offered to one segment at one price on one day, and how often it was sold. Importing a
+/// record with the same day, product type, segment, currency and price replaces it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DayOffers {
-    /// The day, UTC.
+    /// The day of the offers in UTC, such as `2026-11-22`.
     pub day: Day,
-    /// What was sold.
+    /// The type of the product.
     pub product_type: ProductType,
-    /// To whom.
+    /// The fans to whom the price was offered: `all`, or the name of a group, such as `loyal`. Default: `all`.
     #[serde(default = "everybody")]
     pub segment: Segment,
-    /// ISO 4217.
+    /// The currency of the price: a code of ISO 4217, such as `USD`.
     pub currency: Currency,
-    /// The price.
+    /// The price, in the smallest unit of the currency: `999` in `USD` is $9.99.
     pub price_cents: Cents,
-    /// How often it was offered; 0 takes a wrong line back.
+    /// The number of times that the product was offered. Send 0 to take back a record that was wrong.
     pub offered: Count,
-    /// How often it was sold; at most as often as offered.
+    /// The number of times that it was sold; at most `offered`.
     pub sold: Count,
 }

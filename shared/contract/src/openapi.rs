@@ -1,4 +1,4 @@
-//! The OpenAPI 3.1 document, generated from the contracts, and the two routes that show it.
+//! The OpenAPI 3.1 document, which is generated from the contracts, and the two routes that serve it.
 
 use std::any::TypeId;
 
@@ -16,7 +16,7 @@ use super::{
     ReplyFormat, Route, STREAMS,
 };
 
-/// A text that is answered as it is.
+/// A document that is answered as it is, and not as JSON of a type.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Document(pub &'static str);
@@ -76,9 +76,9 @@ impl Contract for GetDocs {
     type Reply = Document;
 }
 
-/// A contract without its types: what lists, tests and the document need.
+/// A contract whose types have been erased, so that all contracts fit into one list. It keeps their JSON schemas.
 pub struct Operation {
-    /// Path, method and policy.
+    /// The path, the method and the policy of the operation.
     pub route: Route,
     takes_body: bool,
     path: fn(&mut SchemaGenerator) -> Schema,
@@ -88,7 +88,7 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// The operation of a contract.
+    /// Erases the types of a contract.
     pub fn of<C: Contract>() -> Self
     where
         C::Body: 'static,
@@ -104,7 +104,7 @@ impl Operation {
     }
 }
 
-/// The whole schema of a type, not a reference to it: parameters are spread over the operation.
+/// Gives the schema of a type itself and not a reference to it, because OpenAPI lists parameters one by one.
 trait Properties {
     fn root_schema_for_properties<T: JsonSchema>(&mut self) -> Schema;
 }
@@ -115,7 +115,7 @@ impl Properties for SchemaGenerator {
     }
 }
 
-/// The document for these operations.
+/// The OpenAPI document of these operations.
 pub fn document(operations: &[Operation]) -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.definitions_path = "/components/schemas".into();
@@ -146,15 +146,15 @@ pub fn document(operations: &[Operation]) -> Value {
         "components": {
             "schemas": schemas,
             "responses": {"Problem": {
-                "description": "What was wrong, where, and what to do (RFC 9457).",
+                "description": "A problem: what is wrong, where, and what to do about it (RFC 9457).",
                 "content": {MEDIA_TYPE: {"schema": problem}},
             }},
             "securitySchemes": {
                 "session": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT",
-                    "description": "`accessToken` of sign-in or refresh."},
+                    "description": "The `accessToken` of a sign-in or a refresh."},
                 "key": {"type": "http", "scheme": "bearer", "bearerFormat": "hz_live_... or hz_test_...",
-                    "description": "An API key."},
-                "scraper": {"type": "http", "scheme": "bearer", "description": "The stage's scrape token."},
+                    "description": "An API key of the tenant."},
+                "scraper": {"type": "http", "scheme": "bearer", "description": "The token that the operators of this deployment give to Prometheus."},
             },
         },
     })
@@ -168,6 +168,7 @@ fn explain(kind: ProblemKind) -> Value {
     })
 }
 
+/// The OpenAPI object of one operation. Schemas of what clients send go to `received`, of what they get to `answered`.
 fn describe(operation: &Operation, received: &mut SchemaGenerator, answered: &mut SchemaGenerator) -> Value {
     let route = &operation.route;
     let content = match route.media {
@@ -177,7 +178,8 @@ fn describe(operation: &Operation, received: &mut SchemaGenerator, answered: &mu
         ReplyFormat::Events => Some(("text/event-stream", json!({"type": "string"}))),
         ReplyFormat::None => None,
     };
-    let mut success = json!({"description": if route.success == 204 { "Done." } else { "The answer." }});
+    let mut success =
+        json!({"description": if route.success == 204 { "The operation succeeded." } else { "The answer." }});
     if let Some((media, schema)) = content {
         success["content"] = json!({media: {"schema": schema}});
     }
@@ -196,25 +198,24 @@ fn describe(operation: &Operation, received: &mut SchemaGenerator, answered: &mu
     });
     let is_same = |stream: &&&Route| stream.path == route.path && stream.method == route.method;
     if let Some(stream) = STREAMS.iter().find(is_same) {
-        // What an event of each name carries.
         let events = json!({"schema": answered.subschema_for::<AssistantEvent>()});
         described["responses"][stream.success.to_string()]["content"]["text/event-stream"] = events;
     }
     if route.may_queue {
         described["responses"]["202"] = json!({
-            "description": "The work is written down; `Location` says where to ask for it.",
+            "description": "The work was accepted as a job. Ask for the job at the address in `Location`.",
             "content": {"application/json": {"schema": answered.subschema_for::<AcceptedJob>()}},
         });
         parameters.push(json!({
             "name": "Prefer", "in": "header", "required": false, "schema": {"type": "string"},
-            "description": "`respond-async` for a job instead of waiting (RFC 7240).",
+            "description": "Send `respond-async` to get a job at once instead of waiting for the answer (RFC 7240).",
         }));
     }
     if route.idempotent {
         parameters.push(json!({
             "name": "Idempotency-Key", "in": "header", "required": false,
             "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-            "description": "One effect and one answer for a day, however often the request is sent.",
+            "description": "A text of your choice, such as a UUID. For a day, a request that is sent again with the same key has no second effect and gets the first answer again.",
         }));
     }
     if !parameters.is_empty() {
@@ -236,6 +237,7 @@ fn describe(operation: &Operation, received: &mut SchemaGenerator, answered: &mu
     described
 }
 
+/// The credentials that OpenAPI lists for a route: any one of them will do.
 fn security(access: Access) -> Value {
     match access {
         Access::Public => json!([]),
@@ -245,6 +247,7 @@ fn security(access: Access) -> Value {
     }
 }
 
+/// The properties of a schema as OpenAPI parameters in `place`, which is `path` or `query`.
 fn parameters(place: &str, schema: Schema) -> Vec<Value> {
     let schema = schema.to_value();
     let required = |name: &str| {

@@ -1,18 +1,19 @@
-//! Lists come in pages.
+//! The pages in which all lists are answered, and the query that asks for one.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::bounded::{Text, Whole};
 
-/// Which part of a list.
+/// The query parameters of a list.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PageQuery {
-    /// How many items at most; 20 where nothing is said.
+    /// The largest number of items on the page. Default: 20.
     #[serde(default = "default_limit")]
     pub limit: Whole<1, 100>,
-    /// `nextCursor` of the page before. Opaque; valid for the same list of the same tenant only.
+    /// The `nextCursor` of the page before. It is opaque, and valid only for the same list of the same tenant.
+    /// Default: the first page.
     pub cursor: Option<Text<1, 512>>,
 }
 
@@ -25,10 +26,10 @@ fn default_limit() -> Whole<1, 100> {
 #[schemars(rename = "{T}Page")]
 #[serde(rename_all = "camelCase")]
 pub struct Page<T> {
-    /// The items.
+    /// The items of the page.
     pub data: Vec<T>,
-    /// Whether there are more.
+    /// Whether there are more items after this page.
     pub has_more: bool,
-    /// What to pass as `cursor` to get them; null on the last page.
+    /// The value of `cursor` that gets the next page. Null on the last page.
     pub next_cursor: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The posts that a creator has published: imported in bulk, so that ideas are not repeated.
+//! The posts that a creator has published. They are imported in bulk, so that new ideas do not repeat them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -77,25 +77,25 @@ impl Contract for ImportPosts {
     type Reply = ImportResult;
 }
 
-/// A post.
+/// A post that a creator has published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Post {
-    /// The platform's own name for it.
+    /// The identifier of the post on its platform.
     pub id: Text<1, 120>,
-    /// Where it was published.
+    /// The platform on which the post was published.
     pub platform: Platform,
-    /// When.
+    /// When the post was published (RFC 3339), such as `2026-11-22T18:30:00Z`.
     pub published_at: Timestamp,
-    /// What it said.
+    /// The text of the post, with its hashtags.
     pub text: Text<0, 5000>,
-    /// How many liked it.
+    /// The number of likes. Null where unknown, which is the default.
     #[serde(default)]
     pub likes: Option<u64>,
-    /// How many answered.
+    /// The number of comments. Null where unknown, which is the default.
     #[serde(default)]
     pub comments: Option<u64>,
-    /// How many saw it.
+    /// The number of views. Null where unknown, which is the default.
     #[serde(default)]
     pub views: Option<u64>,
 }

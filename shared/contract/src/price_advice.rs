@@ -1,5 +1,5 @@
-//! `POST /api/ai-assistant/tools/pricing-optimizer`: which price to keep, test or take, from what was offered and sold.
-//! Statistics, and no model.
+//! `POST /api/ai-assistant/tools/pricing-optimizer`: advises which price to keep, test or take, from what was offered
+//! and sold. The advice comes from statistics; no language model is asked.
 
 mod answer;
 
@@ -55,51 +55,55 @@ impl Contract for AdvisePrice {
     type Reply = PriceAdvice;
 }
 
-/// The greatest price, in the smallest units of its currency.
+/// The highest price, in the smallest unit of its currency.
 pub const PRICE_MAX: u32 = 100_000_000;
-/// The greatest number of offers at one price.
+/// The largest number of offers at one price.
 pub const OFFERS_MAX: u32 = 1_000_000_000;
-/// More prices are not looked at in one request.
+/// The largest number of different prices in one request.
 pub const ARMS_MAX: usize = 200;
 
-/// A price in the smallest units of its currency: cents, yen, fils.
+/// A price in the smallest unit of its currency, such as cents, yen or fils.
 pub type Cents = Whole<1, PRICE_MAX>;
 /// A number of offers or sales.
 pub type Count = Whole<0, OFFERS_MAX>;
-/// Who is offered a price: `all`, or a group of fans. Never one person.
+/// The fans to whom a price is offered: `all`, or a group. Never one person.
 pub type Segment = Text<1, 40>;
 
-/// The segment where nothing is said.
+/// The segment that stands for all fans, and the default.
 pub const EVERYBODY: &str = "all";
 
-/// What is sold, and what is known of it.
+/// A product, what was offered and sold of it, and what the advice must respect.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PriceAdviceRequest {
-    /// A creator of the tenant: without `offers`, the stored ones are used.
+    /// A creator of the tenant, whose stored offers are used if the request has no `offers`. Required without `offers`.
     #[serde(default)]
     pub creator_id: Option<CreatorId>,
-    /// What is sold.
+    /// The product whose price is in question.
     pub product: PricedProduct,
-    /// Who is offered the price. Where that is not `all`, prices are personal, and `disclosureRequired` says so.
+    /// The fans to whom the price is offered: `all`, or the name of a group, such as `loyal`. For a group the price
+    /// is a personalised one, and `disclosureRequired` says so. Default: `all`.
     #[serde(default = "everybody")]
     pub segment: Segment,
-    /// What was offered and sold, by price; equal prices are added up. Instead of the stored offers of `creatorId`.
+    /// How many offers and sales there were at each price. Entries with the same price are added up. They are used
+    /// instead of the stored offers of the creator. Default: the stored offers.
     #[serde(default)]
     pub offers: List<PriceOffers, 0, ARMS_MAX>,
-    /// Limits that no advice crosses.
+    /// The limits within which the advice must stay.
     #[serde(default)]
     pub constraints: PriceConstraints,
-    /// What should grow.
+    /// What the price should maximise. Default: `profit`.
     #[serde(default)]
     pub objective: PriceObjective,
-    /// How prices are explored.
+    /// The way in which other prices are tried out. Default: `ladder`.
     #[serde(default)]
     pub policy: PricePolicy,
-    /// Of the random draws. The same request gets the same answer, also without a seed.
+    /// The seed of the random draws. The same request always gets the same answer, with or without a seed. Default: a
+    /// fixed one.
     #[serde(default)]
     pub seed: Option<u64>,
-    /// The language of the explanations: English or French. The creator's where nothing is said.
+    /// The language of the explanations: a BCP 47 tag, such as `fr`. They are in English or French; other languages get
+    /// English. Default: the language of the creator, or English.
     #[serde(default)]
     pub language: Option<Text<2, 35>>,
 }
@@ -108,25 +112,26 @@ pub(super) fn everybody() -> Segment {
     Text::parse(EVERYBODY.to_owned()).unwrap_or_else(|_| unreachable!("a text of three letters"))
 }
 
-/// What is sold.
+/// A product that is sold to fans.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PricedProduct {
-    /// Its kind.
+    /// The type of the product.
     pub r#type: ProductType,
-    /// What it costs now, in the smallest units of the currency.
+    /// The price at present, in the smallest unit of the currency: `999` in `USD` is $9.99, and `999` in `JPY` is 999
+    /// yen.
     pub current_price_cents: Cents,
-    /// What a sale costs the seller.
+    /// What each sale costs the seller, in the smallest unit of the currency. Default: 0.
     #[serde(default)]
     pub unit_cost_cents: Whole<0, PRICE_MAX>,
-    /// The part of the price that the platform keeps, in percent.
+    /// The part of the price that the platform keeps, in percent. Default: 0.
     #[serde(default)]
     pub fee_pct: Number<0, 99>,
-    /// ISO 4217, such as `USD`.
+    /// The currency of all prices of the request: a code of ISO 4217, such as `USD`.
     pub currency: Currency,
 }
 
-/// A kind of product. Prices of one kind are compared among the creators of a tenant.
+/// A type of product. The sales of products of one type and currency inform the advice for each other within a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names are the documentation")]
@@ -138,7 +143,7 @@ pub enum ProductType {
 }
 
 impl ProductType {
-    /// As in requests.
+    /// The name of the type in requests and answers.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Subscription => "subscription",
@@ -149,27 +154,27 @@ impl ProductType {
     }
 }
 
-/// What was offered at one price, and how much of it was sold.
+/// How often a product was offered at one price, and how often it was sold.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PriceOffers {
-    /// The price.
+    /// The price, in the smallest unit of the currency.
     pub price_cents: Cents,
-    /// How often it was offered.
+    /// The number of times that the product was offered at this price.
     pub offered: Count,
-    /// How often it was sold; at most as often as offered.
+    /// The number of times that it was sold at this price; at most `offered`.
     pub sold: Count,
 }
 
-/// Limits that no advice crosses. The current price must be within them.
+/// The limits within which the advice must stay. The current price must be within them too.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct PriceConstraints {
-    /// No price below.
+    /// The lowest price to advise, in the smallest unit of the currency. Default: 1.
     pub min_cents: Cents,
-    /// No price above.
+    /// The highest price to advise, in the smallest unit of the currency. Default: 100000000.
     pub max_cents: Cents,
-    /// The longest step, in percent of the current price.
+    /// The largest change of the price at once, in percent of the current price. Default: 25.
     pub max_step_pct: Whole<1, 25>,
 }
 
@@ -183,24 +188,25 @@ impl Default for PriceConstraints {
     }
 }
 
-/// What should grow.
+/// What the price should maximise.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum PriceObjective {
-    /// What buyers pay.
+    /// The revenue: what buyers pay.
     Revenue,
-    /// What is left of it after the fee and the unit cost.
+    /// The profit: what is left of the revenue after the platform's fee and the unit cost.
     #[default]
     Profit,
 }
 
-/// How prices are explored.
+/// The way in which other prices are tried out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum PricePolicy {
-    /// One step at a time, tested beside the current price, taken when it is likely better.
+    /// One step at a time: a neighbouring price is tested beside the current one, and taken when it is probably better.
     #[default]
     Ladder,
-    /// Thompson sampling: each price is offered as often as it is likely the best. An experiment; it moves more.
+    /// Thompson sampling: each price is offered in proportion to the probability that it is the best. This is
+    /// experimental; it finds the best price sooner, and prices change more often on the way.
     Thompson,
 }

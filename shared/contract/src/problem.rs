@@ -1,4 +1,4 @@
-//! The shape of every error: RFC 9457 problem details, and the members that the first clients knew.
+//! The form of every error: the problem details of RFC 9457, and two members that the first clients read.
 
 mod explanation;
 mod kind;
@@ -13,43 +13,44 @@ use super::ids::RequestId;
 /// The media type of every error.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
-/// What is wrong with one member of the request.
+/// What is wrong with one member of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldError {
-    /// Where: a JSON pointer into the body, or the name of a query parameter after `?`.
+    /// The member: a JSON pointer into the body, such as `/options/count`; `?` and the name of a query parameter; or
+    /// the name of a header. Empty where the body as a whole is wrong.
     pub pointer: String,
-    /// What was wrong and what is expected.
+    /// What is wrong with the member, and what is expected.
     pub message: String,
 }
 
-/// An error as it is answered.
+/// An error, described as RFC 9457 asks.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProblemBody {
     /// A URI that identifies the kind of problem.
     pub r#type: String,
-    /// The kind of problem in words; the same for every problem of the kind.
+    /// The kind of problem in words; the same for all problems of a kind.
     pub title: String,
-    /// The HTTP status.
+    /// The HTTP status of the answer.
     pub status: u16,
-    /// What happened this time, and what to do.
+    /// What happened this time, and what to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// The request, as in `x-request-id`.
+    /// The identifier of the request, as in the header `x-request-id`. Quote it when you report a problem.
     pub instance: RequestId,
-    /// The kind of problem for programs.
+    /// The kind of problem for programs, such as `rate_limited`.
     pub code: String,
     /// Whether the same request may succeed later.
     pub retryable: bool,
-    /// `title` again, where the first clients look for it.
+    /// The same as `title`, for clients that were written for an early version of this API.
     pub error: String,
-    /// On 429: when the limit admits this request, RFC 3339.
+    /// When the limit will admit the request (RFC 3339, UTC). Only with status 429.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reset_time: Option<String>,
-    /// On 429: the names of the limits that were reached.
+    /// The names of the limits that were reached. Only with status 429.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub violated_policies: Vec<String>,
-    /// On 400 and 422: the members that were wrong.
+    /// The members of the request that were wrong. Only with status 400 or 422.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<FieldError>,
 }

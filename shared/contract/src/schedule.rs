@@ -1,26 +1,26 @@
-//! The schedules: functions that no caller reaches.
+//! The functions that EventBridge starts on a schedule; no API client can call them.
 
-/// A function that EventBridge starts.
+/// A function that EventBridge starts on a schedule.
 #[derive(Debug, Clone, Copy)]
 pub struct Schedule {
-    /// The folder, package, binary and Lambda function.
+    /// The name of the Lambda function, and of its folder, package and binary.
     pub function: &'static str,
-    /// When, as in `template.yaml`.
+    /// The schedule in the syntax of EventBridge, as in `template.yaml`.
     pub expression: &'static str,
-    /// The time a run has, in milliseconds.
+    /// The time that one run has, in milliseconds.
     pub deadline_ms: u64,
 }
 
-/// Adds up what every tenant used this month.
+/// The function that adds up what each tenant has used this month; it runs every hour, ten minutes past.
 pub const USAGE_ROLLUP: Schedule =
     Schedule { function: "usage-rollup", expression: "cron(10 * * * ? *)", deadline_ms: 50_000 };
 
-/// Tries dependencies whose breaker is due, so that users rarely pay for it.
+/// The function that probes the models whose breaker is due for a trial, so that users' requests rarely have to be it.
 pub const BREAKER_PROBE: Schedule =
     Schedule { function: "breaker-probe", expression: "rate(1 minute)", deadline_ms: 20_000 };
 
-/// Every schedule.
+/// All schedules.
 pub const SCHEDULES: [&Schedule; 2] = [&USAGE_ROLLUP, &BREAKER_PROBE];
 
-/// The functions of all schedules.
+/// The names of the functions of all schedules.
 pub const NAMES: [&str; 2] = [USAGE_ROLLUP.function, BREAKER_PROBE.function];

@@ -1,4 +1,4 @@
-//! What a tenant used, and what it may use.
+//! `GET /api/usage`: what a tenant used in a month, and the limits that apply to the caller.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,89 +45,91 @@ impl Contract for GetUsage {
     type Reply = UsageReport;
 }
 
-/// Which month.
+/// The query parameters of the usage report.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UsageQuery {
-    /// `2026-11`; the current month (UTC) where nothing is said.
+    /// The month to report, in UTC, such as `2026-11`. Default: the current month.
     pub month: Option<Text<7, 7>>,
 }
 
-/// A month.
+/// What the tenant used in a month, and the limits that apply to the caller now.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageReport {
-    /// `2026-11`
+    /// The month of the report, in UTC, such as `2026-11`.
     pub month: String,
-    /// What models took in the month.
+    /// What language models used in the month.
     #[serde(flatten)]
     pub account: AccountUsage,
-    /// Calls by route.
+    /// The number of calls in the month, for each metered route that was called.
     pub requests: Vec<RouteUsage>,
-    /// Calls of all routes, as last added up by the hourly roll-up; null before the first.
+    /// The number of calls of all metered routes, as the hourly roll-up last added them up. Null before the first.
     pub rolled_up: Option<UsageRollUp>,
-    /// The limits of the caller.
+    /// The limits that apply to the caller now.
     pub limits: Vec<LimitInfo>,
 }
 
-/// What models took in a month.
+/// What language models used in a month.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountUsage {
-    /// Credits of the tenant.
+    /// The credits of the tenant.
     pub credits: CreditLimit,
-    /// What models read and wrote.
+    /// The tokens that language models read and wrote.
     pub tokens: TokenTotals,
-    /// What that cost, as far as the prices are known, in millionths of a dollar.
+    /// The cost of the tokens in millionths of a US dollar: `1500000` is $1.50. Tokens of models whose price is not
+    /// known are not included.
     pub cost_micro_usd: u64,
 }
 
-/// Credits.
+/// The credits of a tenant in a month.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct CreditLimit {
-    /// Spent, or set aside for requests that still run.
+    /// The credits that were used, including those that are reserved for requests which are still running.
     pub used: u64,
-    /// What the plan gives.
+    /// The credits that the tenant's plan includes in a month.
     pub limit: u64,
 }
 
-/// Tokens.
+/// The number of tokens that language models read and wrote.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct TokenTotals {
-    /// Read by models.
+    /// The tokens that language models read.
     pub input: u64,
-    /// Written by models.
+    /// The tokens that language models wrote.
     pub output: u64,
 }
 
-/// Calls of one route.
+/// The number of calls of one route in a month.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RouteUsage {
-    /// The route's `operationId`.
+    /// The `operationId` of the route in this document.
     pub route: String,
-    /// Admitted calls.
+    /// The number of calls that the limits admitted.
     pub count: u64,
 }
 
-/// A total and its time.
+/// The number of calls of all routes in a month, as last added up.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageRollUp {
-    /// Calls of all routes.
+    /// The number of calls of all routes.
     pub requests: u64,
-    /// When they were added up.
+    /// When the calls were added up (RFC 3339, UTC).
     pub at: String,
 }
 
-/// A limit.
+/// A limit that applies to the caller.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct LimitInfo {
-    /// As in `RateLimit-Policy`, after the route's `operationId` where it is the route's own.
+    /// The name of the limit: `tenant` for the limit that all callers of the tenant share, or the route's
+    /// `operationId` and `/caller` for the limit of one route.
     pub name: String,
-    /// Calls per window.
+    /// The number of calls that the limit admits in a window.
     pub quota: u32,
-    /// Calls that would be admitted now; null where nobody knows at the moment.
+    /// The number of calls that the limit would admit now. Null where that is not known at the moment.
     pub remaining: Option<u32>,
-    /// The window in seconds.
+    /// The length of the window, in seconds.
     pub window: u64,
 }

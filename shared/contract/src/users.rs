@@ -1,4 +1,4 @@
-//! The caller's own account.
+//! `/api/users/me`: the caller's own account.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -67,62 +67,62 @@ impl Contract for UpdateMe {
     type Reply = Me;
 }
 
-/// What may be changed.
+/// The changes to make to the user's profile. Members that are left out stay as they are.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProfileUpdate {
     /// The name of the person.
     pub name: Option<Text<1, 80>>,
-    /// A BCP 47 language tag, such as `fr-FR`.
+    /// The user's language and region: a BCP 47 tag, such as `fr-FR`.
     pub locale: Option<Text<2, 35>>,
-    /// An IANA time zone, such as `Europe/Paris`.
+    /// The user's time zone: an IANA name, such as `Europe/Paris`.
     pub timezone: Option<Text<1, 64>>,
 }
 
-/// How the caller proved who it is.
+/// The kind of credentials that a caller uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum CredentialKind {
-    /// A session token.
+    /// The access token of a session.
     Session,
     /// An API key.
     Key,
 }
 
-/// The caller.
+/// The caller: the user, the tenant, and what the credentials allow.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Me {
-    /// The user; with an API key, the one who created it.
+    /// The user's identifier. With an API key, this is the user who created the key.
     pub id: UserId,
-    /// The address.
+    /// The user's e-mail address.
     pub email: String,
-    /// The name.
+    /// The user's name.
     pub name: String,
-    /// A BCP 47 language tag.
+    /// The user's language and region: a BCP 47 tag, such as `fr-FR`.
     pub locale: String,
-    /// An IANA time zone.
+    /// The user's time zone: an IANA name, such as `Europe/Paris`.
     pub timezone: String,
-    /// The tenant the call acts in.
+    /// The tenant that the call acts in.
     pub tenant: MyTenant,
-    /// How the caller proved who it is.
+    /// The kind of credentials that the call came with.
     pub via: CredentialKind,
-    /// What the credentials allow.
+    /// The scopes that the credentials have.
     pub scopes: Vec<Scope>,
-    /// When the account was opened.
+    /// When the account was opened (RFC 3339, UTC).
     pub created_at: String,
 }
 
-/// The tenant of a call.
+/// The tenant that a call acts in.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MyTenant {
-    /// The tenant.
+    /// The tenant's identifier.
     pub id: TenantId,
-    /// Its name.
+    /// The tenant's name.
     pub name: String,
-    /// What the user is in it; null for a key.
+    /// The user's role in the tenant. Null for an API key, which has scopes and no role.
     pub role: Option<Role>,
-    /// Its plan.
+    /// The tenant's plan, which decides its limits and credits.
     pub plan: Plan,
 }

@@ -1,4 +1,4 @@
-//! What a request may cost, and what it is told when that is too much.
+//! The limits and the idempotency key of a request, and the problem of a request that a limit denies.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::metrics;
 
 const IDEMPOTENCY_HEADER: &str = "idempotency-key";
 
-/// The limits of a call, and what happens when they cannot be asked.
+/// The limits of a call, and what happens to it when they cannot be checked; none where the route does not limit it.
 pub(super) fn budget(
     route: &Route,
     incoming: &HttpRequest,
@@ -31,7 +31,8 @@ pub(super) fn budget(
     }
 }
 
-/// Every limit of a caller under a plan, with the operation's name before that of its own.
+/// Every limit of a caller under a plan, with its public name: `tenant` for the one that all operations share, and
+/// `<operation>/caller` for the others.
 pub fn limits_of(caller: &Caller, plan: Plan) -> Vec<(String, Limit)> {
     let mut all = Vec::new();
     for operation in operations() {
@@ -45,7 +46,7 @@ pub fn limits_of(caller: &Caller, plan: Plan) -> Vec<(String, Limit)> {
     all
 }
 
-/// The limits of a caller under a plan: its own for the operation, and the one its tenant shares.
+/// The two limits of an operation under a plan: the caller's own, and the one that all callers of the tenant share.
 fn caller_limits(
     operation: &str,
     (calls, per, by): (u32, Duration, Algorithm),
@@ -60,7 +61,7 @@ fn caller_limits(
     ]
 }
 
-/// The idempotency key of a request, on a route that obeys it.
+/// The claim on the request's idempotency key; none where the request has no key or the route does not obey it.
 pub(super) fn claim(
     route: &Route,
     incoming: &HttpRequest,
@@ -75,19 +76,19 @@ pub(super) fn claim(
         let message = "must have from 1 to 255 visible ASCII characters, such as a UUID";
         Problem::invalid("Idempotency-Key", message)
     })?;
-    // By the credentials and not by the tenant alone: a kept answer may hold a key that can do more than whoever
-    // else asks.
-    let whose = caller.map(|caller| format!("{}|{}", caller.tenant.id(), caller.actor())).unwrap_or_default();
-    let scope = format!("{whose}|{}", route.operation);
+    // The scope contains the credentials and not the tenant alone: a stored answer may contain a new API key that can
+    // do more than the credentials of another caller in the same tenant.
+    let owner = caller.map(|caller| format!("{}|{}", caller.tenant.id(), caller.actor())).unwrap_or_default();
+    let scope = format!("{owner}|{}", route.operation);
     Ok(Some(IdempotencyClaim::new(&scope, key, &incoming.parts(), token, incoming.deadline)))
 }
 
-/// A call that a limit denied.
-pub(super) fn denied(statuses: Vec<LimitStatus>) -> Refusal {
-    for standing in statuses.iter().filter(|standing| !standing.wait.is_zero()) {
-        metrics::limit_denied(standing.name);
+/// The refusal of a call that at least one of these limits denies, counted in the metrics.
+pub(super) fn denial(statuses: Vec<LimitStatus>) -> Refusal {
+    for status in statuses.iter().filter(|status| !status.wait.is_zero()) {
+        metrics::limit_denied(status.name);
     }
-    let wait = statuses.iter().map(|standing| standing.wait).max().unwrap_or(Duration::from_secs(1));
+    let wait = statuses.iter().map(|status| status.wait).max().unwrap_or(Duration::from_secs(1));
     let violated: Vec<_> = statuses.iter().filter(|s| !s.wait.is_zero()).map(|s| s.name).collect();
     let limits: Vec<_> = statuses
         .iter()

@@ -1,4 +1,4 @@
-//! Who calls: a key, a session, or whoever holds the scrape token.
+//! How the guard identifies a caller: by an API key, by a session's access token, or by the scrape token.
 
 use subtle::ConstantTimeEq as _;
 
@@ -15,34 +15,34 @@ use crate::fleet::idempotency::IdSeed;
 use crate::http::{HttpRequest, Problem, ProblemKind};
 use crate::tenants::TenantCtx;
 
-/// Names the tenant of a call where a user belongs to several.
+/// The header in which a user who belongs to several tenants names the one to act in.
 const TENANT_HEADER: &str = "huntaze-tenant";
 
-/// Who calls.
+/// Somebody who has proved who they are: a user with a session, or the holder of an API key.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// The tenant the call acts in.
+    /// The tenant that the call acts in.
     pub tenant: TenantCtx,
-    /// The user, or the one who made the key.
+    /// The user of the session, or the user who created the API key.
     pub user: UserId,
-    /// How the caller proved who it is.
+    /// Whether the caller came with a session or with an API key.
     pub via: CredentialKind,
-    /// What the user is in the tenant; a key has no role.
+    /// The user's role in the tenant; none for an API key.
     pub role: Option<Role>,
     /// What the credentials allow.
     pub scopes: Vec<Scope>,
-    /// Whether a key is for live work or for tests; a session is always live.
+    /// Whether the API key is for live work or for tests; a session counts as live.
     pub key_kind: KeyKind,
     pub(super) key: Option<KeyId>,
 }
 
 impl Caller {
-    /// For the audit trail: the key or the user.
+    /// The identifier of the API key or, for a session, of the user: as in the audit trail.
     pub fn actor(&self) -> String {
         self.key.map_or_else(|| self.user.to_string(), |key| key.to_string())
     }
 
-    /// The caller as the issuer of a key, for one attempt of a request.
+    /// The caller as the issuer of a new API key; `seed` is that of the request, if it has an idempotency key.
     pub fn issuer(&self, seed: Option<IdSeed>) -> KeyIssuer<'_> {
         KeyIssuer {
             user: self.user,
@@ -55,6 +55,7 @@ impl Caller {
 }
 
 impl Guard {
+    /// The caller whom the `Authorization` header names, with an API key or an access token.
     pub(super) async fn authenticate(&self, incoming: &HttpRequest) -> Result<Caller, Problem> {
         let header = incoming.header("authorization").ok_or_else(|| {
             Problem::unauthorized("Send `Authorization: Bearer` with an access token or an API key.")
@@ -100,7 +101,7 @@ impl Guard {
                 TokenError::Invalid => "The access token is not valid. Sign in again.",
             })
         })?;
-        let (tenant, role) = choose(&claims.tenants, incoming.header(TENANT_HEADER))?;
+        let (tenant, role) = choose_tenant(&claims.tenants, incoming.header(TENANT_HEADER))?;
         Ok(Caller {
             tenant: TenantCtx::admitted(tenant),
             user: claims.sub,
@@ -112,7 +113,8 @@ impl Guard {
         })
     }
 
-    pub(super) fn scraper(&self, incoming: &HttpRequest) -> Result<(), Problem> {
+    /// Checks that a request carries the stage's scrape token.
+    pub(super) fn check_scrape_token(&self, incoming: &HttpRequest) -> Result<(), Problem> {
         let given = incoming.header("authorization").and_then(|header| header.strip_prefix("Bearer "));
         let (Some(given), Some(token)) = (given, &self.scrape_token) else {
             return Err(Problem::unauthorized("Send `Authorization: Bearer` with the stage's scrape token."));
@@ -125,8 +127,8 @@ impl Guard {
     }
 }
 
-/// The tenant that a session acts in: the one named, or the only one.
-fn choose(tenants: &[(TenantId, Role)], named: Option<&str>) -> Result<(TenantId, Role), Problem> {
+/// The tenant that a session acts in: the one that the header names, or the user's only one.
+fn choose_tenant(tenants: &[(TenantId, Role)], named: Option<&str>) -> Result<(TenantId, Role), Problem> {
     match (named, tenants) {
         (Some(named), _) => {
             tenants.iter().find(|(id, _)| id.to_string() == named).copied().ok_or_else(|| {
@@ -145,6 +147,7 @@ fn choose(tenants: &[(TenantId, Role)], named: Option<&str>) -> Result<(TenantId
     }
 }
 
+/// Checks that the caller's kind of credentials and scopes are what the route's access asks for.
 pub(super) fn authorize(access: Access, caller: &Caller) -> Result<(), Problem> {
     match access {
         Access::Session if caller.via != CredentialKind::Session => Err(Problem::new(
@@ -167,10 +170,11 @@ mod tests {
     fn a_user_of_several_tenants_has_to_name_one_of_them() {
         let (ana, bea, other) = (TenantId::generate(), TenantId::generate(), TenantId::generate());
         let both = [(ana, Role::Owner), (bea, Role::Viewer)];
-        assert_eq!(choose(&both, Some(&bea.to_string())).unwrap(), (bea, Role::Viewer));
-        assert_eq!(choose(&both, None).unwrap_err().kind, ProblemKind::InvalidRequest);
-        assert_eq!(choose(&both, Some(&other.to_string())).unwrap_err().kind, ProblemKind::Forbidden);
-        assert_eq!(choose(&both[..1], None).unwrap(), (ana, Role::Owner));
-        assert_eq!(choose(&[], None).unwrap_err().kind, ProblemKind::Forbidden);
+        let by_name = |tenant: TenantId| choose_tenant(&both, Some(&tenant.to_string()));
+        assert_eq!(by_name(bea).unwrap(), (bea, Role::Viewer));
+        assert_eq!(by_name(other).unwrap_err().kind, ProblemKind::Forbidden);
+        assert_eq!(choose_tenant(&both, None).unwrap_err().kind, ProblemKind::InvalidRequest);
+        assert_eq!(choose_tenant(&both[..1], None).unwrap(), (ana, Role::Owner));
+        assert_eq!(choose_tenant(&[], None).unwrap_err().kind, ProblemKind::Forbidden);
     }
 }

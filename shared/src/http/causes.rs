@@ -1,4 +1,4 @@
-//! Which problem each error of the floors below becomes. The only place that decides it.
+//! Which [`Problem`] each error of the lower modules becomes. No other place decides that.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Events while an answer comes about (`text/event-stream`).
+//! Server-sent events (`text/event-stream`): the body of an answer that is sent while it is still being made.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -12,16 +12,20 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::Problem;
 use crate::contract::StreamEvent;
 
-/// The longest silence of a stream. Proxies and clients take a connection that is silent for longer for a dead one.
+/// How long a stream may be silent before a comment is sent, because proxies and clients take a connection that is
+/// silent for longer for a dead one.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-/// Where the work behind a stream sends its events, and in the end its error. Closed when nobody listens any more.
+/// The channel into which the work behind a stream sends its events, and in the end its error. It closes when the
+/// client is gone.
 pub type EventSender<E, X> = UnboundedSender<Result<E, X>>;
 
-/// The body of an answer that arrives piece by piece.
+/// The body of a streamed answer: events, already written as bytes.
 pub type EventStream = Pin<Box<dyn Stream<Item = Result<Bytes, Infallible>> + Send>>;
 
-/// Starts the work behind a stream and waits for its first event. The stream, dropped, is what closes the sender.
+/// Starts the work behind a stream and waits for its first event.
+///
+/// The work goes on while the stream is read; dropping the stream closes the sender, which tells the work to stop.
 ///
 /// # Errors
 /// [`Problem`] of work that ended before its first event.
@@ -32,18 +36,19 @@ where
     F: Future<Output = Result<(), X>> + Send + 'static,
 {
     let (sender, mut events) = unbounded_channel();
-    let running = work(sender.clone());
-    let to_its_end = async move {
-        if let Err(error) = running.await {
+    let work = work(sender.clone());
+    let work_and_error = async move {
+        if let Err(error) = work.await {
             let _ = sender.send(Err(error));
         }
     };
     #[expect(clippy::disallowed_methods, reason = "the body of the answer lives as long as this does")]
-    tokio::spawn(to_its_end);
+    tokio::spawn(work_and_error);
     let first = events.recv().await.ok_or_else(|| Problem::internal("a stream without events"))?;
     Ok(frames(first.map_err(Into::into)?, events, HEARTBEAT))
 }
 
+/// The events as bytes, with a comment (`: ping`) after each silence of the length `heartbeat`.
 fn frames<E, X>(first: E, rest: UnboundedReceiver<Result<E, X>>, heartbeat: Duration) -> EventStream
 where
     E: StreamEvent,
@@ -65,10 +70,11 @@ where
     }))
 }
 
+/// One event as bytes. Its JSON is an object with one member named after the event; only that member's value is sent.
 fn frame(event: &impl StreamEvent) -> Bytes {
     let name = event.name();
-    let tagged = serde_json::to_value(event).unwrap_or_default();
-    format!("event: {name}\ndata: {}\n\n", tagged[name]).into()
+    let json = serde_json::to_value(event).unwrap_or_default();
+    format!("event: {name}\ndata: {}\n\n", json[name]).into()
 }
 
 #[cfg(test)]
@@ -119,7 +125,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_fails_before_its_first_event_is_a_problem_and_no_stream() {
-        let begun = begin::<Event, Problem, _>(|_| async { Err(Problem::not_found("thing")) }).await;
-        assert_eq!(begun.err().unwrap().kind.code(), "not_found");
+        let result = begin::<Event, Problem, _>(|_| async { Err(Problem::not_found("thing")) }).await;
+        assert_eq!(result.err().unwrap().kind.code(), "not_found");
     }
 }

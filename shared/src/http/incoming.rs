@@ -1,4 +1,4 @@
-//! A request as it came, and how its parts become types.
+//! An incoming HTTP request, and how its path, query and body become the types of a contract.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -15,9 +15,9 @@ use crate::clock::Deadline;
 use crate::contract::ids::RequestId;
 use crate::contract::{BodyFormat, Method, Route};
 
-/// A request whose route is known.
+/// A request for a known route, not parsed yet.
 pub struct HttpRequest {
-    /// The request, as in `x-request-id`.
+    /// The request's identifier, as in the header `x-request-id`.
     pub request_id: RequestId,
     /// When the answer must be on its way.
     pub deadline: Deadline,
@@ -29,7 +29,6 @@ pub struct HttpRequest {
 }
 
 impl HttpRequest {
-    /// Takes a request apart.
     pub fn new(
         request: Request,
         parameters: BTreeMap<&'static str, String>,
@@ -45,12 +44,12 @@ impl HttpRequest {
         Self { request_id, deadline, headers: parts.headers, query, parameters, body, ip }
     }
 
-    /// The address of the client, as the gateway saw it.
+    /// The IP address of the client, as API Gateway or the function URL saw it; empty where the event has none.
     pub fn ip(&self) -> &str {
         &self.ip
     }
 
-    /// What counts as one client: an IPv4 address, or the /64 that one IPv6 subscriber has.
+    /// What counts as one client under limits: an IPv4 address, or an IPv6 /64, which is what one subscriber gets.
     pub fn ip_block(&self) -> String {
         match self.ip.parse::<IpAddr>() {
             Ok(IpAddr::V6(ip)) => {
@@ -61,32 +60,32 @@ impl HttpRequest {
         }
     }
 
-    /// A header that is text.
+    /// The value of a header; none where it is missing or not ASCII text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// Whether the client states a preference (RFC 7240).
+    /// Whether the header `Prefer` contains a preference, such as `respond-async` (RFC 7240).
     pub fn prefers(&self, preference: &str) -> bool {
-        let stated = self.headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
-        stated.flat_map(|value| value.split(',')).any(|stated| {
-            let name = stated.split([';', '=']).next().unwrap_or_default();
+        let values = self.headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|item| {
+            let name = item.split([';', '=']).next().unwrap_or_default();
             name.trim().eq_ignore_ascii_case(preference)
         })
     }
 
-    /// A header as it came.
+    /// The value of a header in bytes, which need not be text.
     pub(crate) fn raw_header(&self, name: &str) -> Option<&[u8]> {
         self.headers.get(name).map(HeaderValue::as_bytes)
     }
 
-    /// What makes two requests of one operation the same.
+    /// The parts by which two requests of one operation are the same or not: path parameters, query and body.
     pub(crate) fn parts(&self) -> Vec<&[u8]> {
         let parameters = self.parameters.values().map(String::as_bytes);
         parameters.chain([self.query.as_bytes(), self.body.as_ref()]).collect()
     }
 
-    /// A cookie.
+    /// The value of the cookie with this name.
     pub fn cookie(&self, name: &str) -> Option<&str> {
         let pairs = self.headers.get_all("cookie").iter().filter_map(|value| value.to_str().ok());
         let mut pairs =
@@ -94,19 +93,18 @@ impl HttpRequest {
         pairs.find(|(found, _)| *found == name).map(|(_, value)| value)
     }
 
-    /// The length of the body.
     pub fn body_bytes(&self) -> usize {
         self.body.as_ref().len()
     }
 
-    /// The path's parameters. One that has not the form of its type names nothing.
+    /// Parses the path parameters. A malformed one is a 404 and not a 400: there is nothing at such a path.
     pub(crate) fn path<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         let pairs = self.parameters.iter().map(|(name, value)| (*name, value.as_str()));
         T::deserialize(MapDeserializer::<_, serde::de::value::Error>::new(pairs))
             .map_err(|error| Problem::not_found("resource").because(error))
     }
 
-    /// The query.
+    /// Parses the query string.
     pub(crate) fn query<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         let parser = serde_html_form::Deserializer::from_bytes(self.query.as_bytes());
         serde_path_to_error::deserialize(parser).map_err(|error| {
@@ -118,15 +116,16 @@ impl HttpRequest {
         })
     }
 
-    /// The body, in the form that the route reads.
+    /// Parses the body in the format that the route reads.
     pub(crate) fn read<T: DeserializeOwned>(&self, route: &Route) -> Result<T, Problem> {
         match route.reads {
-            BodyFormat::Json => self.body(route.method),
-            BodyFormat::Lines => self.lines(),
+            BodyFormat::Json => self.read_json(route.method),
+            BodyFormat::Lines => self.read_lines(),
         }
     }
 
-    fn lines<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+    /// The body as text with its format, by the media type; the lines are parsed later, where their type is known.
+    fn read_lines<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         let format = match self.media().as_str() {
             "application/x-ndjson" | "application/jsonl" | "application/ndjson" => "JsonLines",
             "text/csv" => "Csv",
@@ -145,13 +144,15 @@ impl HttpRequest {
             .map_err(|error| Problem::invalid("", error.to_string()))
     }
 
+    /// The media type of the body in lower case, without parameters such as `charset`.
     fn media(&self) -> String {
         let media = self.header("content-type").unwrap_or_default();
         media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
-    /// The body. An empty one counts as `{}`, so that what has only optional members may be left out.
-    fn body<T: DeserializeOwned>(&self, method: Method) -> Result<T, Problem> {
+    /// Parses the body as a JSON object. An empty body counts as `{}`, so that a client may leave out a body whose
+    /// members are all optional.
+    fn read_json<T: DeserializeOwned>(&self, method: Method) -> Result<T, Problem> {
         let bytes: &[u8] = match (method, self.body.as_ref()) {
             (Method::Get | Method::Delete, _) | (_, []) => b"{}",
             (_, bytes) => {
@@ -159,7 +160,8 @@ impl HttpRequest {
                 bytes
             }
         };
-        // serde would read a struct from an array, too.
+        // serde accepts an array for a struct, with the values in the order of its fields: nobody should rely on that
+        // order.
         if bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|first| *first == b'[') {
             return Err(Problem::invalid("", "expected a JSON object, got an array"));
         }
@@ -188,7 +190,7 @@ impl HttpRequest {
     }
 }
 
-/// RFC 6901.
+/// The path of a member as a JSON pointer (RFC 6901).
 fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     path.iter().fold(String::new(), |pointer, segment| match segment {
@@ -199,7 +201,8 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     })
 }
 
-/// The parser's words, without "at line 1 column 0" where it read no text.
+/// The parser's message for the caller: with line and column for a syntax error, and without them for a wrong value,
+/// whose place the JSON pointer tells.
 fn explain(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let (message, place) = text.rsplit_once(" at line ").unwrap_or((&text, ""));
@@ -209,7 +212,8 @@ fn explain(error: &serde_json::Error) -> String {
     }
 }
 
-/// The routes that a path could mean, with its parameters. Several where methods share a path.
+/// The parameters of a path by their names in the template, such as `/api/keys/{id}`; none where the path does not
+/// match it.
 pub(crate) fn parameters_of(template: &'static str, path: &str) -> Option<BTreeMap<&'static str, String>> {
     let mut parameters = BTreeMap::new();
     let (mut expected, mut found) = (template.split('/'), path.trim_end_matches('/').split('/'));
@@ -230,7 +234,7 @@ pub(crate) fn parameters_of(template: &'static str, path: &str) -> Option<BTreeM
     }
 }
 
-/// Whether a request's method is that of a route. HEAD is GET without a body.
+/// Whether a route answers this method. A route for GET answers HEAD as well; the body is left out at the end.
 pub(crate) fn is_method(route: &Route, method: &HttpMethod) -> bool {
     route.method.as_str() == method.as_str() || (route.method == Method::Get && method == HttpMethod::HEAD)
 }

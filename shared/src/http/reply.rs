@@ -1,4 +1,4 @@
-//! Replies, and how they and problems become HTTP.
+//! Replies of endpoints, and how replies and problems become HTTP responses.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -25,10 +25,10 @@ use crate::contract::{ReplyFormat, Route, StreamEvent};
 use crate::fleet::idempotency::StoredResponse;
 use crate::fleet::limits::LimitStatus;
 
-/// The cookie that carries a browser's refresh token.
+/// The name of the cookie that carries a browser's refresh token.
 pub(crate) const REFRESH_COOKIE: &str = "__Secure-huntaze-refresh";
 
-/// A success: the contract's reply, and what only HTTP carries.
+/// The successful result of a call: the contract's reply, with headers and status where they differ from the route's.
 pub struct Reply<T> {
     content: Content<T>,
     headers: HeaderMap,
@@ -36,12 +36,13 @@ pub struct Reply<T> {
 }
 
 enum Content<T> {
+    /// The contract's reply, to be written as JSON.
     Value(T),
-    /// A job instead of the answer.
+    /// A job that will make the contract's reply later.
     AcceptedJob(AcceptedJob),
-    /// Events while the answer comes about.
+    /// Events that are sent while the reply is being made.
     Events(EventStream),
-    /// A document that is written already.
+    /// A document that is text already, such as the OpenAPI document.
     Text(Cow<'static, str>),
 }
 
@@ -52,28 +53,25 @@ impl<T> From<T> for Reply<T> {
 }
 
 impl<T> Reply<T> {
-    /// A document that is written already, in the contract's media type.
-    pub fn text(text: &'static str) -> Self {
-        Self::written(text)
-    }
-
-    /// A document that was written for this call, in the contract's media type.
-    pub fn written(text: impl Into<Cow<'static, str>>) -> Self {
+    /// A reply that is text already, sent as it is with the media type of its route.
+    pub fn text(text: impl Into<Cow<'static, str>>) -> Self {
         Self { content: Content::Text(text.into()), headers: HeaderMap::new(), status: None }
     }
 
-    /// A job that will make the reply.
+    /// A 202 with the identifier of the job that will make the reply, and the address at which to ask for it.
     pub fn accepted(job_id: JobId) -> Self {
         let accepted = Content::AcceptedJob(AcceptedJob { job_id, status: JobStatus::Queued });
         let reply = Self { content: accepted, headers: HeaderMap::new(), status: Some(StatusCode::ACCEPTED) };
         reply.header(LOCATION, &format!("/api/jobs/{job_id}")).header(RETRY_AFTER, "1")
     }
 
-    /// An answer whose events leave while `work` makes it; `work` sends them, and fails with what ends them early. Whatever
-    /// fails before the first event is the problem of the whole answer.
+    /// A reply whose events are sent while `work` makes them.
+    ///
+    /// `work` sends its events into the channel that it gets. An error of `work` becomes the last event of the stream
+    /// or, if nothing has been sent yet, the problem of the whole request.
     ///
     /// # Errors
-    /// [`Problem`] of the work that ended before its first event.
+    /// [`Problem`] of work that ended before its first event.
     pub async fn streamed<E, X, F>(work: impl FnOnce(EventSender<E, X>) -> F) -> Result<Self, Problem>
     where
         E: StreamEvent,
@@ -84,13 +82,13 @@ impl<T> Reply<T> {
         Ok(Self { content, headers: HeaderMap::new(), status: None })
     }
 
-    /// With a cookie.
+    /// Adds a `Set-Cookie` header.
     #[must_use]
     pub fn cookie(self, cookie: &str) -> Self {
         self.header(SET_COOKIE, cookie)
     }
 
-    /// With a header.
+    /// Adds a header; a value that HTTP does not allow is left out.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -99,7 +97,7 @@ impl<T> Reply<T> {
         self
     }
 
-    /// With a status other than the contract's success: for reports of ill health.
+    /// Replaces the status of the route. The readiness check uses this to answer 503 with its normal body.
     #[must_use]
     pub fn status(mut self, status: u16) -> Self {
         self.status = StatusCode::from_u16(status).ok();
@@ -107,27 +105,28 @@ impl<T> Reply<T> {
     }
 }
 
-/// The cookie of a refresh token, or the one that removes it.
+/// The value of the `Set-Cookie` header that stores a refresh token in the browser, or removes it where `token` is
+/// none.
 pub fn refresh_cookie(token: Option<&str>, lifetime: Duration) -> String {
     let (value, age) = token.map_or(("", 0), |token| (token, lifetime.as_secs()));
     format!("{REFRESH_COOKIE}={value}; Path=/api/auth; Max-Age={age}; HttpOnly; Secure; SameSite=Strict")
 }
 
-/// A body that may arrive piece by piece.
+/// The body of a response from a function that may stream; it is sent whole or piece by piece.
 pub type StreamedBody = UnsyncBoxBody<Bytes, std::convert::Infallible>;
 
-/// An answer, ready to leave.
+/// A response, before the headers that every response gets.
 pub struct HttpResponse {
     response: Response<Body>,
-    /// The body, where it arrives piece by piece.
+    /// The body of a streamed response; that of `response` is empty then.
     events: Option<EventStream>,
 }
 
 impl HttpResponse {
-    /// A success of a route.
+    /// The response to a successful call.
     ///
     /// # Errors
-    /// [`Problem`] when the reply cannot be written as JSON.
+    /// 500 where the reply cannot be written as JSON, or is not of the form that the route promises.
     pub fn success<T: Serialize>(route: &Route, reply: Reply<T>) -> Result<Self, Problem> {
         let mut events = None;
         let (media, body) = match (route.media, reply.content) {
@@ -168,7 +167,7 @@ impl HttpResponse {
         Ok(Self { response, events })
     }
 
-    /// A problem.
+    /// The response that tells a caller about a problem.
     pub fn problem(problem: &Problem, request_id: RequestId) -> Self {
         let json = serde_json::to_string(&problem.body(request_id)).unwrap_or_default();
         let mut response = Response::new(Body::Text(json));
@@ -198,7 +197,7 @@ impl HttpResponse {
         }
     }
 
-    /// A response that was stored under an idempotency key.
+    /// A response that was stored under an idempotency key, marked with the header `idempotency-replayed`.
     pub fn replayed(stored: StoredResponse) -> Self {
         let mut response =
             Response::new(if stored.body.is_empty() { Body::Empty } else { Body::Text(stored.body) });
@@ -212,12 +211,11 @@ impl HttpResponse {
         Self { response, events: None }
     }
 
-    /// The status.
     pub fn status(&self) -> u16 {
         self.response.status().as_u16()
     }
 
-    /// Adds where the limits stand (draft-ietf-httpapi-ratelimit-headers-11).
+    /// Adds the headers `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-11).
     pub fn limits(&mut self, statuses: &[LimitStatus]) {
         if statuses.is_empty() {
             return;
@@ -233,7 +231,7 @@ impl HttpResponse {
         }
     }
 
-    /// The response, with what every answer carries. A HEAD has the headers alone.
+    /// The response with the headers that all responses carry. The response to a HEAD loses its body.
     pub fn finish(mut self, request_id: RequestId, is_head: bool) -> Response<Body> {
         let headers = self.response.headers_mut();
         if let Ok(id) = HeaderValue::from_str(&request_id.to_string()) {
@@ -250,7 +248,7 @@ impl HttpResponse {
         self.response
     }
 
-    /// As [`HttpResponse::finish`], for a function whose answers may arrive piece by piece.
+    /// The finished response as [`HttpResponse::finish`] makes it, for a function that may stream.
     pub fn finish_streaming(mut self, request_id: RequestId) -> Response<StreamedBody> {
         let events = self.events.take();
         let (parts, body) = self.finish(request_id, false).into_parts();
@@ -262,6 +260,7 @@ impl HttpResponse {
     }
 }
 
+/// The duration in seconds, rounded up, so that a client which waits this long has waited long enough.
 fn ceil_secs(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }

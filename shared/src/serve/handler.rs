@@ -1,4 +1,4 @@
-//! Endpoints behind their border: boxed, so that a function compiles the pipeline once and not once per endpoint.
+//! Endpoints as trait objects, so that a function compiles the request pipeline once and not once per endpoint (ADR 3).
 
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use crate::environment::{Environment, StartError};
 use crate::guard::{Admission, Caller, Demand};
 use crate::http::{HttpRequest, HttpResponse, Problem};
 
-/// An endpoint of any contract.
+/// A connected endpoint whose contract has been erased.
 pub(super) trait Handler: Send + Sync {
-    /// Reads a request and lets the endpoint look at it.
+    /// Parses a request into the contract's types and lets the endpoint prepare its answer.
     fn prepare<'a>(
         &'a self,
         incoming: &'a Arc<HttpRequest>,
@@ -20,16 +20,16 @@ pub(super) trait Handler: Send + Sync {
     ) -> BoxFuture<'a, Preparation>;
 }
 
-/// A request that was read and waits for its admission.
+/// A request that was parsed and prepared, and can be answered as soon as the guard admits it.
 pub(super) trait PendingRequest: Send {
-    /// Answers it.
+    /// Calls the endpoint and turns its reply into an HTTP response.
     fn answer(self: Box<Self>, admission: Admission) -> BoxFuture<'static, Result<HttpResponse, Problem>>;
 }
 
-/// What the endpoint wants of the gate, and the request that waits for it.
+/// What the request demands of the gate, and the request itself, waiting for its admission.
 pub(super) type Preparation = Result<(Demand, Box<dyn PendingRequest>), Problem>;
 
-/// How an endpoint is connected.
+/// A function that connects one endpoint to the environment.
 pub(super) type Connect = for<'a> fn(&'a Environment) -> BoxFuture<'a, Result<Box<dyn Handler>, StartError>>;
 
 struct EndpointHandler<E>(Arc<E>);
@@ -66,7 +66,7 @@ impl<E: PreparedEndpoint> PendingRequest for PendingCall<E> {
     }
 }
 
-/// Connects an endpoint.
+/// Connects an endpoint of the type `E` and erases its contract.
 pub(super) fn connect<E: PreparedEndpoint>(
     environment: &Environment,
 ) -> BoxFuture<'_, Result<Box<dyn Handler>, StartError>> {

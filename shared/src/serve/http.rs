@@ -1,4 +1,5 @@
-//! Functions that API Gateway or a function URL calls: cold start, then one request from top to bottom.
+//! Functions that API Gateway or a function URL calls: their cold start, and the pipeline that each request goes
+//! through.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -25,20 +26,20 @@ use crate::http::{HttpRequest, HttpResponse, Problem, ProblemKind, StreamedBody,
 use crate::metrics;
 use crate::telemetry::{self, TRIPS};
 
-/// How long an answer waits for what it leaves behind: the note of its use.
+/// The longest that an answer waits for the writes that note its use ([`Guard::note`]).
 const NOTE_WITHIN: Duration = Duration::from_secs(1);
-/// How long the last words of an environment may take. Lambda gives it half a second after SIGTERM.
+/// The longest that the final flush of metrics may take; Lambda kills the environment half a second after SIGTERM.
 const FLUSH_WITHIN: Duration = Duration::from_millis(300);
-/// The time between our answer and the end that Lambda sets, so that the answer still leaves.
+/// How long before Lambda's own timeout we answer at the latest, so that the answer can still be sent.
 const MARGIN: Duration = Duration::from_millis(250);
 
-/// A Lambda function: the endpoints it answers.
+/// A Lambda function that answers HTTP requests: a list of endpoints.
 #[derive(Default)]
 pub struct Function {
     endpoints: Vec<EndpointSlot>,
 }
 
-/// An endpoint of a function, connected or not yet.
+/// An endpoint of a function, which may not be connected yet.
 struct EndpointSlot {
     route: Route,
     connect: Connect,
@@ -46,25 +47,25 @@ struct EndpointSlot {
 }
 
 impl Function {
-    /// A function that answers nothing yet; every request gets 404.
+    /// A function without endpoints; it answers every request with 404.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// With an endpoint.
+    /// Adds an endpoint to the function.
     #[must_use]
     pub fn answers<E: PreparedEndpoint>(mut self) -> Self {
-        // A handler has a caller exactly where its route admits one.
+        // The contract's marker type promises handlers a caller; this fails the build if `ROUTE.access` lets none in.
         const { assert!(E::Contract::ROUTE.access.has_caller() == <E::Contract as Contract>::Caller::HAS_CALLER) };
         let route = E::Contract::ROUTE;
         self.endpoints.push(EndpointSlot { route, connect: connect::<E>, handler: OnceCell::new() });
         self
     }
 
-    /// Runs the function until Lambda ends it.
+    /// Runs the function until Lambda ends the environment.
     ///
-    /// The future is boxed, here and at the other borders of this crate: an `async fn` is compiled where it is
-    /// awaited, so without the box every function would compile the pipeline and the SDK again.
+    /// The future is boxed, here and in the other functions through which this crate is entered: an `async fn` is
+    /// compiled where it is awaited, so without the box every function would compile the pipeline and the SDK again.
     ///
     /// # Errors
     /// When the Runtime API cannot be reached.
@@ -79,15 +80,16 @@ impl Function {
         })
     }
 
-    /// As [`Function::serve`], with answers that leave piece by piece: for a function behind a URL of its own that streams.
+    /// Runs the function like [`Function::serve`], but streams its answers piece by piece. For a function with its
+    /// own URL.
     ///
     /// # Errors
     /// When the Runtime API cannot be reached.
     pub fn serve_streaming(self) -> LocalBoxFuture<'static, Result<(), Error>> {
-        type Streamed = BoxFuture<'static, Result<Response<StreamedBody>, Infallible>>;
+        type StreamedResponse = BoxFuture<'static, Result<Response<StreamedBody>, Infallible>>;
         Box::pin(async move {
             let instance = self.start().await;
-            let answer = move |request: Request| -> Streamed {
+            let answer = move |request: Request| -> StreamedResponse {
                 let instance = Arc::clone(&instance);
                 Box::pin(async move { Ok(instance.stream(request).await) })
             };
@@ -99,13 +101,13 @@ impl Function {
         telemetry::start();
         let instance = Arc::new(Instance { endpoints: self.endpoints, ..Instance::default() });
         instance.warm_up().await;
-        let last_words = Arc::clone(&instance);
-        shutdown::when_ended(async move || last_words.flush().await).await;
+        let ending_instance = Arc::clone(&instance);
+        shutdown::on_shutdown(async move || ending_instance.flush().await).await;
         instance
     }
 }
 
-/// A function that is running.
+/// A function that is running in one execution environment.
 #[derive(Default)]
 struct Instance {
     endpoints: Vec<EndpointSlot>,
@@ -115,8 +117,9 @@ struct Instance {
 }
 
 impl Instance {
-    /// Connects while Lambda gives the initialisation its full CPU. A failure is no reason to die: the next
-    /// request tries again, and until then the answer is a 503 that says so.
+    /// Connects all endpoints while Lambda gives the initialisation its full CPU.
+    ///
+    /// A failure does not end the process: the next request tries again, and until that succeeds requests get 503.
     async fn warm_up(&self) {
         for endpoint in &self.endpoints {
             if let Err(error) = self.ready(endpoint).await {
@@ -125,64 +128,71 @@ impl Instance {
         }
     }
 
+    /// The endpoint's handler and what protects it, both connected now if they are not yet.
     async fn ready<'a>(
         &'a self,
         endpoint: &'a EndpointSlot,
-    ) -> Result<(&'a dyn Handler, Border<'a>), StartError> {
-        let border = match Guard::open_admission(&endpoint.route) {
-            Some(admission) => Border::Open(Box::new(admission)),
-            None => Border::Guarded(self.guard.get_or_try_init(|| Guard::connect(&self.environment)).await?),
+    ) -> Result<(&'a dyn Handler, Protection<'a>), StartError> {
+        let protection = match Guard::open_admission(&endpoint.route) {
+            Some(admission) => Protection::Open(Box::new(admission)),
+            None => {
+                let guard = self.guard.get_or_try_init(|| Guard::connect(&self.environment)).await?;
+                Protection::Guarded(guard)
+            }
         };
         let handler = endpoint.handler.get_or_try_init(|| (endpoint.connect)(&self.environment)).await?;
-        Ok((handler.as_ref(), border))
+        Ok((handler.as_ref(), protection))
     }
 
     async fn answer(&self, request: Request) -> Response<Body> {
         let is_head = request.method() == HttpMethod::HEAD;
-        let (rendered, request_id) = self.render(request).await;
-        rendered.finish(request_id, is_head)
+        let (response, request_id) = self.respond(request).await;
+        response.finish(request_id, is_head)
     }
 
     async fn stream(&self, request: Request) -> Response<StreamedBody> {
-        let (rendered, request_id) = self.render(request).await;
-        rendered.finish_streaming(request_id)
+        let (response, request_id) = self.respond(request).await;
+        response.finish_streaming(request_id)
     }
 
-    async fn render(&self, request: Request) -> (HttpResponse, RequestId) {
-        let (started, request_id) = (Instant::now(), RequestId::generate());
+    /// Processes a request, counts it, and writes its line of the log. Every outcome is a response, problems included.
+    async fn respond(&self, request: Request) -> (HttpResponse, RequestId) {
+        let started = Instant::now();
+        let request_id = RequestId::generate();
         let log = RequestLog::of(&request, !self.is_warm.swap(true, Ordering::Relaxed));
         if log.cold_start {
             metrics::cold_start(self.function());
         }
         let mut line = RequestLine { operation: "none", tenant: None, trips: Arc::default() };
         let trips = Arc::clone(&line.trips);
-        let answered = TRIPS.scope(trips, self.process(request, request_id, &mut line)).await;
-        let (rendered, problem) = match answered {
-            Ok(rendered) => (rendered, None),
+        let outcome = TRIPS.scope(trips, self.process(request, request_id, &mut line)).await;
+        let (response, problem) = match outcome {
+            Ok(response) => (response, None),
             Err(refusal) => {
-                let mut rendered = HttpResponse::problem(&refusal.problem, request_id);
-                rendered.limits(&refusal.limits);
-                (rendered, Some(refusal.problem))
+                let mut response = HttpResponse::problem(&refusal.problem, request_id);
+                response.limits(&refusal.limits);
+                (response, Some(refusal.problem))
             }
         };
-        let took = started.elapsed();
-        metrics::request(line.operation, rendered.status(), took);
-        log.write(request_id, &line, took, rendered.status(), problem.as_ref());
-        (rendered, request_id)
+        let elapsed = started.elapsed();
+        metrics::request(line.operation, response.status(), elapsed);
+        log.write(request_id, &line, elapsed, response.status(), problem.as_ref());
+        (response, request_id)
     }
 
-    /// Tells the fleet what this environment has counted and did not yet tell.
+    /// Writes the metrics that this environment has counted but not yet sent to Redis.
     async fn flush(&self) {
         if let Some(guard) = self.guard.get() {
             let _ = guard.flush(Deadline::after(FLUSH_WITHIN)).await;
         }
     }
 
-    /// The function's name in the contract.
+    /// The function's name in the contract, which is also its folder and package.
     fn function(&self) -> &'static str {
         self.endpoints.first().map_or("not-found", |endpoint| endpoint.route.function)
     }
 
+    /// Routes a request, checks its size, and answers it within the route's deadline.
     async fn process(
         &self,
         request: Request,
@@ -202,20 +212,20 @@ impl Instance {
             );
             return Err(Problem::new(ProblemKind::PayloadTooLarge, detail).into());
         }
-        let answered = async {
-            let (handler, border) = self.ready(endpoint).await.map_err(|error| {
+        let answer = async {
+            let (handler, protection) = self.ready(endpoint).await.map_err(|error| {
                 Problem::unavailable("The service is starting or misconfigured. Try again shortly.")
                     .because(error)
             })?;
-            match border {
-                Border::Open(admission) => {
+            match protection {
+                Protection::Open(admission) => {
                     let (_, request) = handler.prepare(&incoming, None).await?;
                     Ok(request.answer(*admission).await?)
                 }
-                Border::Guarded(guard) => guarded(route, &incoming, handler, guard, line).await,
+                Protection::Guarded(guard) => guarded(route, &incoming, handler, guard, line).await,
             }
         };
-        tokio::time::timeout(deadline.left(), answered).await.unwrap_or_else(|_| {
+        tokio::time::timeout(deadline.left(), answer).await.unwrap_or_else(|_| {
             let detail = format!(
                 "There was no answer within {} ms. Nothing is known to have failed; try again.",
                 route.deadline_ms
@@ -224,21 +234,24 @@ impl Instance {
         })
     }
 
-    /// The endpoint for a request. The path decides first, so that a wrong method is told the right ones.
+    /// Finds the endpoint for a request and the values of its path parameters.
+    ///
+    /// The path is matched before the method, so that a request with the wrong method gets 405 and the methods that
+    /// exist.
     fn route(
         &self,
         request: &Request,
     ) -> Result<(&EndpointSlot, std::collections::BTreeMap<&'static str, String>), Problem> {
         let path = request.raw_http_path();
         let path = if path.is_empty() { request.uri().path() } else { path };
-        let here: Vec<_> =
+        let candidates: Vec<_> =
             self.endpoints.iter().filter_map(|e| Some((e, parameters_of(e.route.path, path)?))).collect();
-        if here.is_empty() {
+        if candidates.is_empty() {
             let detail = "There is nothing at this path. `GET /api/docs` lists what there is.";
             return Err(Problem::new(ProblemKind::NotFound, detail));
         }
-        let allow = here.iter().map(|(e, _)| e.route.method.as_str()).collect::<Vec<_>>().join(", ");
-        here.into_iter().find(|(e, _)| is_method(&e.route, request.method())).ok_or_else(|| {
+        let allow = candidates.iter().map(|(e, _)| e.route.method.as_str()).collect::<Vec<_>>().join(", ");
+        candidates.into_iter().find(|(e, _)| is_method(&e.route, request.method())).ok_or_else(|| {
             let detail = format!("This path does not take {}, but {allow}.", request.method());
             let mut problem = Problem::new(ProblemKind::MethodNotAllowed, detail);
             problem.allow = Some(allow);
@@ -247,15 +260,16 @@ impl Instance {
     }
 }
 
-/// What stands between a request and its handler.
-enum Border<'a> {
-    /// Nothing: the route is open to all and not counted.
+/// What protects a handler from requests that it must not answer.
+enum Protection<'a> {
+    /// Nothing does: the route is open to all and its calls are not limited, so the admission is given in advance.
     Open(Box<Admission>),
-    /// The guard.
+    /// The guard admits each request, or refuses it.
     Guarded(&'a Guard),
 }
 
-/// One request past the guard: who calls, what is asked, whether it may be, and then the answer.
+/// Takes one request past the guard: identifies the caller, prepares, asks for admission, answers and stores the
+/// answer.
 async fn guarded(
     route: &Route,
     incoming: &Arc<HttpRequest>,
@@ -265,7 +279,8 @@ async fn guarded(
 ) -> Result<HttpResponse, Refusal> {
     let caller = guard.identify(route, incoming).await?;
     line.tenant = caller.as_ref().map(|caller| caller.tenant.id().to_string());
-    // A request that cannot be read counts as much as one that can, and is refused as one if it is one too many.
+    // The problem of a malformed request is reported only after the gate, so that malformed requests count against the
+    // limits like all others, and get 429 once these are used up.
     let (demand, request) = match handler.prepare(incoming, caller.as_ref()).await {
         Ok((demand, request)) => (demand, Ok(request)),
         Err(problem) => (Demand::default(), Err(problem)),
@@ -273,16 +288,17 @@ async fn guarded(
     let admission = match guard.admit(route, incoming, caller.as_ref(), demand).await? {
         GuardAnswer::Admitted(admission) => admission,
         GuardAnswer::Replay(response, limits) => {
-            let mut rendered = HttpResponse::replayed(response);
-            rendered.limits(&limits);
-            return Ok(rendered);
+            let mut response = HttpResponse::replayed(response);
+            response.limits(&limits);
+            return Ok(response);
         }
     };
-    let (limits, claim) = (admission.limits().to_vec(), admission.claim());
+    let limits = admission.limits().to_vec();
+    let claim = admission.claim();
     let note = async {
         if let Some(caller) = &caller {
-            let noted = tokio::time::timeout(NOTE_WITHIN, guard.note(route, caller)).await;
-            if noted.is_err() {
+            let result = tokio::time::timeout(NOTE_WITHIN, guard.note(route, caller)).await;
+            if result.is_err() {
                 tracing::warn!(route = route.operation, "use not noted in time");
             }
         }
@@ -296,26 +312,27 @@ async fn guarded(
     let (outcome, ()) = tokio::join!(answer, note);
     if let Some(claim) = &claim {
         let response = match &outcome {
-            Ok(rendered) => rendered.stored(),
+            Ok(response) => response.stored(),
             Err(problem) => HttpResponse::problem(problem, incoming.request_id).stored(),
         };
         guard.conclude(claim, &response, incoming.deadline).await;
     }
     match outcome {
-        Ok(mut rendered) => {
-            rendered.limits(&limits);
-            Ok(rendered)
+        Ok(mut response) => {
+            response.limits(&limits);
+            Ok(response)
         }
         Err(problem) => Err(Refusal { problem, limits }),
     }
 }
 
-/// The route's own deadline, or what Lambda leaves of it.
+/// The route's own deadline, or an earlier one where Lambda would end the invocation before.
 fn deadline(route: &Route, request: &Request) -> Deadline {
-    let own = Duration::from_millis(route.deadline_ms);
+    let route_time = Duration::from_millis(route.deadline_ms);
     let now = Millis::now();
-    // No invocation begins after its end; `cargo lambda watch` sends a number that is no time at all.
+    // An end in the past is ignored: no real invocation has one, but `cargo lambda watch` sends a number that is no
+    // time.
     let end = request.lambda_context_ref().map(|context| Millis(context.deadline)).filter(|end| *end > now);
-    let left = end.map_or(own, |end| end.since(now).saturating_sub(MARGIN));
-    Deadline::after(own.min(left))
+    let lambda_time = end.map_or(route_time, |end| end.since(now).saturating_sub(MARGIN));
+    Deadline::after(route_time.min(lambda_time))
 }

@@ -1,4 +1,6 @@
-//! The canonical line of a request: one, whatever happened, without bodies, secrets or addresses.
+//! The canonical log line of a request: exactly one per request, however it ended.
+//!
+//! Invariant: it never contains a body, a secret or an address of a client.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,14 +14,14 @@ use crate::contract::ids::RequestId;
 use crate::http::{Problem, level};
 use crate::telemetry::{self, Trips};
 
-/// What the canonical line says about a request, as far as the pipeline came.
+/// The fields of the canonical line that the pipeline fills in as it gets to know them.
 pub(super) struct RequestLine {
     pub(super) operation: &'static str,
     pub(super) tenant: Option<String>,
     pub(super) trips: Arc<Trips>,
 }
 
-/// The members of the canonical line that are known before the answer.
+/// The fields of the canonical line that are known as soon as a request arrives.
 pub(super) struct RequestLog {
     method: HttpMethod,
     path_bytes: usize,

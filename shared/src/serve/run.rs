@@ -1,5 +1,8 @@
-//! One run of a function that no caller reaches: within its time, counted, and told in one line of the log. What was counted
-//! is written before the run ends, because the next one may be an hour away and this environment gone by then.
+//! Runs of functions that a schedule or the table's stream starts: each has a time limit, is counted, and writes one
+//! line of the log.
+//!
+//! The metrics are flushed at the end of each run and not with a later trip to Redis, because the next run may be an
+//! hour away and this environment gone by then.
 
 use std::time::{Duration, Instant};
 
@@ -10,42 +13,43 @@ use crate::fleet::gate::Gate;
 use crate::metrics::CallOutcome;
 use crate::telemetry;
 
-/// How long a run waits for its metrics to be written.
+/// The longest that a run waits for its metrics to be written.
 const FLUSH_WITHIN: Duration = Duration::from_secs(1);
 
-/// What starts functions that no caller reaches.
+/// What starts a function that no caller can reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trigger {
-    /// EventBridge, at a time.
+    /// EventBridge starts it at set times.
     Schedule,
-    /// The stream of the tenants' table, after a change.
+    /// The stream of the tenants' table starts it after a change.
     TableStream,
 }
 
-/// One run, or one item of one.
+/// One run of a function: a whole invocation by a schedule, or one item of a batch from the stream.
 pub(super) struct Run<'a> {
     pub(super) trigger: Trigger,
     /// The function's name in the contract.
     pub(super) function: &'static str,
-    /// The time it has, in milliseconds.
+    /// The time that the run has, in milliseconds.
     pub(super) deadline_ms: u64,
-    /// Lambda's name of the invocation.
+    /// Lambda's identifier of the invocation.
     pub(super) aws_request_id: &'a str,
-    /// The sort key of the item that it is about, if it is about one.
+    /// The sort key of the item that the run is about; none for a schedule.
     pub(super) item: Option<&'a str>,
 }
 
 impl Run<'_> {
-    /// Does the work within the time that it has, counts how it ended and writes that into the log.
+    /// Does the work within the run's time limit, counts the outcome and writes the line of the log.
     ///
     /// # Errors
-    /// That of the work, or that its time was over.
+    /// The error of the work, or one that says that the time was over.
     pub(super) async fn perform(
         &self,
         work: impl Future<Output = Result<(), Error>>,
         count: fn(&'static str, CallOutcome),
     ) -> Result<(), Error> {
-        let (started, limit) = (Instant::now(), Duration::from_millis(self.deadline_ms));
+        let started = Instant::now();
+        let limit = Duration::from_millis(self.deadline_ms);
         let outcome = tokio::time::timeout(limit, work).await;
         let outcome = outcome.unwrap_or_else(|_| Err(format!("not done after {limit:?}").into()));
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -67,7 +71,7 @@ impl Run<'_> {
         }
         match (trigger, error.is_some()) {
             (_, false) => line!(info, "run"),
-            // The stream delivers the item again, so a failure is news only when it stays.
+            // Only a warning: the stream delivers the item again, so most failures pass by themselves.
             (Trigger::TableStream, true) => line!(warn, "run failed; the item comes again"),
             (Trigger::Schedule, true) => line!(error, "run failed"),
         }
@@ -75,13 +79,13 @@ impl Run<'_> {
     }
 }
 
-/// Writes what this environment has counted.
+/// Writes the metrics that this environment has counted; a failure is logged and nothing more.
 pub(super) async fn flush(environment: &Environment) {
-    let written = match Gate::connect(environment).await {
+    let result = match Gate::connect(environment).await {
         Ok(gate) => gate.flush(Deadline::after(FLUSH_WITHIN)).await.map_err(|error| telemetry::chain(&error)),
         Err(error) => Err(telemetry::chain(&error)),
     };
-    if let Err(error) = written {
+    if let Err(error) = result {
         tracing::warn!(error, "metrics not written");
     }
 }

@@ -9,7 +9,9 @@ use crate::contract::schedule::Schedule;
 use crate::environment::Environment;
 use crate::{metrics, telemetry};
 
-/// Runs a function that a schedule starts. An error makes Lambda try again and, in the end, keep the event.
+/// Runs a function that a schedule starts.
+///
+/// After an error of `work` Lambda tries again, and in the end the event goes to the dead-letter queue.
 ///
 /// # Errors
 /// When the Runtime API cannot be reached.

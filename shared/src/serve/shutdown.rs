@@ -1,22 +1,24 @@
-//! The last moments of an environment.
+//! What runs when Lambda shuts an execution environment down.
 
 use std::time::Duration;
 
-/// How long Lambda has to register us. It answers at once or not at all.
+/// The longest that we wait for Lambda to register the extension; it answers at once or not at all.
 const REGISTER_WITHIN: Duration = Duration::from_secs(1);
 
-/// Has the counts written when Lambda ends the environment. Lambda sends SIGTERM only to environments with an
-/// extension, so the runtime registers one that does nothing. Where the platform offers no extensions (some
-/// emulators), an environment ends without last words, and its last interval is lost.
+/// Arranges that `work` runs when Lambda ends the environment.
+///
+/// Lambda sends SIGTERM only to environments that have an extension, so the runtime registers one that does nothing.
+/// Where the platform offers no extensions (some emulators), `work` never runs, and what the environment counted since
+/// its last trip to Redis is lost.
 #[expect(
     clippy::disallowed_methods,
     reason = "the runtime panics where it cannot register; a task contains that"
 )]
-pub(super) async fn when_ended<F: Future<Output = ()> + Send + 'static>(
-    last_words: impl FnOnce() -> F + Send + 'static,
+pub(super) async fn on_shutdown<F: Future<Output = ()> + Send + 'static>(
+    work: impl FnOnce() -> F + Send + 'static,
 ) {
-    let registering = tokio::spawn(lambda_runtime::spawn_graceful_shutdown_handler(last_words));
-    match tokio::time::timeout(REGISTER_WITHIN, registering).await {
+    let registration = tokio::spawn(lambda_runtime::spawn_graceful_shutdown_handler(work));
+    match tokio::time::timeout(REGISTER_WITHIN, registration).await {
         Ok(Ok(())) => {}
         Ok(Err(_)) | Err(_) => tracing::info!("no word before the end: the platform offers no extensions"),
     }

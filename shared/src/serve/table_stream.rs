@@ -10,7 +10,7 @@ use crate::contract::consumer::Consumer;
 use crate::environment::Environment;
 use crate::{metrics, telemetry};
 
-/// The event of a stream: changes of items, in their order.
+/// The event that a DynamoDB stream sends: the changes of items, in the order in which they happened.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct StreamEvent {
@@ -42,8 +42,9 @@ struct StringAttribute {
     text: String,
 }
 
-/// Runs a function that new items start: `work` gets the partition key and the sort key of each, in their order. After an
-/// error the stream delivers that item and those behind it again.
+/// Runs a function that new items of the table start. `work` gets the partition key and the sort key of each, in order.
+///
+/// After an error of `work` the items behind it are left alone, and the stream delivers the item and them again.
 ///
 /// # Errors
 /// When the Runtime API cannot be reached.

@@ -1,4 +1,4 @@
-//! The endpoint of both routes for ideas: with a profile, and with a brief.
+//! The endpoint that answers both routes for ideas: the one with a profile, and the one with a brief.
 
 use std::marker::PhantomData;
 
@@ -12,18 +12,18 @@ use crate::guard::Demand;
 use crate::http::{Problem, Reply};
 use crate::tenants::jobs::{JobTask, Jobs};
 
-/// Proposes ideas for a contract whose body is an order for them.
+/// Answers a contract whose body can be read as an order for ideas.
 pub struct ProposeIdeas<C> {
     ideas: Ideas,
     jobs: Jobs,
     contract: PhantomData<fn() -> C>,
 }
 
-/// How a request for ideas is answered.
+/// How a request for ideas will be answered.
 pub enum IdeaPlan {
-    /// With a job: it is long, or the caller prefers that.
+    /// With a job, because the request is long or the caller prefers one.
     Job,
-    /// With the ideas themselves, from what was read of the creator.
+    /// With the ideas themselves; `prepare` has read what is known about the creator.
     Now(Box<(IdeaOrder, CreatorContext)>),
 }
 
@@ -37,34 +37,37 @@ where
     type Prepared = IdeaPlan;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        let (ideas, jobs) = (Ideas::connect(environment).await?, Jobs::connect(environment).await?);
+        let ideas = Ideas::connect(environment).await?;
+        let jobs = Jobs::connect(environment).await?;
         Ok(Self { ideas, jobs, contract: PhantomData })
     }
 
     async fn prepare(&self, request: &ParsedRequest<C>) -> Result<(IdeaPlan, Demand), Problem> {
-        let (caller, order) = (&request.caller, IdeaOrder::try_from(&request.body)?);
+        let caller = &request.caller;
+        let order = IdeaOrder::try_from(&request.body)?;
         let cost = order.options.weight();
         if request.prefers_job || order.options.is_long() {
-            // The job reads the posts itself; here only a creator that is not there is worth knowing.
+            // The job will read the posts itself. All to check now is that the creator exists, so that the caller
+            // gets 404 at once and not from the job.
             self.ideas.check(caller.tenant, &order).await?;
             return Ok((IdeaPlan::Job, Demand { cost, shared_work: None }));
         }
-        let about = self.ideas.context(caller.tenant, &order).await?;
-        let shared_work = self.ideas.shared_work(caller.tenant, caller.key_kind, &about, &order.options);
-        Ok((IdeaPlan::Now(Box::new((order, about))), Demand { cost, shared_work }))
+        let creator = self.ideas.context(caller.tenant, &order).await?;
+        let shared_work = self.ideas.shared_work(caller.tenant, caller.key_kind, &creator, &order.options);
+        Ok((IdeaPlan::Now(Box::new((order, creator))), Demand { cost, shared_work }))
     }
 
     async fn handle(&self, mut call: Call<C>, plan: IdeaPlan) -> Result<Reply<IdeaBatch>, Problem> {
-        let IdeaPlan::Now(read) = plan else {
+        let IdeaPlan::Now(order_and_creator) = plan else {
             return queue(&self.jobs, &call, &call.body.clone().into()).await;
         };
-        let (order, about) = *read;
+        let (order, creator) = *order_and_creator;
         let context = call.generation(order.options.weight());
         let batch = match call.take_turn() {
             Some((work, turn)) => {
-                self.ideas.generate_shared(context, &about, &order.options, &work, turn).await?
+                self.ideas.generate_shared(context, &creator, &order.options, &work, turn).await?
             }
-            None => self.ideas.generate(context, &about, &order.options).await?,
+            None => self.ideas.generate(context, &creator, &order.options).await?,
         };
         Ok(batch.into())
     }

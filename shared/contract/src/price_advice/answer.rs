@@ -1,16 +1,16 @@
-//! What is answered.
+//! The answer of the pricing optimizer: the advice, and the estimate of demand that it rests on.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::meta::Meta;
 
-/// The answer.
+/// The advice about a price.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PriceAdvice {
-    /// The advice.
+    /// The advice, and what it is based on.
     pub data: PriceAdviceData,
-    /// How it came about.
+    /// How the answer was made.
     pub meta: Meta,
 }
 
@@ -18,124 +18,131 @@ pub struct PriceAdvice {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PriceAdviceData {
-    /// What to do.
+    /// What to do about the price.
     pub recommendation: PriceRecommendation,
-    /// What is believed of demand.
+    /// What the offers and sales tell about demand.
     pub estimate: DemandEstimate,
-    /// Demand by price, ready to plot; empty where too little is known for one.
+    /// Demand, revenue and profit by price, ready to plot. Empty where too little is known.
     pub curve: Vec<CurvePoint>,
-    /// What held the advice back, and why.
+    /// The rules that limited the advice. Empty where none did.
     pub guardrails: Vec<PriceGuardrail>,
-    /// The advice in words, for people. Its numbers are those of this answer.
+    /// The advice in words, for people. All numbers in it are numbers of this answer.
     pub explanation: String,
-    /// Whether buyers must be told that the price was made for them: it is, where `segment` is not `all`.
+    /// Whether buyers must be told that the price was personalised. True where `segment` is not `all`.
     pub disclosure_required: bool,
 }
 
-/// What to do.
+/// What to do about a price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum PriceAction {
     /// Stay at the current price.
     Keep,
-    /// Offer another price beside it.
+    /// Offer another price beside the current one.
     Test,
-    /// Take the other price.
+    /// Replace the current price by the other one.
     Switch,
 }
 
-/// What to do.
+/// The recommended price, and how sure it is.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PriceRecommendation {
-    /// What to do.
+    /// What to do with `priceCents`: keep it, test it or switch to it.
     pub action: PriceAction,
-    /// The price to keep, test or take.
+    /// The price to keep, to test or to switch to, in the smallest unit of the currency.
     pub price_cents: u64,
-    /// The share of offers at other prices than the current one, in percent.
+    /// The share of the next offers to make at other prices than the current one, in percent.
     pub test_share_pct: f64,
-    /// So many more offers at the tested price decide, if they sell as expected; null where they would not, or more than a
-    /// million were needed.
+    /// How many more offers at the tested price will probably decide the test, if both prices sell as expected. Null
+    /// where no number of offers would, or where it would take more than a million.
     pub offers_needed: Option<u64>,
-    /// How likely the tested price is better than the current one; null where too little is known.
+    /// The probability that the tested price is better than the current one, from 0 to 1. Null where too little is
+    /// known.
     pub probability_better: Option<f64>,
-    /// By how much the objective changes at the tested price, in percent; null where too little is known, or nothing is
-    /// earned at the current price.
+    /// The expected change of the objective at the tested price, compared with the current one. Null where too little
+    /// is known, or nothing is earned at the current price.
     pub expected_change_pct: Option<PriceChange>,
-    /// How to spread the next offers over prices; the shares add up to 100.
+    /// How to distribute the next offers over prices. The shares add up to 100.
     pub allocation: Vec<PriceShare>,
 }
 
-/// How often a price is offered.
+/// The share of offers to make at one price.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PriceShare {
-    /// The price.
+    /// The price, in the smallest unit of the currency.
     pub price_cents: u64,
-    /// In percent of the offers.
+    /// The share of the offers to make at this price, in percent.
     pub share_pct: f64,
 }
 
-/// A change that is not known, in percent.
+/// An estimated change in percent, with its uncertainty.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PriceChange {
-    /// What is expected.
+    /// The expected change: `12.5` for an increase by 12.5 %.
     pub mean: f64,
-    /// It is lower in one case of twenty.
+    /// The 5th percentile: the change is smaller than this with a probability of 5 %.
     pub p05: f64,
-    /// It is higher in one case of twenty.
+    /// The 95th percentile: the change is larger than this with a probability of 5 %.
     pub p95: f64,
 }
 
-/// What is believed of demand.
+/// What the offers and sales tell about demand.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DemandEstimate {
-    /// The best price for the objective, without the constraints; null where too little is known.
+    /// The best price for the objective, whatever the constraints say, in the smallest unit of the currency. Null where
+    /// too little is known.
     pub optimal_cents: Option<u64>,
-    /// The best price lies between these in nine cases of ten.
+    /// The two prices between which the best price lies with a probability of 90 %. Null where too little is known.
     pub interval90: Option<[u64; 2]>,
-    /// By how many percent sales change when the current price grows by one.
+    /// The price elasticity of demand at the current price: by how many percent sales change when the price rises by
+    /// 1 %. Usually negative. Null where too little is known.
     pub elasticity_at_current: Option<f64>,
-    /// The elasticity lies between these in nine cases of ten.
+    /// The two values between which the elasticity lies with a probability of 90 %. Null where too little is known.
     pub elasticity_interval90: Option<[f64; 2]>,
-    /// The shape of demand.
+    /// The shape of the demand curve that the estimate uses.
     pub model: DemandModel,
-    /// How likely each shape is.
+    /// The probability of each possible shape of the demand curve.
     pub shapes: ShapeWeights,
-    /// Offers that the estimate is based on; stored ones count half as much for every 60 days of their age.
+    /// The number of offers that the estimate is based on. The weight of stored offers halves with every 60 days of
+    /// age.
     pub n: u64,
-    /// At so many different prices.
+    /// The number of different prices at which there were offers.
     pub prices: usize,
-    /// How well the shape explains them.
+    /// How well the most probable shape explains the offers and sales.
     pub fit: ShapeFit,
-    /// How many similar products of the tenant lent their shape.
+    /// The number of similar products of the tenant whose sales were used as well.
     pub pooled: usize,
 }
 
-/// How well a shape explains what was seen.
+/// How well the most probable shape of the demand curve explains the offers and sales.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ShapeFit {
-    /// How often offers would look less like the likeliest shape than these do, if it were true; null with fewer than three
-    /// prices, which fit every shape.
+    /// The p-value of a goodness-of-fit test: the probability of sales that differ from the shape at least as much as
+    /// these do, if the shape were true. Null with fewer than three prices, which every shape can explain.
     pub p_value: Option<f64>,
-    /// Whether the shape may be believed. If not, demand may depart from it and the intervals are wider.
+    /// Whether the shape can be trusted. If false, the estimate lets demand depart from the shape, and its intervals
+    /// are wider.
     pub ok: bool,
 }
 
-/// How likely each shape of demand is.
+/// The probability of each shape of the demand curve, from 0 to 1. In the formulas, P is the probability of a sale
+/// and x the price, divided by a typical price.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ShapeWeights {
-    /// P = 1 / (1 + e^-(a - b x))
+    /// The logistic curve, P = 1 / (1 + e^-(a - b x)): what fans are willing to pay spreads around one price.
     pub logit: f64,
-    /// P = a - b x
+    /// The straight line, P = a - b x: what fans are willing to pay is spread evenly.
     pub linear: f64,
-    /// P = e^(a - b x)
+    /// The exponential curve, P = e^(a - b x): each increase by the same amount loses the same share of the buyers.
     pub exponential: f64,
 }
 
-/// The shape of demand: one, or the average of those that are likely; with effects of each price where none fits.
+/// The shape of the demand curve: a single one, or `averaged` over those that are probable. Names that end in
+/// `+arm-effects` mean that no shape fits, so that the estimate lets demand depart from it at each price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the names are the documentation")]
 pub enum DemandModel {
@@ -157,63 +164,76 @@ pub enum DemandModel {
     AveragedWithEffects,
 }
 
-/// Demand at one price: the median of what is believed, and its ends in nine cases of ten.
+/// The estimate of demand, revenue and profit at one price. Each value is a median; with a probability of 90 % the
+/// truth is between the 5th and the 95th percentile beside it.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "the names are the documentation")]
 pub struct CurvePoint {
+    /// The price, in the smallest unit of the currency.
     pub price_cents: u64,
+    /// The probability that an offer at this price is bought, from 0 to 1.
     pub buy_probability: f64,
+    /// The 5th percentile of `buyProbability`.
     pub p05: f64,
+    /// The 95th percentile of `buyProbability`.
     pub p95: f64,
-    /// What an offer brings: the price times the probability.
+    /// The revenue of one offer: the price times the probability of a sale.
     pub revenue_cents: f64,
+    /// The 5th percentile of `revenueCents`.
     pub revenue_p05_cents: f64,
+    /// The 95th percentile of `revenueCents`.
     pub revenue_p95_cents: f64,
-    /// The same after the fee and the unit cost.
+    /// The profit of one offer: its revenue after the platform's fee and the unit cost.
     pub profit_cents: f64,
+    /// The 5th percentile of `profitCents`.
     pub profit_p05_cents: f64,
+    /// The 95th percentile of `profitCents`.
     pub profit_p95_cents: f64,
+    /// The price elasticity of demand: by how many percent sales change when this price rises by 1 %.
     pub elasticity: f64,
+    /// The 5th percentile of `elasticity`.
     pub elasticity_p05: f64,
+    /// The 95th percentile of `elasticity`.
     pub elasticity_p95: f64,
-    /// Whether it lies outside the prices that were offered, where the shape alone speaks.
+    /// Whether the price is outside the range of prices that were offered, so that only the shape of the curve speaks
+    /// for it.
     pub extrapolated: bool,
 }
 
-/// What holds advice back.
+/// A rule that limits the advice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GuardrailCode {
-    /// Everything was offered at one price.
+    /// All offers were made at one price.
     OnePrice,
     /// There were fewer than 30 offers.
     FewOffers,
-    /// Nothing was offered at the current price.
+    /// There were no offers at the current price.
     UnseenPrice,
-    /// The other price is likely better, but was not offered often enough, or did not sell well enough, to be taken.
+    /// The other price is probably better, but it was not offered often enough, or did not sell well enough, to
+    /// switch to it.
     Untested,
-    /// The best price is further away than one step.
+    /// The best price is more than one step away from the current one.
     StepLimited,
     /// The best price is below `minCents`.
     MinPrice,
     /// The best price is above `maxCents`.
     MaxPrice,
-    /// Between the limits, and not further than the longest step, no price differs enough to be tested.
+    /// Within the limits and the largest step there is no price that differs enough from the current one to be tested.
     NoStep,
-    /// The best price is not between prices that were offered.
+    /// The best price is outside the range of prices that were offered.
     BeyondHistory,
-    /// No shape explains what was sold.
+    /// No shape of the demand curve explains the sales.
     ShapeDoubtful,
-    /// A sale at the current price brings nothing after the fee and the cost.
+    /// A sale at the current price earns nothing after the platform's fee and the unit cost.
     AtLoss,
 }
 
-/// What held the advice back.
+/// A rule that limited the advice.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PriceGuardrail {
-    /// For programs.
+    /// The rule, for programs.
     pub code: GuardrailCode,
-    /// Why it applied, for people.
+    /// Why the rule applied, in words for people.
     pub detail: String,
 }

@@ -1,6 +1,8 @@
 //! The kinds of problem: code, status and title of each.
 
-/// The kinds of problem. Each has one code, status and title; the matches are exhaustive on purpose.
+/// The kinds of problem. Each has one status, code and title.
+///
+/// The matches below have no `_` on purpose, so that a new kind does not compile before all of that is decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the titles are the documentation")]
 pub enum ProblemKind {
@@ -51,7 +53,7 @@ impl ProblemKind {
         Self::Deadline,
     ];
 
-    /// The HTTP status.
+    /// The HTTP status of the answer.
     pub const fn status(self) -> u16 {
         match self {
             Self::InvalidRequest => 400,
@@ -72,7 +74,7 @@ impl ProblemKind {
         }
     }
 
-    /// The kind for programs: `code` in the body.
+    /// The member `code` of the body, by which programs tell the kinds apart.
     pub const fn code(self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid_request",
@@ -98,7 +100,7 @@ impl ProblemKind {
         }
     }
 
-    /// The kind in words: `title` in the body.
+    /// The kind in a few words for people: the member `title` of the body.
     pub const fn title(self) -> &'static str {
         match self {
             Self::InvalidRequest => "Invalid request",
