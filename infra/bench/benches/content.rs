@@ -1,4 +1,4 @@
-//! What the statistics and the grammar cost, without a network.
+//! Measures what the builtin grammar and the statistics of hashtags cost; there is no network.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark that fails is no benchmark")]
 
@@ -32,7 +32,7 @@ fn builtin_ideas(bencher: Bencher, count: usize) {
     });
 }
 
-/// Posts of about twenty words with four of 300 tags.
+/// Posts of twenty words and four hashtags each; there are 60 subjects with five hashtags of their own.
 fn posts(count: usize) -> Vec<Post> {
     let mut state = 1_u64;
     let mut below = move |bound: u64| {
