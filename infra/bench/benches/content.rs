@@ -69,8 +69,8 @@ fn hashtags_build(bencher: Bencher, count: usize) {
 #[divan::bench(args = [1_000, 50_000])]
 fn hashtags_fitting(bencher: Bencher, count: usize) {
     let history = PostHistory::new(&posts(count));
-    let known = Hashtags::new(&history);
+    let hashtags = Hashtags::new(&history);
     let text =
         "subject7word1 subject7word2 subject7word3 anyword5 anyword80 anyword900 anyword1200 and so on";
-    bencher.bench_local(|| known.fitting(text, 5).len());
+    bencher.bench_local(|| hashtags.fitting(text, 5).len());
 }

@@ -82,8 +82,8 @@ impl Posterior {
                     departure.draw(&mut draws, &mut curves);
                     lines.push(None);
                 } else {
-                    // Each draw takes its quantile from another of as many equal parts, so that together the draws
-                    // cover the distribution evenly.
+                    // The distribution is cut into as many equal parts as there are draws, and each draw takes its
+                    // quantile from a part of its own, so that together they cover it evenly.
                     let place = ((number - from) as f64 + draws.uniform()) / (until - from) as f64;
                     let line = Line::draw(fit, scale, place, &mut draws);
                     curves.extend(grid.prices().iter().map(|price| line.probability(*price)));

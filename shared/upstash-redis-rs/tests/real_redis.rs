@@ -180,7 +180,10 @@ async fn a_deadline_is_kept_whatever_the_wire_does() {
         wire.set(mode);
         let after = Duration::from_millis(80);
         let error = redis.get::<String>("k").deadline(after).send().await.unwrap_err();
-        assert!(matches!(error, Error::Timeout { after: told } if told == after), "{mode:?}: {error}");
+        assert!(
+            matches!(error, Error::Timeout { after: deadline } if deadline == after),
+            "{mode:?}: {error}"
+        );
         let script = Script::new("return 1");
         assert!(matches!(
             redis.eval(&script).deadline(after).send::<i64>().await,
@@ -224,7 +227,7 @@ async fn what_is_no_answer_of_the_api_is_never_taken_for_one() {
     for status in [429, 500, 502, 503] {
         wire.set(WireMode::Html(status));
         let error = redis.get::<String>("k").send().await.unwrap_err();
-        assert!(matches!(error, Error::Status { status: told } if told == status), "{error}");
+        assert!(matches!(error, Error::Status { status: answered } if answered == status), "{error}");
     }
     wire.set(WireMode::Html(200));
     assert!(matches!(redis.get::<String>("k").send().await, Err(Error::Decode(_))));
