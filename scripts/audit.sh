@@ -2,7 +2,7 @@
 # usage: scripts/audit.sh
 #
 # Checks licences, banned crates and known vulnerabilities of every dependency. Advisories come from a snapshot beside the
-# checkout, or else from the internet; where there is neither, it says that vulnerabilities were not looked for.
+# checkout, or else from the internet; without both it says that vulnerabilities were not looked for.
 #
 #   -h, --help   print this and do nothing
 set -euo pipefail
@@ -15,7 +15,7 @@ cargo deny --locked check bans licenses sources
 # A snapshot beside the checkout serves machines without the internet; elsewhere the database is fetched.
 snapshot=$(ls "$root"/../shared/data/rustsec-advisory-db-*.tar.gz 2>/dev/null | tail -n 1 || true)
 if [ -n "$snapshot" ]; then
-  # An old snapshot passes everything that was found since; nobody would notice.
+  # An old snapshot does not know the vulnerabilities that were found after it, so its age must be visible.
   date=${snapshot##*advisory-db-} date=${date%.tar.gz}
   age=$(python3 -c 'import datetime as d, sys; print((d.date.today() - d.date.fromisoformat(sys.argv[1])).days)' "$date" 2>/dev/null) ||
     fail "the name of $snapshot does not end in -YYYY-MM-DD.tar.gz"
@@ -29,6 +29,6 @@ if [ -n "$snapshot" ]; then
 elif cargo deny --locked fetch db >/dev/null 2>&1; then
   cargo deny --locked check --disable-fetch advisories
 else
-  # To be offline is no fault of the code; to be silent about it would be one of this script.
+  # Being offline is no fault of the code, so the check passes, but not without saying what was left out.
   say "NOT CHECKED: the advisory database cannot be fetched, so known vulnerabilities were not looked for"
 fi

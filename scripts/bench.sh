@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # usage: scripts/bench.sh [--release | pricing [SEED]]
 #
-# Prints starts, sizes, latencies and trips as tables, all from one run.
+# Measures starts, sizes, latencies and trips on this machine in one run, and prints them as tables.
 #
 #   --release        measure the profile that is deployed, with fat LTO: long to build (default: profile ci)
-#   pricing [SEED]   print only how good price advice is on simulated demand; another seed is other luck (default: 1)
+#   pricing [SEED]   print only how good price advice is on simulated demand, with the random numbers of SEED (default: 1)
 #   -h, --help       print this and do nothing
 set -euo pipefail
 source "$(dirname "$0")/tools.sh"

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # usage: scripts/breaker.sh show | set NAME MODE [SECONDS]
 #
-# Shows where the breakers of a stage stand, or overrules one for the whole fleet: every environment feels it with its next
-# request. UPSTASH_URL and UPSTASH_TOKEN say which stage (default: the local one).
+# Shows the state of every breaker of a stage, or overrules one for the whole fleet: every environment obeys from its next
+# request on. UPSTASH_URL and UPSTASH_TOKEN say which stage (default: the local one).
 #
-#   show         where each breaker stands
+#   show         print the state of each breaker
 #   NAME         REGION:DEPENDENCY:INSTANCE, as show prints it (required)
 #   MODE         normal, forced_open, forced_closed or metrics_only (required)
 #   SECONDS      how long the mode lasts (default: 86400)
@@ -21,7 +21,7 @@ case ${1:-} in
 esac
 if [ -z "${UPSTASH_URL:-}" ] && [ -f "$root/.local/upstash.env" ]; then source "$root/.local/upstash.env"; fi
 [ -n "${UPSTASH_URL:-}" ] && [ -n "${UPSTASH_TOKEN:-}" ] || fail "set UPSTASH_URL and UPSTASH_TOKEN, or run scripts/dev.sh"
-redis() { local body # redis COMMAND ARGUMENT...: the answer's result, a line each
+redis() { local body # redis COMMAND ARGUMENT...: prints the result, a list as one line per item
   body=$(python3 -c 'import json, sys; print(json.dumps(sys.argv[1:]))' "$@")
   curl -sS --fail-with-body --max-time 5 "$UPSTASH_URL" -H "authorization: Bearer $UPSTASH_TOKEN" -H 'content-type: application/json' -d "$body" |
     python3 -c 'import json, sys; r = json.load(sys.stdin)["result"]; print("\n".join(map(str, r)) if isinstance(r, list) else ("" if r is None else r))'

@@ -13,7 +13,7 @@ cd "$root"
 [[ ${1:-} =~ ^[a-z][a-z0-9]{1,15}$ ]] || refuse "${1:+unknown argument $1: }STAGE is small letters and digits"
 [[ ${2:-} =~ ^https?://.+ ]] || refuse "${2:+unknown argument $2: }UPSTASH_URL begins with https://"
 stage=$1 url=$2; shift 2
-# A parameter that the template does not have would be left out without a word.
+# sam deploy silently ignores a parameter that the template does not have.
 for each in "$@"; do
   name=$([[ $each = *=* ]] && echo "${each%%=*}" || true)
   awk -v name="$name" '/^[A-Z]/ { inside = /^Parameters:/ } inside && $1 == name ":" { found = 1 } END { exit !found }' \

@@ -15,7 +15,7 @@
 # See the breakers: scripts/breaker.sh show. A redis-server that is killed comes back after five seconds.
 set -euo pipefail
 source "$(dirname "$0")/tools.sh"
-# The program checks its options, too; but a newcomer would wait minutes for it to be built and say so.
+# The program checks its options, too, but a newcomer would wait minutes for the build before it could say so.
 check() {
   local ai=
   while [ $# -gt 0 ]; do

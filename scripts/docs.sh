@@ -11,7 +11,7 @@ no_more "$@"
 cd "$root"
 need_rust
 
-# write FILE COMMAND...: replaces the file only by what a command that succeeded printed.
+# write FILE COMMAND...: replaces FILE by what COMMAND prints, and leaves FILE as it is when COMMAND fails.
 write() {
   local file=$1; shift
   "$@" > "$file.new" || { rm -f "$file.new"; fail "$file is as it was"; }

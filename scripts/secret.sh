@@ -11,7 +11,8 @@ source "$(dirname "$0")/tools.sh"
 no_more "${@:2}"
 command -v aws >/dev/null || fail "the AWS command line is missing"
 id="huntaze/$1/app"
-# Only this answer means that there is no value. After any other, one may be there, and a new root key locks every account out.
+# Only this error means that there is no value. After any other there may be one, and replacing its root key would lock every
+# account out.
 if why=$(aws secretsmanager get-secret-value --secret-id "$id" 2>&1 >/dev/null); then
   fail "$id has a value already; a new root key would lock every account out"
 fi

@@ -8,15 +8,15 @@ fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
 # A script's help is its header, and is printed here, before the script has done anything.
 header() { awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "$root/scripts/${0##*/}"; }
 for each in "$@"; do case $each in --help | -h) header; exit 0 ;; esac; done
-# refuse WHY: what a wrong argument gets.
+# refuse WHY: ends with 2 for a wrong argument, after the reason and the usage.
 refuse() { printf 'error: %s\n' "$*" >&2; header | sed '/^$/,$d' >&2; exit 2; }
 no_more() { [ $# = 0 ] || refuse "unknown argument $1"; }
 a_function() { [ -f "$root/functions/$1/Cargo.toml" ] || refuse "${1:+unknown argument $1: }FUNCTION is a folder of functions/"; }
 
 need_rust() { command -v cargo >/dev/null || fail "Rust is missing: install rustup from https://rustup.rs, then try again"; }
-# as_root COMMAND: apt needs root; a developer has sudo, a container is root already.
+# as_root COMMAND: runs COMMAND as root, which apt needs: with sudo for a developer, directly in a container.
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else return 1; fi; }
-# need_program COMMAND PACKAGE [SERVICE]: a program of the system, installed if it is missing; its service is not wanted.
+# need_program COMMAND PACKAGE [SERVICE]: installs PACKAGE if COMMAND is missing, and stops the SERVICE that it starts.
 need_program() {
   command -v "$1" >/dev/null && return
   say "installing $2"
@@ -29,7 +29,7 @@ need_program() {
 }
 need_redis() { need_program redis-server redis-server redis-server; }
 
-# need_python COMMAND PACKAGE==VERSION...: a command of a Python package, in a virtual environment of ours.
+# need_python COMMAND PACKAGE==VERSION...: installs Python packages into our virtual environment if COMMAND is missing.
 need_python() {
   local command=$1; shift
   [ -x "$tools/bin/$command" ] && return

@@ -1,4 +1,4 @@
-//! One curve of price advice, drawn.
+//! Draws the curve of one price advice, for `docs/pricing.md`.
 
 use std::error::Error;
 
@@ -6,28 +6,37 @@ use plotters::prelude::*;
 use pricing::ladder::{Rails, STEP_MAX};
 use pricing::{Arm, Arms, Beliefs, Margin, Policy, PriceAnswer, PriceQuestion};
 
+/// Width and height of the picture, in pixels.
 const SIZE: (u32, u32) = (720, 400);
 const INK: RGBColor = RGBColor(30, 41, 59);
 const CURVE: RGBColor = RGBColor(37, 99, 235);
 const SOLD: RGBColor = RGBColor(217, 119, 6);
-/// A message that costs 9 dollars, and two prices that were tried before: offered, sold.
+/// The history of a message that costs 9 dollars and was tried at two other prices: cents, offers, sales.
 const OFFERS: [(f64, f64, f64); 3] = [(900.0, 600.0, 300.0), (1200.0, 300.0, 135.0), (1900.0, 100.0, 35.0)];
+/// The current price, in cents.
 const PRICE: f64 = 900.0;
 
+/// The advice that is drawn.
 fn answer() -> Result<PriceAnswer, Box<dyn Error>> {
     let arms = Arms::new(&OFFERS.map(|(price, offered, sold)| Arm { price, offered, sold }))?;
-    let (beliefs, margin) = (Beliefs::weak(), Margin { fee: 0.0, unit_cost: 0.0 });
-    let rails = Rails { min: 1.0, max: 10_000.0, step: STEP_MAX };
-    let (price, policy, seed) = (PRICE, Policy::Ladder, 1);
-    let (objective, profit) = (margin, margin);
-    Ok(PriceQuestion { arms: &arms, beliefs: &beliefs, price, rails, objective, profit, policy, seed }
-        .answer())
+    let revenue = Margin { fee: 0.0, unit_cost: 0.0 };
+    let question = PriceQuestion {
+        arms: &arms,
+        beliefs: &Beliefs::weak(),
+        price: PRICE,
+        rails: Rails { min: 1.0, max: 10_000.0, step: STEP_MAX },
+        objective: revenue,
+        profit: revenue,
+        policy: Policy::Ladder,
+        seed: 1,
+    };
+    Ok(question.answer())
 }
 
-/// What an offer brings by price, as an SVG: the median and nine cases of ten, what was sold, and what is advised.
+/// The revenue of an offer by price, as an SVG: the median, the 90 % interval, what was sold, and the price to test.
 ///
 /// # Errors
-/// What the drawing library cannot do.
+/// An error of the drawing library.
 pub fn curve() -> Result<String, Box<dyn Error>> {
     let answer = answer()?;
     let points: Vec<_> =

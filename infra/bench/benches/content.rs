@@ -1,4 +1,4 @@
-//! What the statistics and the grammar cost, without a network.
+//! Measures what the builtin grammar and the statistics of hashtags cost; there is no network.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark that fails is no benchmark")]
 
@@ -32,7 +32,7 @@ fn builtin_ideas(bencher: Bencher, count: usize) {
     });
 }
 
-/// Posts of about twenty words with four of 300 tags.
+/// Posts of twenty words and four hashtags each; there are 60 subjects with five hashtags of their own.
 fn posts(count: usize) -> Vec<Post> {
     let mut state = 1_u64;
     let mut below = move |bound: u64| {
@@ -69,8 +69,8 @@ fn hashtags_build(bencher: Bencher, count: usize) {
 #[divan::bench(args = [1_000, 50_000])]
 fn hashtags_fitting(bencher: Bencher, count: usize) {
     let history = PostHistory::new(&posts(count));
-    let known = Hashtags::new(&history);
+    let hashtags = Hashtags::new(&history);
     let text =
         "subject7word1 subject7word2 subject7word3 anyword5 anyword80 anyword900 anyword1200 and so on";
-    bencher.bench_local(|| known.fitting(text, 5).len());
+    bencher.bench_local(|| hashtags.fitting(text, 5).len());
 }

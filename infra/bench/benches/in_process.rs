@@ -1,6 +1,6 @@
-//! What a call costs inside one process: breakers, the local limiter and a trip that is skipped.
+//! Measures what a call costs inside one process: breakers, the local limiter, and a trip to Redis that is skipped.
 //!
-//! The crates beside ours do the same for one process alone; ours reads the state that the fleet shares. All
+//! The other crates that are measured work for one process alone; ours reads the state that the fleet shares. All
 //! futures here are ready at once, so a single poll is the whole call.
 
 #![allow(
@@ -29,17 +29,18 @@ fn main() {
     divan::main();
 }
 
+/// An error that every breaker counts.
 #[derive(Debug)]
-struct Oops;
+struct UpstreamError;
 
-impl Failure for Oops {
+impl Failure for UpstreamError {
     fn counts_against_breaker(&self) -> bool {
         true
     }
 }
 
-/// The result of a future that is ready. Polled inside a runtime, because a deadline is a timer.
-fn now<T>(future: impl Future<Output = T>) -> T {
+/// The result of a future that is ready at once. It is polled inside a runtime, because a deadline is a timer.
+fn result_of<T>(future: impl Future<Output = T>) -> T {
     static RUNTIME: LazyLock<tokio::runtime::Runtime> =
         LazyLock::new(|| tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap());
     let _inside = RUNTIME.enter();
@@ -49,26 +50,31 @@ fn now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-fn nowhere() -> Arc<Redis> {
+/// A client of a Redis that is not there: nothing listens on the port.
+fn unreachable_redis() -> Arc<Redis> {
     Arc::new(Redis::new("http://127.0.0.1:9", "token", Duration::from_millis(100)).unwrap())
 }
 
+/// A breaker that has just read this state from Redis.
 fn breaker(state: &str) -> Breaker {
-    let breaker = Breaker::new(Dependency::Ai, "r", "m", AI, nowhere());
+    let breaker = Breaker::new(Dependency::Ai, "r", "m", AI, unreachable_redis());
     breaker.observe(&Value::Text(state.as_bytes().to_vec()), &Value::Nil, 1_000_000);
     breaker
 }
 
+/// The state of a closed breaker, as Redis stores it.
 const CLOSED: &str = "1 0 0 0 0 0||";
+/// The state of a breaker that stays open for ever, as Redis stores it.
 const OPEN: &str = "2 1 0 9000000000000000 1 0||";
 
 mod breaker_closed {
-    use super::{Bencher, Breaker, CLOSED, Deadline, Duration, Oops, breaker, now};
+    use super::{Bencher, Breaker, CLOSED, Deadline, Duration, UpstreamError, breaker, result_of};
 
     #[divan::bench]
     fn ours(bencher: Bencher) {
         let (breaker, deadline): (Breaker, _) = (breaker(CLOSED), Deadline::after(Duration::from_secs(60)));
-        bencher.bench_local(|| now(breaker.call(deadline, async { Ok::<u32, Oops>(1) })).is_ok());
+        bencher
+            .bench_local(|| result_of(breaker.call(deadline, async { Ok::<u32, UpstreamError>(1) })).is_ok());
     }
 
     #[divan::bench]
@@ -90,17 +96,19 @@ mod breaker_closed {
         let layer = tower_resilience_circuitbreaker::CircuitBreakerLayer::builder().build().unwrap();
         let inner = tower::service_fn(async |(): ()| Ok::<u32, std::io::Error>(1));
         let mut service = tower::Layer::layer(&layer, inner);
-        bencher.bench_local(|| now(service.call(())).is_ok());
+        bencher.bench_local(|| result_of(service.call(())).is_ok());
     }
 }
 
 mod breaker_open {
-    use super::{Bencher, Deadline, Duration, OPEN, Oops, breaker, now};
+    use super::{Bencher, Deadline, Duration, OPEN, UpstreamError, breaker, result_of};
 
     #[divan::bench]
     fn ours(bencher: Bencher) {
         let (breaker, deadline) = (breaker(OPEN), Deadline::after(Duration::from_secs(60)));
-        bencher.bench_local(|| now(breaker.call(deadline, async { Ok::<u32, Oops>(1) })).is_err());
+        bencher.bench_local(|| {
+            result_of(breaker.call(deadline, async { Ok::<u32, UpstreamError>(1) })).is_err()
+        });
     }
 
     #[divan::bench]
@@ -134,9 +142,9 @@ mod breaker_open {
         let inner = tower::service_fn(async |()| Err::<u32, std::io::Error>(std::io::Error::other("x")));
         let mut service = tower::Layer::layer(&layer, inner);
         for _ in 0..1000 {
-            let _ = now(service.call(()));
+            let _ = result_of(service.call(()));
         }
-        bencher.bench_local(|| now(service.call(())).is_err());
+        bencher.bench_local(|| result_of(service.call(())).is_err());
     }
 }
 
@@ -171,19 +179,22 @@ mod local_limiter {
     }
 }
 
-/// A gate whose Redis has just failed twice.
+/// The gate's answer while Redis has failed twice in a row, so that no trip is tried.
 #[divan::bench]
 fn trip_skipped(bencher: Bencher) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let redis = nowhere();
+    let redis = unreachable_redis();
     let gate = Gate::new(Arc::clone(&redis), Duration::from_secs(3600));
     let limits = [Limit::new("caller", Algorithm::Gcra, 1000, Duration::from_secs(60), "a")];
     let pass = |deadline| {
-        now(gate.ask(&GateQuestion { limits: &limits, cost: Some(1), ..GateQuestion::default() }, deadline))
+        result_of(
+            gate.ask(&GateQuestion { limits: &limits, cost: Some(1), ..GateQuestion::default() }, deadline),
+        )
     };
     bencher
         .with_inputs(|| {
-            // The pause ends while this runs; then it is begun anew, outside of what is measured.
+            // The time without trips ends while the benchmark runs. Failed commands begin it again here, outside of
+            // what is measured.
             while !redis.is_left_alone() {
                 let soon = Deadline::after(Duration::from_millis(100));
                 let _ = runtime.block_on(redis.command("PING", &[], soon));

@@ -1,4 +1,4 @@
-//! How long price advice takes: the fit of all shapes, and the whole answer.
+//! Measures how long price advice takes: the fit of all shapes, the whole answer, and what a pool lends.
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot begin should end")]
 
@@ -9,7 +9,7 @@ fn main() {
     divan::main();
 }
 
-/// Ten prices, of a logit demand or of two kinds of buyers, whom no shape fits.
+/// A history at ten prices, of a logit demand or of two kinds of buyers, whom no shape fits.
 fn arms(two_kinds: bool) -> Arms {
     let logistic = |z: f64| 1.0 / (1.0 + (-z).exp());
     let arm = |n: u32| {
@@ -21,14 +21,15 @@ fn arms(two_kinds: bool) -> Arms {
     Arms::new(&(0..10).map(arm).collect::<Vec<_>>()).expect("offers")
 }
 
-/// All three shapes, each by Fisher scoring with its covariance and evidence; no draws.
+/// The fit of all three shapes, each by Fisher scoring with its covariance and evidence, without draws.
 #[divan::bench]
 fn fit_of_ten_prices(bencher: divan::Bencher<'_, '_>) {
     let (arms, beliefs) = (arms(false), Beliefs::weak());
     bencher.bench_local(|| Posterior::new(&arms, &beliefs, Grid::of(&[]), 1, 0));
 }
 
-fn whole(bencher: divan::Bencher<'_, '_>, two_kinds: bool, policy: Policy) {
+/// Measures a whole answer about a history at ten prices.
+fn answer(bencher: divan::Bencher<'_, '_>, two_kinds: bool, policy: Policy) {
     let (arms, beliefs) = (arms(two_kinds), Beliefs::weak());
     let margin = Margin { fee: 0.2, unit_cost: 0.0 };
     let (price, seed, rails) = (977.0, 1, Rails { min: 100.0, max: 10_000.0, step: 0.25 });
@@ -47,20 +48,20 @@ fn whole(bencher: divan::Bencher<'_, '_>, two_kinds: bool, policy: Policy) {
 
 #[divan::bench]
 fn answer_with_400_draws(bencher: divan::Bencher<'_, '_>) {
-    whole(bencher, false, Policy::Ladder);
+    answer(bencher, false, Policy::Ladder);
 }
 
 #[divan::bench]
 fn answer_with_400_draws_and_arm_effects(bencher: divan::Bencher<'_, '_>) {
-    whole(bencher, true, Policy::Ladder);
+    answer(bencher, true, Policy::Ladder);
 }
 
 #[divan::bench]
 fn answer_of_thompson_sampling(bencher: divan::Bencher<'_, '_>) {
-    whole(bencher, false, Policy::Thompson);
+    answer(bencher, false, Policy::Thompson);
 }
 
-/// What forty similar products lend.
+/// The beliefs that forty similar products lend.
 #[divan::bench]
 fn beliefs_of_a_pool(bencher: divan::Bencher<'_, '_>) {
     let pool = vec![arms(false); 40];

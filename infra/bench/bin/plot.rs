@@ -1,4 +1,4 @@
-//! `scripts/docs.sh`: the picture of `docs/pricing.md`, to standard output.
+//! Prints the picture of `docs/pricing.md` as an SVG; `scripts/docs.sh` runs it.
 
 #![expect(clippy::print_stdout, reason = "the picture is the output")]
 

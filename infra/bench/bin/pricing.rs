@@ -1,12 +1,19 @@
-//! `scripts/bench.sh pricing [SEED]`: how good price advice is on demand that is known. Another seed is other luck.
+//! Prints how good price advice is on simulated demand whose best price is known; `scripts/bench.sh pricing [SEED]`
+//! runs it. Another seed means other luck.
 
 #![expect(clippy::print_stdout, reason = "a program for people writes to their terminal")]
 
-use bench::simulation::{PRICES, Policy, START, TRUTHS, Truth, offline, online, plain_logit};
+use bench::simulation::{
+    PRICES, START, SimulatedPolicy, TRUE_DEMANDS, TrueDemand, interval_quality, plain_logit,
+    revenue_per_offer,
+};
 use pricing::Beliefs;
 
-const RUNS_OFFLINE: u32 = 200;
-const RUNS_ONLINE: u32 = 60;
+/// How many histories of each size are made for the table of intervals.
+const HISTORIES_PER_SIZE: u32 = 200;
+/// How many times each policy sells from the beginning for the tables of revenue.
+const RUNS_PER_POLICY: u32 = 60;
+/// The sizes of the histories, in offers.
 const SIZES: [u32; 5] = [30, 100, 300, 1000, 5000];
 
 fn main() {
@@ -15,31 +22,37 @@ fn main() {
         "| truth (best price) | offers | coverage of 90 % | width | regret of the median | coverage, a plain logit |"
     );
     println!("|---|---:|---:|---:|---:|---:|");
-    for truth in &TRUTHS {
+    for truth in &TRUE_DEMANDS {
         for offers in SIZES {
-            let found = offline(truth, &Beliefs::weak(), offers, RUNS_OFFLINE, seed);
-            let plain = offline(truth, &plain_logit(), offers, RUNS_OFFLINE, seed).coverage * 100.0;
-            let (best, coverage, regret) = (truth.best(), found.coverage * 100.0, found.regret * 100.0);
-            let (name, width) = (truth.name, found.width);
+            let quality = interval_quality(truth, &Beliefs::weak(), offers, HISTORIES_PER_SIZE, seed);
+            let plain =
+                interval_quality(truth, &plain_logit(), offers, HISTORIES_PER_SIZE, seed).coverage * 100.0;
+            let name = truth.name;
+            let best = truth.best();
+            let coverage = quality.coverage * 100.0;
+            let width = quality.width;
+            let regret = quality.regret * 100.0;
             println!(
                 "| {name} ({best:.1}) | {offers} | {coverage:.1} % | x {width:.2} | {regret:.1} % | {plain:.1} % |"
             );
         }
     }
-    println!("\n| revenue in % of the best price's | {} |", TRUTHS.map(|truth| truth.name).join(" | "));
+    println!("\n| revenue in % of the best price's | {} |", TRUE_DEMANDS.map(|truth| truth.name).join(" | "));
     println!("|---|---:|---:|---:|---:|");
-    for policy in Policy::ALL {
-        let cells = TRUTHS.map(|truth| format!("{:.1}", mean(&shares(&truth, policy, seed))));
+    for policy in SimulatedPolicy::ALL {
+        let cells = TRUE_DEMANDS.map(|truth| format!("{:.1}", mean(&shares(&truth, policy, seed))));
         println!("| {} | {} |", policy.name(), cells.join(" | "));
     }
     println!(
         "\n| guarded ladder against keeping the price | {} |",
-        TRUTHS.map(|truth| truth.name).join(" | ")
+        TRUE_DEMANDS.map(|truth| truth.name).join(" | ")
     );
     println!("|---|---:|---:|---:|---:|");
-    let gains = TRUTHS.map(|truth| {
-        let kept = truth.revenue(START);
-        runs(seed).map(|run| (online(&truth, Policy::Ladder, run) / kept - 1.0) * 100.0).collect::<Vec<_>>()
+    let gains = TRUE_DEMANDS.map(|truth| {
+        let fixed = truth.revenue(START);
+        runs(seed)
+            .map(|run| (revenue_per_offer(&truth, SimulatedPolicy::Ladder, run) / fixed - 1.0) * 100.0)
+            .collect::<Vec<_>>()
     });
     let cells = gains.each_ref().map(|gains| format!("{:+.1} %", mean(gains)));
     println!("| mean | {} |", cells.join(" | "));
@@ -48,14 +61,15 @@ fn main() {
     println!("| worst run | {} |", cells.join(" | "));
 }
 
+/// The seed of each run.
 fn runs(seed: u64) -> impl Iterator<Item = u64> {
-    (0..u64::from(RUNS_ONLINE)).map(move |run| seed + run)
+    (0..u64::from(RUNS_PER_POLICY)).map(move |run| seed + run)
 }
 
-/// Each run's revenue in percent of the best price's.
-fn shares(truth: &Truth, policy: Policy, seed: u64) -> Vec<f64> {
+/// The revenue of each run, in percent of the best price's revenue.
+fn shares(truth: &TrueDemand, policy: SimulatedPolicy, seed: u64) -> Vec<f64> {
     let best = PRICES.iter().map(|price| truth.revenue(*price)).fold(0.0, f64::max);
-    runs(seed).map(|run| online(truth, policy, run) / best * 100.0).collect()
+    runs(seed).map(|run| revenue_per_offer(truth, policy, run) / best * 100.0).collect()
 }
 
 fn mean(values: &[f64]) -> f64 {

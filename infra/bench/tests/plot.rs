@@ -1,4 +1,4 @@
-//! The picture in the documents shows what the code says.
+//! Tests that the picture in the documents is the one that the code draws.
 
 use std::path::Path;
 

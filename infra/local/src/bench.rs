@@ -1,4 +1,5 @@
-//! What a request and a start cost, measured on this machine in one run: medians, and ratios between them.
+//! Measures what a request and a start of a function cost on this machine: medians, and ratios between them, all from
+//! one run.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,22 +23,25 @@ use crate::{LocalError, Options, Stack};
 mod ai;
 mod fleet;
 
-const STARTS: usize = 30;
-const CALLS: usize = 50;
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How many times each function is started.
+const STARTS_PER_FUNCTION: usize = 30;
+/// How many times each route is called through the gateway.
+const CALLS_PER_CASE: usize = 50;
+/// How long a function may take before the benchmark fails.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 fn failed(why: impl std::fmt::Display) -> LocalError {
     LocalError::Part { part: "the benchmark", why: why.to_string() }
 }
 
-/// Measures everything and returns the tables as Markdown.
+/// Measures everything, and returns the tables as Markdown.
 ///
 /// # Errors
 /// [`LocalError`] when a part does not start or answer.
 pub async fn run(binaries: &Path) -> Result<String, LocalError> {
     let options = Options { binaries: Some(binaries.to_owned()), never_freeze: true, ..Options::default() };
     let stack = Stack::start(options).await?;
-    // A tenant for each part, so that neither meets the limits of the other.
+    // Each part has a tenant of its own, so that it does not use up the limits of the other.
     let caller = Demo::create(&stack.url(), "calls@example.com").await?;
     let starter = Demo::create(&stack.url(), "starts@example.com").await?;
     let calls = calls(&stack, &caller).await?;
@@ -47,25 +51,30 @@ pub async fn run(binaries: &Path) -> Result<String, LocalError> {
     Ok(format!("{starts}\n{calls}\n{fleet}\n{ai}"))
 }
 
+/// How many rounds of calls [`interleave`] measures, after one round that warms up.
 const ROUNDS: usize = 20;
-const TOGETHER: usize = 25;
-/// What [`interleave`] measures of each.
-const CALLS_EACH: u128 = (ROUNDS * TOGETHER) as u128;
+/// How many calls of a kind are made in one round.
+const CALLS_PER_ROUND: usize = 25;
+/// How many calls of each kind [`interleave`] measures in all.
+const CALLS_PER_ROW: u128 = (ROUNDS * CALLS_PER_ROUND) as u128;
 
-/// What calls of one kind took.
+/// What the calls of one kind took.
 struct Row {
     name: &'static str,
+    /// How long each call took.
     times: Vec<Duration>,
+    /// The CPU time of the calling thread over all calls.
     cpu: Duration,
 }
 
-/// The CPU time of this thread.
-fn cpu() -> Duration {
+/// The CPU time of this thread since its start; zero where the system is not Linux.
+fn thread_cpu_time() -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     Duration::from_nanos(text.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
 }
 
-/// Calls of several kinds in turn, so that what disturbs one disturbs the others.
+/// Makes calls of several kinds in turn, so that whatever disturbs the machine disturbs all kinds alike. `call` gets
+/// the number of the kind.
 async fn interleave<const N: usize>(
     names: [&'static str; N],
     call: impl AsyncFn(usize) -> Result<(), LocalError>,
@@ -73,15 +82,17 @@ async fn interleave<const N: usize>(
     let mut rows = names.map(|name| Row { name, times: Vec::new(), cpu: Duration::ZERO });
     for round in 0..=ROUNDS {
         for (which, row) in rows.iter_mut().enumerate() {
-            // Reading the CPU time takes some itself, so several calls share it. The first round warms up.
-            let (used, mut times) = (cpu(), Vec::new());
-            for _ in 0..TOGETHER {
+            // Reading the CPU time costs CPU time itself, so it is read once for several calls. The first round warms
+            // up and is not counted.
+            let cpu_before = thread_cpu_time();
+            let mut times = Vec::new();
+            for _ in 0..CALLS_PER_ROUND {
                 let begun = Instant::now();
                 call(which).await?;
                 times.push(begun.elapsed());
             }
             if round > 0 {
-                row.cpu += cpu() - used;
+                row.cpu += thread_cpu_time() - cpu_before;
                 row.times.append(&mut times);
             }
         }
@@ -89,27 +100,29 @@ async fn interleave<const N: usize>(
     Ok(rows)
 }
 
-/// Runs on a thread of its own, whose time is then the CPU of what runs.
+/// Runs `work` on a thread of its own, so that the CPU time of that thread is the CPU time of `work`.
 fn on_own_thread<T: Send>(work: impl AsyncFnOnce() -> Result<T, LocalError> + Send) -> Result<T, LocalError> {
     tokio::task::block_in_place(|| {
         std::thread::scope(|scope| {
-            let on_own_thread = scope.spawn(|| {
+            let thread = scope.spawn(|| {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()
                     .build()
                     .map_err(LocalError::io("starting a runtime"))?;
                 runtime.block_on(work())
             });
-            on_own_thread.join().map_err(|_| failed("the client's thread panicked"))?
+            thread.join().map_err(|_| failed("the client's thread panicked"))?
         })
     })
 }
 
+/// The median, of the values as they come; afterwards they are sorted.
 fn median(values: &mut [Duration]) -> Duration {
     values.sort();
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
+/// A percentile of values that are sorted.
 fn percentile(values: &[Duration], percent: usize) -> Duration {
     values
         .get((values.len() * percent / 100).min(values.len().saturating_sub(1)))
@@ -117,24 +130,29 @@ fn percentile(values: &[Duration], percent: usize) -> Duration {
         .unwrap_or_default()
 }
 
+/// A duration in milliseconds with one decimal, for a table.
 fn ms(duration: Duration) -> String {
     format!("{:.1}", duration.as_secs_f64() * 1000.0)
 }
 
-/// A Runtime API that tells when it is asked and answered.
-struct Runtime {
+/// A Runtime API that gives out one event, and notes when the function asks for it and when it answers.
+struct RecordingRuntimeApi {
     event: Value,
-    told: mpsc::UnboundedSender<Instant>,
-    served: Mutex<bool>,
+    /// Receives the moment of the first `/next`, then that of the answer.
+    moments: mpsc::UnboundedSender<Instant>,
+    /// Whether the event has been given out.
+    is_given: Mutex<bool>,
 }
 
-async fn next(State(runtime): State<Arc<Runtime>>) -> Response {
+/// `GET /invocation/next`: gives out the event once; a second request waits for ever.
+async fn next(State(runtime): State<Arc<RecordingRuntimeApi>>) -> Response {
     let asked = Instant::now();
-    let again = std::mem::replace(&mut *runtime.served.lock().unwrap_or_else(PoisonError::into_inner), true);
-    if again {
+    let was_given =
+        std::mem::replace(&mut *runtime.is_given.lock().unwrap_or_else(PoisonError::into_inner), true);
+    if was_given {
         return std::future::pending().await;
     }
-    let _ = runtime.told.send(asked);
+    let _ = runtime.moments.send(asked);
     let deadline = shared::clock::Millis::now().0 + 60_000;
     let mut headers = HeaderMap::new();
     for (name, value) in [
@@ -149,19 +167,22 @@ async fn next(State(runtime): State<Arc<Runtime>>) -> Response {
     (headers, runtime.event.to_string()).into_response()
 }
 
-async fn done(State(runtime): State<Arc<Runtime>>) -> StatusCode {
-    let _ = runtime.told.send(Instant::now());
+/// `POST /invocation/{id}/response` and `/error`: notes the moment of the answer.
+async fn done(State(runtime): State<Arc<RecordingRuntimeApi>>) -> StatusCode {
+    let _ = runtime.moments.send(Instant::now());
     StatusCode::ACCEPTED
 }
 
-/// One start: to the first `/next`, to the first answer, and the memory then in KiB.
+/// Starts a function once: how long it takes to the first `/next` and to the first answer, and its memory after that in
+/// KiB.
 async fn start(
     binary: &Path,
     variables: &BTreeMap<String, String>,
     event: &Value,
 ) -> Result<(Duration, Duration, u64), LocalError> {
-    let (told, mut times) = mpsc::unbounded_channel();
-    let runtime = Arc::new(Runtime { event: event.clone(), told, served: Mutex::new(false) });
+    let (moments, mut times) = mpsc::unbounded_channel();
+    let runtime =
+        Arc::new(RecordingRuntimeApi { event: event.clone(), moments, is_given: Mutex::new(false) });
     let router = Router::new()
         .route("/2018-06-01/runtime/invocation/next", get(next))
         .route("/2018-06-01/runtime/invocation/{id}/response", post(done))
@@ -182,7 +203,7 @@ async fn start(
         .stderr(Stdio::null())
         .spawn()
         .map_err(LocalError::io(format!("starting {}", binary.display())))?;
-    let mut wait = async || tokio::time::timeout(PATIENCE, times.recv()).await.ok().flatten();
+    let mut wait = async || tokio::time::timeout(ANSWER_WITHIN, times.recv()).await.ok().flatten();
     let asked = wait().await;
     let answered = wait().await;
     let memory = resident_kib(process.id());
@@ -195,18 +216,20 @@ async fn start(
     }
 }
 
+/// The memory of a process that is not swapped out, in KiB; zero where the system is not Linux.
 fn resident_kib(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
     line.split_whitespace().next().and_then(|kib| kib.parse().ok()).unwrap_or_default()
 }
 
-/// The size of what is uploaded, in KiB.
+/// The size of a function as it is uploaded, in KiB.
 fn zipped_kib(binary: &Path) -> u64 {
     let zipped = Command::new("gzip").arg("-c").arg(binary).output();
     zipped.map_or(0, |output| output.stdout.len() as u64 / 1024)
 }
 
+/// The table of what a start of each function takes.
 async fn starts(stack: &Stack, binaries: &Path, demo: &Demo) -> Result<String, LocalError> {
     let mut table = String::from(
         "| function | zip KiB | to first /next ms | to first answer ms | RSS MiB |\n|---|---:|---:|---:|---:|\n",
@@ -214,8 +237,10 @@ async fn starts(stack: &Stack, binaries: &Path, demo: &Demo) -> Result<String, L
     for function in stack.template.functions.values() {
         let binary = binaries.join(&function.name);
         let event = event_for(function, demo);
-        let (mut asked, mut answered, mut memory) = (Vec::new(), Vec::new(), 0);
-        for _ in 0..STARTS {
+        let mut asked = Vec::new();
+        let mut answered = Vec::new();
+        let mut memory = 0;
+        for _ in 0..STARTS_PER_FUNCTION {
             let (to_next, to_answer, kib) = start(&binary, &stack.variables(&function.name), &event).await?;
             asked.push(to_next);
             answered.push(to_answer);
@@ -233,8 +258,8 @@ async fn starts(stack: &Stack, binaries: &Path, demo: &Demo) -> Result<String, L
     Ok(table)
 }
 
-/// A request that goes as far as it can without a body of its own kind.
-fn event_for(function: &crate::template::Function, demo: &Demo) -> Value {
+/// A request to the function that is signed in and goes as far as it can; only routes that make content get a body.
+fn event_for(function: &crate::template::TemplateFunction, demo: &Demo) -> Value {
     let Some(route) = function.routes.first() else { return crate::gateway::scheduled_event() };
     let path = route.path.replace("{id}", "cr_01M81FWMPQ75XWQTJS706NQ0F8").replace("$default", "/nothing");
     let writes = path.contains("/auth/") || path.contains("generate") || path.contains("rotate");
@@ -247,12 +272,14 @@ fn event_for(function: &crate::template::Function, demo: &Demo) -> Value {
     event
 }
 
+/// A request for content ideas.
 fn ideas() -> Value {
     json!({"profile": {"niche": "home cooking"}, "options": {"count": 5, "seed": 1}})
 }
 
+/// The table of what warm calls through the gateway take.
 async fn calls(stack: &Stack, demo: &Demo) -> Result<String, LocalError> {
-    let http = shared::outbound::client("http://", PATIENCE).map_err(failed)?;
+    let http = shared::outbound::client("http://", ANSWER_WITHIN).map_err(failed)?;
     let url = stack.url();
     let sign_in = json!({"email": demo.email, "password": demo.password}).to_string();
     let session = http.post(format!("{url}/api/auth/signin")).header("content-type", "application/json");
@@ -286,7 +313,7 @@ async fn calls(stack: &Stack, demo: &Demo) -> Result<String, LocalError> {
         once().await?;
         let (redis, dynamo) = (stack.upstash.requests(), stack.dynamo.requests());
         let mut times = Vec::new();
-        for _ in 0..CALLS {
+        for _ in 0..CALLS_PER_CASE {
             let begun = Instant::now();
             once().await?;
             times.push(begun.elapsed());
@@ -295,14 +322,15 @@ async fn calls(stack: &Stack, demo: &Demo) -> Result<String, LocalError> {
         if health.is_zero() {
             health = p50;
         }
-        let each = |after: u64, before: u64| format!("{:.2}", (after - before) as f64 / CALLS as f64);
+        let per_call =
+            |after: u64, before: u64| format!("{:.2}", (after - before) as f64 / CALLS_PER_CASE as f64);
         table.push_str(&format!(
             "| {name} | {} | {} | {:.1} | {} | {} |\n",
             ms(p50),
             ms(percentile(&times, 95)),
             p50.as_secs_f64() / health.as_secs_f64(),
-            each(stack.upstash.requests(), redis),
-            each(stack.dynamo.requests(), dynamo),
+            per_call(stack.upstash.requests(), redis),
+            per_call(stack.dynamo.requests(), dynamo),
         ));
     }
     Ok(table)

@@ -1,20 +1,20 @@
-//! The Grafana dashboard, generated: the queries stand here once, and a test runs each against a real
-//! Prometheus that scraped the running system.
+//! Generates the Grafana dashboard. Its queries are written here and nowhere else, and a test runs each of them
+//! against a real Prometheus that scraped the running system.
 
 use serde_json::{Value, json};
 
-/// A panel: what it shows, in which unit, and its queries with the legend of each.
+/// One graph of the dashboard.
 #[derive(Debug)]
 pub struct Panel {
-    /// What it shows.
+    /// The heading above the graph.
     pub title: &'static str,
-    /// Grafana's name of the unit.
+    /// Grafana's name for the unit of the values, such as `reqps` for requests per second.
     pub unit: &'static str,
-    /// Legend and PromQL.
+    /// The lines of the graph, each with its legend and its query in PromQL.
     pub queries: &'static [(&'static str, &'static str)],
 }
 
-/// The rows of the dashboard: what callers see, what protects them, what it rests on.
+/// The rows of the dashboard from top to bottom, each with its heading and its panels.
 pub const ROWS: [(&str, &[Panel]); 4] = [
     (
         "What callers see",
@@ -210,12 +210,13 @@ pub const ROWS: [(&str, &[Panel]); 4] = [
     ),
 ];
 
-/// The dashboard as Grafana imports it.
+/// The dashboard as JSON that Grafana imports.
 pub fn dashboard() -> Value {
     const COLUMNS: usize = 3;
     const WIDTH: usize = 24 / COLUMNS;
     const HEIGHT: usize = 8;
-    let (mut panels, mut y) = (Vec::new(), 0);
+    let mut panels = Vec::new();
+    let mut y = 0;
     for (title, row) in &ROWS {
         let id = panels.len() + 1;
         panels.push(json!({
@@ -238,6 +239,7 @@ pub fn dashboard() -> Value {
     })
 }
 
+/// A panel as JSON, at a place of the dashboard's grid.
 fn draw(panel: &Panel, id: usize, place: &Value) -> Value {
     let source = json!({"type": "prometheus", "uid": "${datasource}"});
     let target = |(i, (legend, query)): (usize, &(&str, &str))| {

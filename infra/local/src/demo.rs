@@ -1,4 +1,5 @@
-//! The first tenant of a local stage, made through the API as anyone would make one.
+//! The first tenant of a local stage, and the welcome that a newcomer reads. The tenant is made through the API, as
+//! anybody would make one.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,14 +9,13 @@ use serde_json::{Value, json};
 
 use crate::LocalError;
 
-/// An account with a key that may do everything.
+/// An account of a tenant, with an API key that has every scope.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Demo {
-    /// The address to sign in with.
+    /// The e-mail address to sign in with.
     pub email: String,
-    /// Its password.
     pub password: String,
-    /// The API key.
+    /// An API key with every scope.
     pub key: String,
 }
 
@@ -24,10 +24,10 @@ fn failed(why: impl Into<String>) -> LocalError {
 }
 
 impl Demo {
-    /// The tenant in `file`, which is made when it is not there.
+    /// Reads the demo tenant from `file`, or makes one and writes it there.
     ///
     /// # Errors
-    /// [`LocalError`] when the API does not make one or the file cannot be used.
+    /// [`LocalError`] when the API refuses to make one, or the file cannot be read or written.
     pub async fn load_or_create(api: &str, file: &Path) -> Result<Self, LocalError> {
         if let Ok(text) = std::fs::read_to_string(file) {
             return serde_json::from_str(&text).map_err(|error| {
@@ -43,7 +43,7 @@ impl Demo {
     /// Signs up, signs in and makes a key.
     ///
     /// # Errors
-    /// [`LocalError`] with what the API answered.
+    /// [`LocalError`] with the answer of the API that was no success.
     pub async fn create(api: &str, email: &str) -> Result<Self, LocalError> {
         let password = "violet tractor sings at noon".to_owned();
         let http = shared::outbound::client(api, Duration::from_secs(5))
@@ -69,7 +69,7 @@ impl Demo {
         Ok(Self { email: email.to_owned(), password, key })
     }
 
-    /// What a newcomer is shown.
+    /// The text that greets a newcomer: where everything is, and requests that are ready to paste.
     pub fn welcome(&self, api: &str, stream: &str, logs: &str, scrape_token: &str) -> String {
         let json = "-H 'content-type: application/json'";
         let Self { email, password, key } = self;

@@ -1,8 +1,8 @@
 //! DynamoDB: an embedded engine behind its HTTP API, with the tables and the permissions of `template.yaml`.
 //!
-//! In front of the engine stands a door that knows which function calls, by the access key that its
+//! In front of the engine stands a proxy that knows which function calls, by the access key that its
 //! environment was given. It refuses what the function's policy does not allow, as IAM would on a deployed
-//! stage, records what is used of it, and can throttle.
+//! stage, records which permissions are used, and can throttle.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -21,20 +21,22 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::LocalError;
-use crate::permissions::{Caller, Permissions, needs};
-use crate::template::Template;
+use crate::permissions::{AwsCaller, Permissions, needs};
+use crate::template::SamTemplate;
 
-/// The engine is in this process.
+/// How long the proxy may take to connect to the engine, which runs in the same process.
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 
-/// A DynamoDB that is running.
-pub struct Dynamo {
+/// A DynamoDB on loopback; it stops when this is dropped.
+pub struct LocalDynamo {
     address: SocketAddr,
     serving: [JoinHandle<()>; 2],
-    door: Arc<Door>,
+    proxy: Arc<Proxy>,
 }
 
-struct Door {
+/// What stands between the callers and the engine: permissions, throttling and a count of requests.
+struct Proxy {
+    /// The URL of the engine.
     engine: String,
     http: reqwest::Client,
     permissions: Arc<Permissions>,
@@ -47,13 +49,13 @@ fn failed(why: impl std::fmt::Display) -> LocalError {
     LocalError::Part { part: "DynamoDB", why: why.to_string() }
 }
 
-impl Dynamo {
-    /// Starts with the tables of the template, in `file` or in memory.
+impl LocalDynamo {
+    /// Starts the engine and creates the tables of the template, in `file`, or in memory without one.
     ///
     /// # Errors
-    /// [`LocalError`] when the engine or a table cannot be had.
+    /// [`LocalError`] when the engine does not start or a table cannot be created.
     pub async fn start(
-        template: &Template,
+        template: &SamTemplate,
         permissions: Arc<Permissions>,
         file: Option<&Path>,
     ) -> Result<Self, LocalError> {
@@ -65,46 +67,46 @@ impl Dynamo {
         create_tables(&database, template)?;
         let engine =
             TcpListener::bind(("127.0.0.1", 0)).await.map_err(LocalError::io("opening DynamoDB's port"))?;
-        let door =
+        let listener =
             TcpListener::bind(("127.0.0.1", 0)).await.map_err(LocalError::io("opening DynamoDB's port"))?;
-        let address = door.local_addr().map_err(LocalError::io("opening DynamoDB's port"))?;
-        let behind = engine.local_addr().map_err(LocalError::io("opening DynamoDB's port"))?;
-        let shared = Arc::new(Door {
-            engine: format!("http://{behind}/"),
+        let address = listener.local_addr().map_err(LocalError::io("opening DynamoDB's port"))?;
+        let engine_address = engine.local_addr().map_err(LocalError::io("opening DynamoDB's port"))?;
+        let proxy = Arc::new(Proxy {
+            engine: format!("http://{engine_address}/"),
             http: shared::outbound::client("http://", CONNECT_WITHIN).map_err(failed)?,
             permissions,
             throttling: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             database: database.clone(),
         });
-        let router = Router::new().fallback(pass).with_state(Arc::clone(&shared));
+        let router = Router::new().fallback(forward).with_state(Arc::clone(&proxy));
         let serving = [
             tokio::spawn(dynoxide::server::serve_on(engine, database)),
             tokio::spawn(async move {
-                let _ = axum::serve(door, router).await;
+                let _ = axum::serve(listener, router).await;
             }),
         ];
-        Ok(Self { address, serving, door: shared })
+        Ok(Self { address, serving, proxy })
     }
 
-    /// Where it listens.
+    /// The address that the proxy listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Refuses every call as DynamoDB does when a table is too busy.
+    /// Switches throttling on or off. While it is on, every call is refused as if its table were too busy.
     pub fn throttle(&self, on: bool) {
-        self.door.throttling.store(on, Ordering::Relaxed);
+        self.proxy.throttling.store(on, Ordering::Relaxed);
     }
 
-    /// Calls taken since the start: trips.
+    /// How many calls there have been since the start; each is one trip of a function.
     pub fn requests(&self) -> u64 {
-        self.door.requests.load(Ordering::Relaxed)
+        self.proxy.requests.load(Ordering::Relaxed)
     }
 
-    /// The database, for the stream that follows it.
+    /// The engine itself, for reading the stream of a table without permissions.
     pub(crate) fn database(&self) -> Database {
-        self.door.database.clone()
+        self.proxy.database.clone()
     }
 
     /// Every item of a table, for tests that look behind the API.
@@ -112,11 +114,12 @@ impl Dynamo {
     /// # Errors
     /// When the engine refuses.
     pub fn items(&self, table: &str) -> Result<Vec<Value>, LocalError> {
-        let (mut items, mut request) = (Vec::new(), json!({"TableName": table}));
-        // A page holds a megabyte.
+        let mut items = Vec::new();
+        let mut request = json!({"TableName": table});
+        // A scan answers in pages of at most a megabyte.
         loop {
             let scan = serde_json::from_value(request.clone()).map_err(failed)?;
-            let page = self.door.database.scan(scan).map_err(failed)?;
+            let page = self.proxy.database.scan(scan).map_err(failed)?;
             let mut page = serde_json::to_value(page).map_err(failed)?;
             items.extend(page["Items"].as_array().cloned().unwrap_or_default());
             match page["LastEvaluatedKey"].take() {
@@ -127,7 +130,7 @@ impl Dynamo {
     }
 }
 
-impl Drop for Dynamo {
+impl Drop for LocalDynamo {
     fn drop(&mut self) {
         for task in &self.serving {
             task.abort();
@@ -135,7 +138,8 @@ impl Drop for Dynamo {
     }
 }
 
-fn create_tables(database: &Database, template: &Template) -> Result<(), LocalError> {
+/// Creates the tables that the database does not have yet.
+fn create_tables(database: &Database, template: &SamTemplate) -> Result<(), LocalError> {
     for table in template.tables.values() {
         let describe = serde_json::from_value(json!({"TableName": table.name})).map_err(failed)?;
         if database.describe_table(describe).is_ok() {
@@ -154,38 +158,40 @@ fn create_tables(database: &Database, template: &Template) -> Result<(), LocalEr
     Ok(())
 }
 
+/// An error answer in DynamoDB's JSON, of which `code` is the kind that its clients act upon.
 fn refuse(code: &str, message: &str) -> Response {
     let body = json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": message});
     (StatusCode::BAD_REQUEST, [("content-type", "application/x-amz-json-1.0")], body.to_string())
         .into_response()
 }
 
-async fn pass(State(door): State<Arc<Door>>, headers: HeaderMap, body: Bytes) -> Response {
-    door.requests.fetch_add(1, Ordering::Relaxed);
+/// Passes one call on to the engine, unless the proxy throttles or the caller may not make it.
+async fn forward(State(proxy): State<Arc<Proxy>>, headers: HeaderMap, body: Bytes) -> Response {
+    proxy.requests.fetch_add(1, Ordering::Relaxed);
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let operation = text("x-amz-target").rsplit('.').next().unwrap_or_default();
-    if door.throttling.load(Ordering::Relaxed) {
+    if proxy.throttling.load(Ordering::Relaxed) {
         return refuse(
             "ProvisionedThroughputExceededException",
             "The level of configured throughput was exceeded.",
         );
     }
-    let caller = Caller::of(&headers);
+    let caller = AwsCaller::of(&headers);
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
-    if let Err(denied) = door.permissions.check(caller, &needs(operation, &request)) {
+    if let Err(denied) = proxy.permissions.check(caller, &needs(operation, &request)) {
         tracing::warn!(function = caller.name, denied, "a policy of template.yaml does not allow this");
         return refuse("AccessDeniedException", &denied);
     }
-    let mut forward = door.http.post(&door.engine).body(body.clone());
+    let mut call = proxy.http.post(&proxy.engine).body(body.clone());
     for name in ["x-amz-target", "content-type", "authorization", "x-amz-date"] {
         if let Some(value) = headers.get(name) {
-            forward = forward.header(name, value);
+            call = call.header(name, value);
         }
     }
-    match forward.send().await {
+    match call.send().await {
         Ok(answer) => {
             let status = answer.status();
-            let kept: HeaderMap = answer
+            let headers: HeaderMap = answer
                 .headers()
                 .iter()
                 .filter(|(name, _)| {
@@ -193,7 +199,7 @@ async fn pass(State(door): State<Arc<Door>>, headers: HeaderMap, body: Bytes) ->
                 })
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect();
-            (status, kept, answer.bytes().await.unwrap_or_default()).into_response()
+            (status, headers, answer.bytes().await.unwrap_or_default()).into_response()
         }
         Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
     }

@@ -1,7 +1,7 @@
-//! Function URLs whose answers arrive piece by piece, and the Runtime API behind them: the simulator of the other
-//! functions keeps an answer until it is whole.
+//! Function URLs whose answers arrive piece by piece, with a Runtime API of their own: the simulator behind the other
+//! functions hands an answer over only when it is complete.
 //!
-//! One environment answers one request at a time, as on Lambda. It is not frozen in between.
+//! One environment answers one request at a time, as on Lambda, but is not frozen in between.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,18 +22,22 @@ use tokio::task::JoinHandle;
 use ulid::Ulid;
 
 use crate::LocalError;
-use crate::gateway::{event_of, own};
+use crate::gateway::{gateway_error, http_event};
 use crate::lambda::{Host, Process, spawn_behind};
-use crate::template::Function;
+use crate::template::TemplateFunction;
 
+/// The largest body that Lambda takes, in bytes.
 const BODY_BYTES_MAX: usize = 6 * 1024 * 1024;
+/// The largest number of environments at a time. Further requests wait for one of them.
 const ENVIRONMENTS_MAX: usize = 20;
+/// How long an environment may take to ask for its first request; Lambda ends it after ten seconds, too.
 const INIT_WITHIN: Duration = Duration::from_secs(10);
-/// Between the head of an answer, in JSON, and its body.
+/// The eight zero bytes that Lambda's streaming protocol puts between the head of an answer, in JSON, and its body.
 const PRELUDE_END: [u8; 8] = [0; 8];
+/// The longest head that is waited for, in bytes. An answer without a head by then is no streamed answer.
 const PRELUDE_BYTES_MAX: usize = 64 * 1024;
 
-/// The URL of a function.
+/// The URL of one function on loopback; it stops when this is dropped.
 pub struct FunctionUrl {
     address: SocketAddr,
     serving: JoinHandle<()>,
@@ -45,14 +49,15 @@ impl Drop for FunctionUrl {
     }
 }
 
-struct Pool {
-    function: Function,
+/// The environments of the function behind a URL.
+struct StreamingPool {
+    function: TemplateFunction,
     host: Arc<Host>,
-    idle: Mutex<Vec<Environment>>,
-    places: Arc<Semaphore>,
+    idle: Mutex<Vec<StreamingEnvironment>>,
+    permits: Arc<Semaphore>,
 }
 
-/// An event and where the pieces of its answer go.
+/// One request on its way to an environment: the event, and the channel for the pieces of its answer.
 struct Invocation {
     id: String,
     event: Value,
@@ -60,40 +65,43 @@ struct Invocation {
     deadline_ms: u128,
 }
 
-/// A process with a Runtime API of its own.
-struct Environment {
+/// One execution environment: the function's process, and the Runtime API that it talks to.
+struct StreamingEnvironment {
     invocations: mpsc::Sender<Invocation>,
     serving: JoinHandle<()>,
     _process: Process,
 }
 
-impl Drop for Environment {
+impl Drop for StreamingEnvironment {
     fn drop(&mut self) {
         self.serving.abort();
     }
 }
 
-/// What the Runtime API of one environment knows.
-struct Runtime {
-    waiting: tokio::sync::Mutex<mpsc::Receiver<Invocation>>,
+/// The state of the Runtime API of one environment.
+struct RuntimeApi {
+    /// The requests that the environment has not been given yet.
+    queue: tokio::sync::Mutex<mpsc::Receiver<Invocation>>,
+    /// The id of the request that the environment runs, and the channel for the pieces of its answer.
     running: Mutex<Option<(String, mpsc::Sender<Bytes>)>>,
-    asked: mpsc::Sender<()>,
+    /// Receives a message when the environment asks for a request, which is when its start is over.
+    ready: mpsc::Sender<()>,
 }
 
 impl FunctionUrl {
-    /// Serves a function on a port of loopback; 0 for any.
+    /// Serves a function on a port of loopback; 0 takes any free one.
     ///
     /// # Errors
     /// When the port cannot be had.
-    pub async fn start(function: Function, host: Arc<Host>, port: u16) -> Result<Self, LocalError> {
+    pub async fn start(function: TemplateFunction, host: Arc<Host>, port: u16) -> Result<Self, LocalError> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await;
         let listener =
             listener.map_err(LocalError::io(format!("opening port {port} (choose another with --port)")))?;
         let address = listener.local_addr().map_err(LocalError::io("opening a function's port"))?;
-        let places = Arc::new(Semaphore::new(ENVIRONMENTS_MAX));
-        let pool = Arc::new(Pool { function, host, idle: Mutex::default(), places });
-        let router = Router::new().fallback(answer).with_state(pool);
-        // A piece must not wait until the one before it is acknowledged (Nagle's algorithm).
+        let permits = Arc::new(Semaphore::new(ENVIRONMENTS_MAX));
+        let pool = Arc::new(StreamingPool { function, host, idle: Mutex::default(), permits });
+        let router = Router::new().fallback(handle).with_state(pool);
+        // Nagle's algorithm would hold a piece back until the one before it is acknowledged.
         let listener = listener.tap_io(|connection| {
             let _ = connection.set_nodelay(true);
         });
@@ -103,38 +111,40 @@ impl FunctionUrl {
         Ok(Self { address, serving })
     }
 
-    /// Where it listens.
+    /// The address that the URL's server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 }
 
-async fn answer(
-    State(pool): State<Arc<Pool>>,
+/// Answers one request, whatever its path: a function URL has one function and no routes.
+async fn handle(
+    State(pool): State<Arc<StreamingPool>>,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, BODY_BYTES_MAX).await else {
-        return own(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+        return gateway_error(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
     };
-    let event = event_of(&parts, &body, client, "$default", &std::collections::BTreeMap::new());
+    let event = http_event(&parts, &body, client, "$default", &std::collections::BTreeMap::new());
     match pool.run(event).await {
         Ok(response) => response,
         Err(error) => {
             tracing::error!(%error, "no answer from a function");
-            own(StatusCode::BAD_GATEWAY, "Internal Server Error")
+            gateway_error(StatusCode::BAD_GATEWAY, "Internal Server Error")
         }
     }
 }
 
-impl Pool {
+impl StreamingPool {
+    /// Runs the function once, and returns as soon as the head of its answer is there. The body follows as it arrives.
     async fn run(self: &Arc<Self>, event: Value) -> Result<Response, LocalError> {
-        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| failed("it is ending"))?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| failed("it is ending"))?;
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let environment = match idle {
             Some(environment) => environment,
-            None => Environment::start(&self.function, &self.host).await?,
+            None => StreamingEnvironment::start(&self.function, &self.host).await?,
         };
         let limit = Duration::from_secs(self.function.timeout_secs);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -142,10 +152,10 @@ impl Pool {
         let (pieces, mut arriving) = mpsc::channel(16);
         let invocation = Invocation { id: Ulid::generate().to_string(), event, pieces, deadline_ms };
         environment.invocations.send(invocation).await.map_err(|_| failed("it ended"))?;
-        let ends = tokio::time::Instant::now() + limit;
+        let deadline = tokio::time::Instant::now() + limit;
         let mut head = Vec::new();
         let (status, headers, first) = loop {
-            let piece = tokio::time::timeout_at(ends, arriving.recv()).await;
+            let piece = tokio::time::timeout_at(deadline, arriving.recv()).await;
             let piece =
                 piece.map_err(|_| failed("it took too long"))?.ok_or_else(|| failed("it gave no answer"))?;
             head.extend_from_slice(&piece);
@@ -156,43 +166,40 @@ impl Pool {
                 return Err(failed("its answer does not begin as a streamed one does"));
             }
         };
-        let mut response = Response::new(Body::from_stream(rest(
-            first,
-            arriving,
-            ends,
-            Whole { environment, pool: Arc::clone(self), _place: place },
-        )));
+        let progress = AnswerInProgress { environment, pool: Arc::clone(self), _permit: permit };
+        let mut response =
+            Response::new(Body::from_stream(remaining_pieces(first, arriving, deadline, progress)));
         *response.status_mut() = status;
         response.headers_mut().extend(headers);
         Ok(response)
     }
 }
 
-/// What an answer needs until it is whole, or until nobody wants it any more.
-struct Whole {
-    environment: Environment,
-    pool: Arc<Pool>,
-    _place: tokio::sync::OwnedSemaphorePermit,
+/// What an answer occupies until it is complete, or until its client has left.
+struct AnswerInProgress {
+    environment: StreamingEnvironment,
+    pool: Arc<StreamingPool>,
+    _permit: tokio::sync::OwnedSemaphorePermit,
 }
 
-/// The pieces behind the head. An environment whose answer was whole takes the next request; one that was left in the
-/// middle is ended, as nobody knows what it still does.
-fn rest(
+/// The pieces of an answer's body. An environment that completed its answer takes the next request; one whose client
+/// left in the middle is ended, because it may still be at work on that answer.
+fn remaining_pieces(
     first: Bytes,
     arriving: mpsc::Receiver<Bytes>,
-    ends: tokio::time::Instant,
-    whole: Whole,
+    deadline: tokio::time::Instant,
+    progress: AnswerInProgress,
 ) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send {
     futures_util::stream::unfold(
-        (Some(first), arriving, Some(whole)),
-        move |(first, mut arriving, whole)| async move {
+        (Some(first), arriving, Some(progress)),
+        move |(first, mut arriving, progress)| async move {
             if let Some(first) = first.filter(|first| !first.is_empty()) {
-                return Some((Ok(first), (None, arriving, whole)));
+                return Some((Ok(first), (None, arriving, progress)));
             }
-            match tokio::time::timeout_at(ends, arriving.recv()).await {
-                Ok(Some(piece)) => Some((Ok(piece), (None, arriving, whole))),
+            match tokio::time::timeout_at(deadline, arriving.recv()).await {
+                Ok(Some(piece)) => Some((Ok(piece), (None, arriving, progress))),
                 Ok(None) => {
-                    if let Some(Whole { environment, pool, .. }) = whole {
+                    if let Some(AnswerInProgress { environment, pool, .. }) = progress {
                         pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(environment);
                     }
                     None
@@ -207,7 +214,7 @@ fn failed(why: &str) -> LocalError {
     LocalError::Part { part: "a streaming function", why: why.to_owned() }
 }
 
-/// Status, headers and what follows, once the head is whole.
+/// The status, the headers and the beginning of the body, or `None` while the head is incomplete.
 fn prelude(bytes: &[u8]) -> Option<(StatusCode, axum::http::HeaderMap, Bytes)> {
     let end = bytes.windows(PRELUDE_END.len()).position(|window| window == PRELUDE_END)?;
     let head: Value = serde_json::from_slice(&bytes[..end]).ok()?;
@@ -223,19 +230,20 @@ fn prelude(bytes: &[u8]) -> Option<(StatusCode, axum::http::HeaderMap, Bytes)> {
     Some((status?, headers, Bytes::copy_from_slice(&bytes[end + PRELUDE_END.len()..])))
 }
 
-impl Environment {
-    async fn start(function: &Function, host: &Host) -> Result<Self, LocalError> {
+impl StreamingEnvironment {
+    /// Starts the process behind a Runtime API, and returns when it asks for its first request.
+    async fn start(function: &TemplateFunction, host: &Host) -> Result<Self, LocalError> {
         let listener =
             TcpListener::bind(("127.0.0.1", 0)).await.map_err(LocalError::io("opening a Runtime API"))?;
         let address = listener.local_addr().map_err(LocalError::io("opening a Runtime API"))?;
-        let (invocations, waiting) = mpsc::channel(1);
-        let (asked, mut first_asked) = mpsc::channel(1);
-        let runtime =
-            Arc::new(Runtime { waiting: tokio::sync::Mutex::new(waiting), running: Mutex::default(), asked });
+        let (invocations, queue) = mpsc::channel(1);
+        let (ready, mut is_ready) = mpsc::channel(1);
+        let queue = tokio::sync::Mutex::new(queue);
+        let runtime = Arc::new(RuntimeApi { queue, running: Mutex::default(), ready });
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/{id}/response", post(respond))
-            .route("/2018-06-01/runtime/invocation/{id}/error", post(give_up))
+            .route("/2018-06-01/runtime/invocation/{id}/error", post(report_error))
             .route("/2020-01-01/extension/register", post(register))
             .route("/2020-01-01/extension/event/next", get(std::future::pending::<StatusCode>))
             .with_state(runtime);
@@ -251,16 +259,16 @@ impl Environment {
         let process = spawn_behind(function, host, variables.map(|(name, value)| (name.to_owned(), value)));
         let process = process.map_err(LocalError::io(format!("starting {}", function.name)))?;
         let environment = Self { invocations, serving, _process: process };
-        let begun = tokio::time::timeout(INIT_WITHIN, first_asked.recv()).await;
-        begun.ok().flatten().ok_or_else(|| failed("it does not start; see its log"))?;
+        let started = tokio::time::timeout(INIT_WITHIN, is_ready.recv()).await;
+        started.ok().flatten().ok_or_else(|| failed("it does not start; see its log"))?;
         Ok(environment)
     }
 }
 
-async fn next(State(runtime): State<Arc<Runtime>>) -> Response {
-    let _ = runtime.asked.try_send(());
-    let Some(Invocation { id, event, pieces, deadline_ms }) = runtime.waiting.lock().await.recv().await
-    else {
+/// `GET /invocation/next`: waits for a request and gives it to the environment.
+async fn next(State(runtime): State<Arc<RuntimeApi>>) -> Response {
+    let _ = runtime.ready.try_send(());
+    let Some(Invocation { id, event, pieces, deadline_ms }) = runtime.queue.lock().await.recv().await else {
         return StatusCode::GONE.into_response();
     };
     let headers = [
@@ -276,13 +284,15 @@ async fn next(State(runtime): State<Arc<Runtime>>) -> Response {
     (headers.map(|(name, value)| (HeaderName::from_static(name), value)), event.to_string()).into_response()
 }
 
-fn take(runtime: &Runtime, id: &str) -> Option<mpsc::Sender<Bytes>> {
+/// The channel for the answer to the request `id`, if that is the one that runs. It can be taken once.
+fn take_pieces(runtime: &RuntimeApi, id: &str) -> Option<mpsc::Sender<Bytes>> {
     let running = runtime.running.lock().unwrap_or_else(PoisonError::into_inner).take();
     running.filter(|(running, _)| running == id).map(|(_, pieces)| pieces)
 }
 
-async fn respond(State(runtime): State<Arc<Runtime>>, Path(id): Path<String>, body: Body) -> StatusCode {
-    let Some(pieces) = take(&runtime, &id) else { return StatusCode::BAD_REQUEST };
+/// `POST /invocation/{id}/response`: passes the pieces of an answer on as they arrive.
+async fn respond(State(runtime): State<Arc<RuntimeApi>>, Path(id): Path<String>, body: Body) -> StatusCode {
+    let Some(pieces) = take_pieces(&runtime, &id) else { return StatusCode::BAD_REQUEST };
     let mut arriving = body.into_data_stream();
     loop {
         tokio::select! {
@@ -292,18 +302,23 @@ async fn respond(State(runtime): State<Arc<Runtime>>, Path(id): Path<String>, bo
                 }
                 Some(Err(_)) | None => return StatusCode::ACCEPTED,
             },
-            // The client left: the connection on which the function answers is closed, and so it notices.
+            // The client left. Closing the connection on which the function answers lets the function notice.
             () = pieces.closed() => return StatusCode::GONE,
         }
     }
 }
 
-async fn give_up(State(runtime): State<Arc<Runtime>>, Path(id): Path<String>, error: String) -> StatusCode {
+/// `POST /invocation/{id}/error`: ends the answer. The client sees the beginning of it, or 502 without one.
+async fn report_error(
+    State(runtime): State<Arc<RuntimeApi>>,
+    Path(id): Path<String>,
+    error: String,
+) -> StatusCode {
     tracing::error!(error, "a function gave up");
-    take(&runtime, &id).map_or(StatusCode::BAD_REQUEST, |_| StatusCode::ACCEPTED)
+    take_pieces(&runtime, &id).map_or(StatusCode::BAD_REQUEST, |_| StatusCode::ACCEPTED)
 }
 
-/// The functions listen for their end as an extension does.
+/// `POST /extension/register`: the functions register an extension, so that they get SIGTERM before they end.
 async fn register() -> Response {
     ([("lambda-extension-identifier", Ulid::generate().to_string())], axum::Json(json!({}))).into_response()
 }

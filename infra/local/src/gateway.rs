@@ -1,4 +1,5 @@
-//! API Gateway's HTTP API: requests to events (payload 2.0), answers to responses, its own limits and errors.
+//! API Gateway's HTTP API: it turns requests into events (payload 2.0) and answers into responses, and has API
+//! Gateway's own limits and errors.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,30 +23,33 @@ use ulid::Ulid;
 use crate::LocalError;
 use crate::lambda::{InvokeError, Pool};
 
-/// API Gateway's own limits.
+/// The largest body that API Gateway takes, in bytes.
 const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
+/// How long API Gateway waits for a function before it answers 503.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
-/// Lambda's: an event, in which a body may be base64, and an answer.
+/// The largest event that Lambda takes, in bytes. The body is a part of it, a third longer where it is base64.
 const EVENT_BYTES_MAX: usize = 6 * 1024 * 1024;
-/// Where schedules are fired by hand. API Gateway has no such path.
+/// The path under which people run a schedule by hand. It exists here alone; API Gateway has none like it.
 const SCHEDULES: &str = "/_local/schedules/";
 
-/// The functions behind the gateway, by name.
+/// The environments of each function behind the gateway, by the function's name.
 pub type Pools = BTreeMap<String, Arc<Pool>>;
 
-/// A gateway that is running.
-pub struct Gateway {
+/// API Gateway's HTTP API on loopback; it stops when this is dropped.
+pub struct LocalGateway {
     address: SocketAddr,
     serving: JoinHandle<()>,
 }
 
-struct Shared {
+/// What every request to the gateway needs.
+struct GatewayState {
     pools: Pools,
+    /// Method, path template and function of each route; the route to prefer comes first.
     routes: Vec<(String, String, Arc<Pool>)>,
 }
 
-impl Gateway {
-    /// Serves the routes of the functions on a port of loopback; 0 for any.
+impl LocalGateway {
+    /// Serves the routes of the functions on a port of loopback; 0 takes any free one.
     ///
     /// # Errors
     /// When the port cannot be had.
@@ -60,55 +64,59 @@ impl Gateway {
                 routes.push((route.method.clone(), route.path.clone(), Arc::clone(pool)));
             }
         }
-        // As API Gateway prefers: literal before parameter, and $default last.
+        // API Gateway prefers a literal path to one with parameters, and takes $default last.
         routes.sort_by_key(|(_, path, _)| (path == "$default", path.matches('{').count()));
-        let router = Router::new().fallback(handle).with_state(Arc::new(Shared { pools, routes }));
+        let router = Router::new().fallback(handle).with_state(Arc::new(GatewayState { pools, routes }));
         let serving = tokio::spawn(async move {
             let _ = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await;
         });
         Ok(Self { address, serving })
     }
 
-    /// Where it listens.
+    /// The address that the gateway listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 }
 
-impl Drop for Gateway {
+impl Drop for LocalGateway {
     fn drop(&mut self) {
         self.serving.abort();
     }
 }
 
-pub(crate) fn own(status: StatusCode, message: &str) -> Response {
+/// An error of API Gateway itself, in its own JSON and not as a problem of the API.
+pub(crate) fn gateway_error(status: StatusCode, message: &str) -> Response {
     (status, [(CONTENT_TYPE, "application/json")], json!({"message": message}).to_string()).into_response()
 }
 
+/// Answers one request: finds its route, runs the function, and turns its answer into a response.
 async fn handle(
-    State(shared): State<Arc<Shared>>,
+    State(state): State<Arc<GatewayState>>,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().to_owned();
     if let Some(function) = path.strip_prefix(SCHEDULES) {
-        return fire(&shared.pools, function).await;
+        return run_schedule(&state.pools, function).await;
     }
     let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else {
-        return own(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+        return gateway_error(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
     };
-    let found = shared.routes.iter().find_map(|(method, template, pool)| {
-        let fits = method == "ANY" || method == parts.method.as_str();
-        matched(template, &path).filter(|_| fits).map(|parameters| (method, template, pool, parameters))
+    let found = state.routes.iter().find_map(|(method, template, pool)| {
+        let is_method = method == "ANY" || method == parts.method.as_str();
+        path_parameters(template, &path)
+            .filter(|_| is_method)
+            .map(|parameters| (method, template, pool, parameters))
     });
     let Some((method, template, pool, parameters)) = found else {
-        return own(StatusCode::NOT_FOUND, "Not Found");
+        return gateway_error(StatusCode::NOT_FOUND, "Not Found");
     };
     let route_key = if template == "$default" { template.clone() } else { format!("{method} {template}") };
-    let event = event_of(&parts, &body, client, &route_key, &parameters);
+    let event = http_event(&parts, &body, client, &route_key, &parameters);
     if event.to_string().len() > EVENT_BYTES_MAX {
-        return own(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+        return gateway_error(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
     }
     match tokio::time::timeout(ANSWER_WITHIN, pool.invoke(event)).await {
         Ok(Ok(answer)) => response(&answer),
@@ -117,32 +125,34 @@ async fn handle(
             let timed_out = matches!(error, InvokeError::TimedOut { .. });
             let status =
                 if timed_out { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
-            own(status, if timed_out { "Service Unavailable" } else { "Internal Server Error" })
+            gateway_error(status, if timed_out { "Service Unavailable" } else { "Internal Server Error" })
         }
-        Err(_) => own(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+        Err(_) => gateway_error(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
     }
 }
 
-/// Runs a scheduled function now, with EventBridge's event.
-async fn fire(pools: &Pools, function: &str) -> Response {
+/// Runs a scheduled function now, with the event that EventBridge would send.
+async fn run_schedule(pools: &Pools, function: &str) -> Response {
     let scheduled = pools.get(function).filter(|pool| !pool.function().schedules.is_empty());
-    let Some(pool) = scheduled else { return own(StatusCode::NOT_FOUND, "There is no such schedule") };
+    let Some(pool) = scheduled else {
+        return gateway_error(StatusCode::NOT_FOUND, "There is no such schedule");
+    };
     match pool.invoke(scheduled_event()).await {
         Ok(answer) => {
             (StatusCode::OK, json!({"fired": function, "answer": answer}).to_string()).into_response()
         }
-        Err(error) => own(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        Err(error) => gateway_error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
 }
 
-/// The event of a request without headers or body.
+/// The event of a request without a body, for `local event http` and for tests that change it.
 pub fn sample_event(method: &str, path: &str) -> Value {
     let request = Request::builder().method(method).uri(path).header(HOST, "localhost").body(Body::empty());
     let (parts, _) = request.unwrap_or_default().into_parts();
-    event_of(&parts, &[], SocketAddr::from(([127, 0, 0, 1], 0)), &format!("ANY {path}"), &BTreeMap::new())
+    http_event(&parts, &[], SocketAddr::from(([127, 0, 0, 1], 0)), &format!("ANY {path}"), &BTreeMap::new())
 }
 
-/// An event of EventBridge's scheduler.
+/// The event that EventBridge sends when a rule's time has come.
 pub fn scheduled_event() -> Value {
     let now =
         OffsetDateTime::now_utc().format(&time::format_description::well_known::Rfc3339).unwrap_or_default();
@@ -153,8 +163,8 @@ pub fn scheduled_event() -> Value {
     })
 }
 
-/// The parameters of a path under a route's template.
-fn matched(template: &str, path: &str) -> Option<BTreeMap<String, String>> {
+/// The parameters of a path under a route's template, or `None` when the path does not match it.
+fn path_parameters(template: &str, path: &str) -> Option<BTreeMap<String, String>> {
     if template == "$default" {
         return Some(BTreeMap::new());
     }
@@ -175,7 +185,8 @@ fn matched(template: &str, path: &str) -> Option<BTreeMap<String, String>> {
     Some(parameters)
 }
 
-pub(crate) fn event_of(
+/// The event of an HTTP request in API Gateway's payload format 2.0, which function URLs use, too.
+pub(crate) fn http_event(
     parts: &Parts,
     body: &[u8],
     client: SocketAddr,
@@ -232,7 +243,7 @@ pub(crate) fn event_of(
     event
 }
 
-/// What API Gateway hands over as text; everything else comes in base64.
+/// Whether API Gateway hands a body of this media type over as text. Every other body comes in base64.
 fn is_text(media: &str) -> bool {
     let essence = media.split(';').next().unwrap_or_default().trim();
     essence.starts_with("text/")
@@ -240,37 +251,42 @@ fn is_text(media: &str) -> bool {
         || essence.ends_with("+json")
 }
 
-/// Headers in lower case, those that come several times joined by commas; cookies apart.
+/// The headers by lower-case name, and the cookies. A header that comes several times is joined by commas.
 fn headers_and_cookies(headers: &HeaderMap) -> (BTreeMap<String, String>, Vec<String>) {
-    let (mut joined, mut cookies) = (BTreeMap::<String, String>::new(), Vec::new());
+    let mut joined = BTreeMap::<String, String>::new();
+    let mut cookies = Vec::new();
     for (name, value) in headers {
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
         if name == "cookie" {
             cookies.extend(value.split(';').map(|cookie| cookie.trim().to_owned()));
             continue;
         }
-        let joined = joined.entry(name.as_str().to_owned());
-        joined.and_modify(|known| *known = format!("{known},{value}")).or_insert(value);
+        let entry = joined.entry(name.as_str().to_owned());
+        entry.and_modify(|before| *before = format!("{before},{value}")).or_insert(value);
     }
     joined.entry(HOST.as_str().to_owned()).or_default();
     (joined, cookies)
 }
 
+/// The parameters of a query string as they came, without decoding. One that comes several times is joined by commas.
 fn query_parameters(query: &str) -> BTreeMap<String, String> {
     let mut joined = BTreeMap::<String, String>::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let entry = joined.entry(name.to_owned());
-        entry.and_modify(|known| *known = format!("{known},{value}")).or_insert_with(|| value.to_owned());
+        entry.and_modify(|before| *before = format!("{before},{value}")).or_insert_with(|| value.to_owned());
     }
     joined
 }
 
+/// The HTTP response that a function's answer describes; 500 for an answer without a status, as on AWS.
 fn response(answer: &Value) -> Response {
     let status = answer["statusCode"]
         .as_u64()
         .and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok());
-    let Some(status) = status else { return own(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error") };
+    let Some(status) = status else {
+        return gateway_error(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
+    };
     let text = answer["body"].as_str().unwrap_or_default();
     let body = if answer["isBase64Encoded"].as_bool().unwrap_or_default() {
         STANDARD.decode(text).unwrap_or_default()
@@ -301,10 +317,10 @@ mod tests {
 
     #[test]
     fn a_literal_path_is_no_parameter() {
-        assert!(matched("/api/health/ready", "/api/health/ready").is_some());
-        assert_eq!(matched("/api/keys/{id}", "/api/keys/k%201").unwrap()["id"], "k%201");
-        assert!(matched("/api/keys/{id}", "/api/keys/").is_none());
-        assert!(matched("/api/keys", "/api/keys/x").is_none());
+        assert!(path_parameters("/api/health/ready", "/api/health/ready").is_some());
+        assert_eq!(path_parameters("/api/keys/{id}", "/api/keys/k%201").unwrap()["id"], "k%201");
+        assert!(path_parameters("/api/keys/{id}", "/api/keys/").is_none());
+        assert!(path_parameters("/api/keys", "/api/keys/x").is_none());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Lambda: execution environments that run the functions' own binaries behind the Runtime API.
 //!
-//! As Lambda does, one environment runs one request at a time and is frozen in between, requests that
-//! overlap get environments of their own, and one that runs too long is ended.
+//! As on Lambda, one environment runs one request at a time and is frozen in between, requests that
+//! overlap get environments of their own, and an environment whose request runs too long is ended.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,113 +13,118 @@ use lambda_simulator::{FreezeMode, InvocationBuilder, InvocationStatus, Simulato
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use crate::template::Function;
+use crate::template::TemplateFunction;
 
-/// As many environments of one function at a time; more requests wait.
+/// The largest number of environments that one function has at a time. Further requests wait for one of them.
 const ENVIRONMENTS_MAX: usize = 40;
+/// How long an environment may take to ask for its first request; Lambda ends it after ten seconds, too.
 const INIT_WITHIN: Duration = Duration::from_secs(10);
-/// What Lambda gives an environment with an extension after SIGTERM.
+/// How long an environment may take to end after SIGTERM; Lambda gives one with an extension the same two seconds.
 const RETIRE_WITHIN: Duration = Duration::from_secs(2);
-/// The simulator keeps what it was sent, so an environment is replaced after this many requests.
+/// An environment is replaced after this many requests, because its simulator keeps every one of them in memory.
 const REQUESTS_PER_ENVIRONMENT: u32 = 500;
-/// The simulator's wake-up can be lost between its look and its wait; a short slice bounds what that costs.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How long the simulator is waited for before it is asked again. Its wake-up is lost when an answer arrives between
+/// its check and its wait, so no single wait may be long.
+const POLL_EVERY: Duration = Duration::from_millis(10);
 
 /// Why a function gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum InvokeError {
-    /// It cannot be started, or it ended while it started.
+    /// The function cannot be started, or its process ended before it asked for a request.
     #[error("{function} does not start: {why}")]
     Init {
-        /// Which.
+        /// The name of the function.
         function: String,
-        /// Why.
+        /// What the system, the simulator or the exit status says.
         why: String,
     },
-    /// It ended, or it answered with an error.
+    /// The process of the function ended, or the function answered with an error.
     #[error("{function} failed: {why}")]
     Failed {
-        /// Which.
+        /// The name of the function.
         function: String,
-        /// What it said.
+        /// The error of the function, or the exit status of its process.
         why: String,
     },
-    /// It ran longer than `template.yaml` lets it.
+    /// The function ran longer than its timeout in `template.yaml`.
     #[error("{function} took longer than {after:?}")]
     TimedOut {
-        /// Which.
+        /// The name of the function.
         function: String,
-        /// The time it had.
+        /// The timeout that passed.
         after: Duration,
     },
 }
 
-/// Where functions run and what they are given.
+/// The machine as its functions see it: folders, variables, and whether they are frozen.
 #[derive(Debug)]
 pub struct Host {
-    /// The folder of the binaries.
+    /// The folder of the functions' binaries.
     pub binaries: PathBuf,
-    /// The folder of the logs, one file a function.
+    /// The folder of the logs, with one file for each function.
     pub logs: PathBuf,
-    /// Variables that Lambda sets: region, credentials, endpoints.
+    /// Variables that Lambda sets for every function: region, session token and endpoints.
     pub variables: BTreeMap<String, String>,
     /// Whether environments are frozen between requests.
     pub freeze: bool,
-    /// Variables of environments that start from now on, for tests that give them another clock.
-    pub added: Mutex<BTreeMap<String, String>>,
+    /// Further variables of environments that start from now on; tests give them another clock with these.
+    pub extra_variables: Mutex<BTreeMap<String, String>>,
 }
 
-/// A function and its environments.
+/// The execution environments of one function.
 pub struct Pool {
-    function: Function,
+    function: TemplateFunction,
     host: Arc<Host>,
-    idle: Mutex<Vec<Running>>,
+    /// The environments that wait for a request. The one used last is taken first.
+    idle: Mutex<Vec<SimulatedEnvironment>>,
+    /// The process ids of the environments that run a request.
     busy: Mutex<Vec<u32>>,
-    places: Semaphore,
+    /// One permit for each environment that may run at the same time.
+    permits: Semaphore,
 }
 
 impl Pool {
-    /// A function without environments; requests bring them.
-    pub fn new(function: Function, host: Arc<Host>) -> Self {
+    /// A pool without environments: each is started when a request finds none that is idle.
+    pub fn new(function: TemplateFunction, host: Arc<Host>) -> Self {
         Self {
             function,
             host,
             idle: Mutex::default(),
             busy: Mutex::default(),
-            places: Semaphore::new(ENVIRONMENTS_MAX),
+            permits: Semaphore::new(ENVIRONMENTS_MAX),
         }
     }
 
-    /// The function.
-    pub fn function(&self) -> &Function {
+    /// The function as the template describes it.
+    pub fn function(&self) -> &TemplateFunction {
         &self.function
     }
 
-    /// Runs the function once.
+    /// Runs the function once, in an idle environment or in a new one, and returns what it answered.
     ///
     /// # Errors
-    /// [`InvokeError`]
+    /// [`InvokeError`] says why there is no answer. The environment is ended then.
     pub async fn invoke(&self, event: Value) -> Result<Value, InvokeError> {
-        let _place = self.places.acquire().await;
-        let idle = self.lock().pop();
-        let mut running = match idle {
-            Some(running) => running,
-            None => Running::start(&self.function, &self.host).await?,
+        let _permit = self.permits.acquire().await;
+        let idle = self.idle().pop();
+        let mut environment = match idle {
+            Some(environment) => environment,
+            None => SimulatedEnvironment::start(&self.function, &self.host).await?,
         };
-        let process = running.process.id();
+        let process = environment.process.id();
         self.busy().push(process);
-        let answer = running.run(&self.function, event).await;
+        let answer = environment.run(&self.function, event).await;
         self.busy().retain(|busy| *busy != process);
         match &answer {
-            Ok(_) if running.served < REQUESTS_PER_ENVIRONMENT => self.lock().push(running),
-            _ => running.end().await,
+            Ok(_) if environment.requests < REQUESTS_PER_ENVIRONMENT => self.idle().push(environment),
+            _ => environment.end().await,
         }
         answer
     }
 
     /// The process ids of the environments that wait for a request.
     pub fn idle_processes(&self) -> Vec<u32> {
-        self.lock().iter().map(|running| running.process.id()).collect()
+        self.idle().iter().map(|environment| environment.process.id()).collect()
     }
 
     /// The process ids of the environments that answer a request.
@@ -127,25 +132,26 @@ impl Pool {
         self.busy().clone()
     }
 
-    /// Ends every environment that waits as Lambda does: with SIGTERM and a moment to finish.
+    /// Ends every idle environment as Lambda does: with SIGTERM, and two seconds to finish.
     pub async fn retire(&self) {
-        self.tell_the_end().await;
-        let idle = std::mem::take(&mut *self.lock());
-        for mut running in idle {
+        self.terminate_idle().await;
+        let idle = std::mem::take(&mut *self.idle());
+        for mut environment in idle {
             let begun = Instant::now();
-            while running.process.has_ended().is_none() && begun.elapsed() < RETIRE_WITHIN {
+            while environment.process.exit_status().is_none() && begun.elapsed() < RETIRE_WITHIN {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            running.end().await;
+            environment.end().await;
         }
     }
 
-    /// Sends SIGTERM to every environment that waits, so that several pools can end together.
-    pub async fn tell_the_end(&self) {
+    /// Sends SIGTERM to every idle environment and does not wait, so that several pools can end at the same time.
+    pub async fn terminate_idle(&self) {
+        // A process that is frozen would not act on SIGTERM before it runs again.
         for signal in ["-CONT", "-TERM"] {
             let processes: Vec<String> = self.idle_processes().iter().map(u32::to_string).collect();
             if !processes.is_empty() {
-                // One that ended by itself is no mistake of ours.
+                // `kill` also fails when a process has already ended by itself, which is what is wanted.
                 let kill = tokio::process::Command::new("kill")
                     .arg(signal)
                     .args(processes)
@@ -160,27 +166,28 @@ impl Pool {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends every environment that waits, at once.
+    /// Ends every idle environment at once, without a warning to its process.
     pub async fn end(&self) {
-        let idle = std::mem::take(&mut *self.lock());
-        for running in idle {
-            running.end().await;
+        let idle = std::mem::take(&mut *self.idle());
+        for environment in idle {
+            environment.end().await;
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Running>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<SimulatedEnvironment>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One execution environment.
-struct Running {
+/// One execution environment: the function's process and the simulator of the Runtime API in front of it.
+struct SimulatedEnvironment {
     simulator: Simulator,
     process: Process,
-    served: u32,
+    /// How many requests the environment has been given.
+    requests: u32,
 }
 
-/// A child that ends with this value, also when it is frozen.
+/// A child process that is killed when this value is dropped, even while it is frozen.
 pub(crate) struct Process(Child);
 
 impl Process {
@@ -188,7 +195,8 @@ impl Process {
         self.0.id()
     }
 
-    fn has_ended(&mut self) -> Option<String> {
+    /// How the process ended, or `None` while it runs.
+    fn exit_status(&mut self) -> Option<String> {
         self.0.try_wait().ok().flatten().map(|status| status.to_string())
     }
 }
@@ -200,8 +208,9 @@ impl Drop for Process {
     }
 }
 
-impl Running {
-    async fn start(function: &Function, host: &Host) -> Result<Self, InvokeError> {
+impl SimulatedEnvironment {
+    /// Starts the process, and returns when it asks for its first request.
+    async fn start(function: &TemplateFunction, host: &Host) -> Result<Self, InvokeError> {
         let failed = |why: String| InvokeError::Init { function: function.name.clone(), why };
         let freeze = if host.freeze { FreezeMode::Process } else { FreezeMode::None };
         let simulator = Simulator::builder()
@@ -214,10 +223,10 @@ impl Running {
             .map_err(|error| failed(error.to_string()))?;
         let process = spawn(function, host, &simulator).map_err(|error| failed(error.to_string()))?;
         simulator.register_freeze_pid(process.id());
-        let mut running = Self { simulator, process, served: 0 };
+        let mut environment = Self { simulator, process, requests: 0 };
         let started = Instant::now();
-        while !running.simulator.is_initialized().await {
-            if let Some(status) = running.process.has_ended() {
+        while !environment.simulator.is_initialized().await {
+            if let Some(status) = environment.process.exit_status() {
                 return Err(failed(format!(
                     "it ended with {status}; see {}",
                     log_file(host, function).display()
@@ -228,11 +237,12 @@ impl Running {
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        Ok(running)
+        Ok(environment)
     }
 
-    async fn run(&mut self, function: &Function, event: Value) -> Result<Value, InvokeError> {
-        self.served += 1;
+    /// Gives the function one event and waits for its answer, at most as long as its timeout.
+    async fn run(&mut self, function: &TemplateFunction, event: Value) -> Result<Value, InvokeError> {
+        self.requests += 1;
         let limit = Duration::from_secs(function.timeout_secs);
         let failed = |why: String| InvokeError::Failed { function: function.name.clone(), why };
         let invocation = InvocationBuilder::new()
@@ -243,8 +253,8 @@ impl Running {
         let id = self.simulator.enqueue(invocation).await;
         let started = Instant::now();
         while started.elapsed() < limit {
-            // An error here is only the slice's end.
-            if let Ok(state) = self.simulator.wait_for_invocation_complete(&id, LOOK_EVERY).await {
+            // An error only says that there was no answer within this short wait.
+            if let Ok(state) = self.simulator.wait_for_invocation_complete(&id, POLL_EVERY).await {
                 return match (state.status, state.response, state.error) {
                     (InvocationStatus::Success, Some(response), _) => Ok(response.payload),
                     (_, _, Some(error)) => {
@@ -253,7 +263,7 @@ impl Running {
                     _ => Err(failed("no answer".to_owned())),
                 };
             }
-            if let Some(status) = self.process.has_ended() {
+            if let Some(status) = self.process.exit_status() {
                 return Err(failed(format!("it ended with {status}")));
             }
         }
@@ -266,24 +276,25 @@ impl Running {
     }
 }
 
-/// This machine's certificates, which do not lie where Amazon Linux has them.
+/// The variable that names this machine's root certificates, which may lie elsewhere than on Amazon Linux.
 pub(crate) fn certificates() -> Option<(&'static str, PathBuf)> {
     let places =
         ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
     Some(("SSL_CERT_FILE", places.into_iter().map(PathBuf::from).find(|place| place.exists())?))
 }
 
-fn log_file(host: &Host, function: &Function) -> PathBuf {
+fn log_file(host: &Host, function: &TemplateFunction) -> PathBuf {
     host.logs.join(format!("{}.log", function.name))
 }
 
-fn spawn(function: &Function, host: &Host, simulator: &Simulator) -> std::io::Result<Process> {
+/// Starts a function behind the Runtime API of `simulator`.
+fn spawn(function: &TemplateFunction, host: &Host, simulator: &Simulator) -> std::io::Result<Process> {
     spawn_behind(function, host, simulator.lambda_env_vars())
 }
 
-/// Starts a function behind the Runtime API that `runtime` names.
+/// Starts a function behind the Runtime API that the variables in `runtime` name.
 pub(crate) fn spawn_behind(
-    function: &Function,
+    function: &TemplateFunction,
     host: &Host,
     runtime: impl IntoIterator<Item = (String, String)>,
 ) -> std::io::Result<Process> {
@@ -298,7 +309,7 @@ pub(crate) fn spawn_behind(
         .env("AWS_SECRET_ACCESS_KEY", "local")
         .envs(&function.variables)
         .envs(certificates())
-        .envs(host.added.lock().unwrap_or_else(PoisonError::into_inner).iter())
+        .envs(host.extra_variables.lock().unwrap_or_else(PoisonError::into_inner).iter())
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
@@ -313,6 +324,6 @@ pub(crate) fn spawn_behind(
 pub fn binaries() -> PathBuf {
     let program = std::env::current_exe().unwrap_or_default();
     let folder = program.parent().unwrap_or(Path::new("."));
-    // Tests lie in `deps`, beside which the binaries are.
+    // A test program lies in `deps`, one folder below the binaries.
     if folder.ends_with("deps") { folder.join("..") } else { folder.to_owned() }
 }

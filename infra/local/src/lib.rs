@@ -1,9 +1,9 @@
-//! The whole system in one process tree, without an account and without containers.
+//! The whole system in one process tree on one machine, without a cloud account and without containers.
 //!
 //! Every part is the real thing or stands in front of one: DynamoDB is an embedded engine behind its HTTP
 //! API, Upstash is its REST protocol in front of a `redis-server` child, the functions are their own binaries
 //! behind the Lambda Runtime API, frozen between requests, and API Gateway's events are made from the routes
-//! of `template.yaml`. Each wire between them can be cut, slowed and corrupted, which is what the tests do.
+//! of `template.yaml`. The wires to DynamoDB and to Upstash can be cut, slowed and corrupted; the tests do that.
 
 #![allow(
     clippy::disallowed_methods,
@@ -29,15 +29,15 @@ pub mod wire;
 
 pub use stack::{Options, Stack};
 
-/// What can go wrong while the stack starts, in words for the one who started it.
+/// Why the stack does not start, in words for the person who started it.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
     /// A file cannot be read or written, a port cannot be had, a process cannot be started.
     #[error("{what}: {source}")]
     Io {
-        /// What was tried.
+        /// What this program was doing, such as `reading secret.json`.
         what: String,
-        /// What came of it.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// `template.yaml` is not what the stack expects.
@@ -46,18 +46,18 @@ pub enum LocalError {
     /// A part of the stack does not start.
     #[error("{part} does not start: {why}")]
     Part {
-        /// Which.
+        /// The part as people call it, such as `redis-server`.
         part: &'static str,
-        /// Why, and what to do.
+        /// The reason, and where there is one the remedy.
         why: String,
     },
-    /// The tests did not use what the functions may do, or what they used was not recorded.
+    /// The tests did not use everything that the functions may do, or what they used was not recorded.
     #[error("permissions: {0}")]
-    Uses(String),
+    UnprovenPermissions(String),
 }
 
 impl LocalError {
-    /// An I/O error with what was tried.
+    /// Wraps an I/O error together with what was being done; for `map_err`.
     pub fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }

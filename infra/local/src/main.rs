@@ -1,4 +1,5 @@
-//! `local`: the whole API on loopback, with a key and requests ready to paste. `local --help` tells more.
+//! The program `local`: runs the whole API on loopback, and prints what is generated from code. `local --help` lists
+//! its commands.
 
 #![expect(
     clippy::print_stdout,
@@ -83,7 +84,7 @@ enum Command {
     },
     /// Print an event for `cargo lambda invoke`
     Event {
-        /// What kind
+        /// Which kind of event
         #[arg(value_enum)]
         kind: EventKind,
     },
@@ -93,14 +94,14 @@ enum Command {
 enum EventKind {
     /// GET /api/health through API Gateway
     Http,
-    /// EventBridge's hourly event
+    /// A scheduled event of EventBridge
     Scheduled,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // Dependencies log much; people want our own words and what went wrong.
-    // The engine warns of every condition that does not hold, which is what conditions are for.
+    // Dependencies log a lot, and people want to read only what went wrong. The DynamoDB engine even warns of every
+    // condition that does not hold, which is an everyday event here.
     let filter = Targets::new().with_default(Level::WARN).with_target("dynoxide", Level::ERROR);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(filter);
     tracing_subscriber::registry().with(lines).init();
@@ -133,7 +134,7 @@ async fn run(command: Command) -> Result<(), LocalError> {
             Ok(())
         }
         Command::Router => {
-            print!("{}", local::watch::router(&local::template::Template::read(&[("Stage", "local")])?));
+            print!("{}", local::watch::router(&local::template::SamTemplate::read(&[("Stage", "local")])?));
             Ok(())
         }
         Command::Openapi => {
@@ -146,7 +147,7 @@ async fn run(command: Command) -> Result<(), LocalError> {
             Ok(())
         }
         Command::Permissions { used } => {
-            let template = local::template::Template::read(&[("Stage", "local")])?;
+            let template = local::template::SamTemplate::read(&[("Stage", "local")])?;
             println!("every one of {} permissions is used", local::permissions::all_used(&template, &used)?);
             Ok(())
         }
@@ -161,9 +162,10 @@ async fn run(command: Command) -> Result<(), LocalError> {
     }
 }
 
+/// Makes the folder for data, and with `fresh` first removes what an earlier run left in it.
 fn prepare(data: &Path, fresh: bool) -> Result<(), LocalError> {
     if fresh && data.exists() {
-        // Only what this program writes: the folder may hold somebody's other things.
+        // Nothing else is removed: the folder may contain other things of its owner.
         for name in [
             "dynamodb.sqlite",
             "dynamodb.sqlite-wal",
@@ -189,6 +191,7 @@ fn prepare(data: &Path, fresh: bool) -> Result<(), LocalError> {
     std::fs::create_dir_all(data).map_err(LocalError::io(format!("making {}", data.display())))
 }
 
+/// Runs the whole system and greets the newcomer, until the program is asked to end.
 async fn serve(options: Options, ai_key: Option<String>) -> Result<(), LocalError> {
     let data = options.data.clone().unwrap_or_default();
     eprintln!("starting redis-server, DynamoDB, Secrets Manager and the gateway; data in {}", data.display());
@@ -214,10 +217,10 @@ async fn serve(options: Options, ai_key: Option<String>) -> Result<(), LocalErro
     Ok(())
 }
 
-/// Long enough to see what callers see when somebody kills it.
+/// How long a `redis-server` that was killed stays away: long enough to try what callers see meanwhile.
 const REDIS_AWAY: Duration = Duration::from_secs(5);
 
-/// Until Ctrl-C or SIGTERM. A Redis that was killed comes back.
+/// Waits for Ctrl-C or SIGTERM, and starts a `redis-server` that was killed again.
 async fn wait_for_the_end(stack: &mut Stack) -> Result<(), LocalError> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).map_err(LocalError::io("listening for signals"))?;
@@ -238,11 +241,13 @@ async fn wait_for_the_end(stack: &mut Stack) -> Result<(), LocalError> {
     Ok(())
 }
 
+/// Runs what functions need, but not the functions, and writes their variables to `env_file`. A name that is no
+/// function gets the variables of the first function and may do everything.
 async fn services(env_file: &Path, function: &str, data: PathBuf) -> Result<(), LocalError> {
     let mut stack = Stack::start(Options { data: Some(data), ..Options::default() }).await?;
-    let all = stack.template.functions.keys().next().cloned().unwrap_or_default();
-    let mut variables =
-        stack.variables(if stack.template.functions.contains_key(function) { function } else { &all });
+    let any_function = stack.template.functions.keys().next().cloned().unwrap_or_default();
+    let is_function = stack.template.functions.contains_key(function);
+    let mut variables = stack.variables(if is_function { function } else { &any_function });
     variables.insert("AWS_ACCESS_KEY_ID".to_owned(), function.to_owned());
     let lines: String = variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
     std::fs::write(env_file, lines).map_err(LocalError::io(format!("writing {}", env_file.display())))?;

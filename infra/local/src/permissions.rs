@@ -1,5 +1,5 @@
-//! The policies of `template.yaml`, enforced: a function that does what its policy does not list fails here
-//! and not first on a deployed stage.
+//! Enforces the policies of `template.yaml`: a function that does what its policy does not list fails here
+//! already, and not only on a deployed stage.
 
 mod uses;
 
@@ -8,29 +8,30 @@ use std::collections::BTreeMap;
 use axum::http::HeaderMap;
 use serde_json::Value;
 
-use crate::template::{Permission, Template};
-pub use uses::{FOLDER, Uses, all_used};
+use crate::template::{Permission, SamTemplate};
+pub use uses::{FOLDER, UseRecord, all_used};
 
-/// An action and the resource that it is done to.
+/// An action that a request needs, and the resource that it needs the action on.
 pub type Need = (String, String);
 
 /// What each function may do. Callers that are no function (people, tests) may do everything.
 pub struct Permissions {
     functions: BTreeMap<String, Vec<Permission>>,
-    uses: Option<Uses>,
+    /// Where the use of a permission is recorded, if it is.
+    uses: Option<UseRecord>,
 }
 
-/// Who signed a request.
+/// The caller of an AWS service, as the signature of the request names it.
 #[derive(Debug, Clone, Copy)]
-pub struct Caller<'a> {
-    /// The access key: the name of a function, or of anybody else.
+pub struct AwsCaller<'a> {
+    /// The access key, which is the name of a function for its environments, and any other text for people and tests.
     pub name: &'a str,
-    /// Whether the credentials are those of an execution environment, which alone come with a session token.
+    /// Whether the credentials have a session token. Only those of an execution environment have one.
     pub is_environment: bool,
 }
 
-impl<'a> Caller<'a> {
-    /// The caller that the headers of a request name.
+impl<'a> AwsCaller<'a> {
+    /// Reads the caller from the headers of a request.
     pub fn of(headers: &'a HeaderMap) -> Self {
         let signature = headers.get("authorization").and_then(|value| value.to_str().ok());
         let credential = signature.and_then(|text| text.split("Credential=").nth(1)).unwrap_or_default();
@@ -42,18 +43,18 @@ impl<'a> Caller<'a> {
 }
 
 impl Permissions {
-    /// The permissions of the template, whose uses are recorded if there is a record.
-    pub fn of(template: &Template, uses: Option<Uses>) -> Self {
+    /// The permissions of the template's functions. Their uses go to `uses`, where there is one.
+    pub fn of(template: &SamTemplate, uses: Option<UseRecord>) -> Self {
         let functions = template.functions.values();
         Self { functions: functions.map(|f| (f.name.clone(), f.permissions.clone())).collect(), uses }
     }
 
-    /// Whether `caller` may do all of `needs`. What an execution environment may do is recorded as used.
+    /// Checks whether `caller` may do all of `needs`, and records what an execution environment does as used.
     ///
     /// # Errors
-    /// The action and resource that are not allowed, in IAM's words.
-    pub fn check(&self, caller: Caller<'_>, needs: &[Need]) -> Result<(), String> {
-        let Caller { name, is_environment } = caller;
+    /// The first action and resource that are not allowed, in IAM's words.
+    pub fn check(&self, caller: AwsCaller<'_>, needs: &[Need]) -> Result<(), String> {
+        let AwsCaller { name, is_environment } = caller;
         let Some(allowed) = self.functions.get(name) else { return Ok(()) };
         for (action, resource) in needs {
             let covers = |p: &Permission| p.actions.contains(action) && p.resources.contains(resource);
@@ -61,7 +62,7 @@ impl Permissions {
                 return Err(format!("{name} is not authorized to perform: {action} on resource: {resource}"));
             }
         }
-        // A test that borrows a function's name proves nothing about the function.
+        // A test that signs with a function's name shows nothing about what the function itself does.
         if let Some(uses) = self.uses.as_ref().filter(|_| is_environment) {
             for (action, resource) in needs {
                 uses.record(name, action, resource);
@@ -71,11 +72,11 @@ impl Permissions {
     }
 }
 
-/// The actions that a request of DynamoDB needs, each with its resource. A transaction needs those of its parts.
+/// The permissions that a request to DynamoDB needs. A transaction needs those of all its parts.
 pub fn needs(operation: &str, request: &Value) -> Vec<Need> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     match operation {
-        // A batch names its tables as the keys of its requests.
+        // The members of `RequestItems` are named after the tables.
         "BatchWriteItem" | "BatchGetItem" => {
             let tables = request["RequestItems"].as_object().into_iter().flatten();
             tables.map(|(table, _)| (format!("dynamodb:{operation}"), table.clone())).collect()
@@ -131,7 +132,7 @@ mod tests {
         let functions = BTreeMap::from([("f".to_owned(), vec![permission])]);
         let permissions = Permissions { functions, uses: None };
         let check = |name: &'static str, operation: &str, request: Value| {
-            permissions.check(Caller { name, is_environment: true }, &needs(operation, &request))
+            permissions.check(AwsCaller { name, is_environment: true }, &needs(operation, &request))
         };
         assert!(check("f", "Query", json!({"TableName": "t"})).is_ok());
         assert!(check("f", "Query", json!({"TableName": "t", "IndexName": "GSI1"})).is_err());
@@ -142,12 +143,15 @@ mod tests {
     #[test]
     fn the_caller_is_in_the_signature_and_an_environment_has_a_session_token() {
         let mut headers = HeaderMap::new();
-        assert_eq!(Caller::of(&headers).name, "");
+        assert_eq!(AwsCaller::of(&headers).name, "");
         let signature =
             "AWS4-HMAC-SHA256 Credential=keys-id/20260101/eu-west-1/dynamodb/aws4_request, SignedHeaders=x";
         headers.insert("authorization", signature.parse().unwrap());
-        assert_eq!((Caller::of(&headers).name, Caller::of(&headers).is_environment), ("keys-id", false));
+        assert_eq!(
+            (AwsCaller::of(&headers).name, AwsCaller::of(&headers).is_environment),
+            ("keys-id", false)
+        );
         headers.insert("x-amz-security-token", "local".parse().unwrap());
-        assert!(Caller::of(&headers).is_environment);
+        assert!(AwsCaller::of(&headers).is_environment);
     }
 }

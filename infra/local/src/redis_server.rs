@@ -1,4 +1,4 @@
-//! A `redis-server` child on a socket in a folder of its own.
+//! A `redis-server` as a child process, on a Unix socket in a folder of its own.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -10,13 +10,15 @@ use tokio::process::{Child, Command};
 
 use crate::LocalError;
 
+/// How long the server may take to answer its first `PING`.
 const START_WITHIN: Duration = Duration::from_secs(10);
 
-/// A server that ends with this value.
+/// A `redis-server` that runs until this is dropped.
 pub struct RedisServer {
     process: Child,
+    /// The folder of the socket.
     temporary: TempDir,
-    /// Where its data is kept; in memory alone without.
+    /// The folder that keeps the data, or `None` for a server that keeps nothing.
     data: Option<PathBuf>,
 }
 
@@ -24,6 +26,7 @@ fn failed(why: impl Into<String>) -> LocalError {
     LocalError::Part { part: "redis-server", why: why.into() }
 }
 
+/// Starts the process, which saves a snapshot a minute after a change if it has a folder for data.
 fn spawn(temporary: &TempDir, data: Option<&Path>) -> Result<Child, LocalError> {
     let folder = data.unwrap_or(temporary.path());
     std::fs::create_dir_all(folder).map_err(LocalError::io(format!("making {}", folder.display())))?;
@@ -45,29 +48,29 @@ fn spawn(temporary: &TempDir, data: Option<&Path>) -> Result<Child, LocalError> 
 }
 
 impl RedisServer {
-    /// Starts a server whose data lies in `folder`; without one, in memory alone.
+    /// Starts a server that keeps its data in `folder`, or nowhere without one, and returns when it answers.
     ///
     /// # Errors
-    /// [`LocalError`] when there is no `redis-server` or it does not come up.
+    /// [`LocalError`] when there is no `redis-server` program or it does not answer.
     pub async fn start(folder: Option<&Path>) -> Result<Self, LocalError> {
-        // The socket's path must be short, so it lies in a temporary folder in any case.
+        // The path of a Unix socket may have about a hundred bytes, so the socket does not lie in `folder`.
         let temporary = TempDir::with_prefix("hz").map_err(LocalError::io("making a folder for redis"))?;
         let process = spawn(&temporary, folder)?;
         let mut server = Self { process, temporary, data: folder.map(Path::to_owned) };
-        server.is_up().await?;
+        server.wait_until_up().await?;
         Ok(server)
     }
 
-    /// Starts it again after it ended, on the same socket and with what it had kept.
+    /// Starts the server again after it ended, on the same socket and with the data that it had saved.
     ///
     /// # Errors
-    /// As for the first start.
+    /// [`LocalError`] when it does not answer.
     pub async fn restart(&mut self) -> Result<(), LocalError> {
         self.process = spawn(&self.temporary, self.data.as_deref())?;
-        self.is_up().await
+        self.wait_until_up().await
     }
 
-    async fn is_up(&mut self) -> Result<(), LocalError> {
+    async fn wait_until_up(&mut self) -> Result<(), LocalError> {
         let started = Instant::now();
         loop {
             if let Ok(Some(status)) = self.process.try_wait() {
@@ -85,29 +88,29 @@ impl RedisServer {
         }
     }
 
-    /// A connection to it.
+    /// Opens a connection to the server.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// When the server does not answer.
     pub async fn connect(&self) -> redis::RedisResult<MultiplexedConnection> {
         connect(&self.socket()).await
     }
 
-    /// The path of its socket.
+    /// The path of the server's Unix socket.
     pub fn socket(&self) -> PathBuf {
         self.temporary.path().join("s")
     }
 
-    /// The process, for tests that end it.
+    /// The process, for callers that end it or wait for its end.
     pub fn process(&mut self) -> &mut Child {
         &mut self.process
     }
 }
 
-/// A connection to a server's socket.
+/// Opens a connection to the server behind a Unix socket.
 ///
 /// # Errors
-/// When it does not answer.
+/// When the server does not answer.
 pub async fn connect(socket: &Path) -> redis::RedisResult<MultiplexedConnection> {
     let client = redis::Client::open(format!("redis+unix://{}", socket.display()))?;
     client.get_multiplexed_async_connection().await

@@ -1,4 +1,4 @@
-//! Secrets Manager's one call, behind the permissions of `template.yaml`, and the secret of a local stage.
+//! Secrets Manager's `GetSecretValue`, behind the permissions of `template.yaml`, and the secret of a local stage.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,19 +19,20 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::LocalError;
-use crate::permissions::{Caller, Permissions};
+use crate::permissions::{AwsCaller, Permissions};
 
-type Held = Arc<Mutex<BTreeMap<String, String>>>;
+/// The text of each secret, by the secret's name.
+type StoredSecrets = Arc<Mutex<BTreeMap<String, String>>>;
 
-/// A Secrets Manager that is running.
-pub struct Secrets {
+/// A Secrets Manager on loopback; it stops when this is dropped.
+pub struct LocalSecrets {
     address: SocketAddr,
     serving: JoinHandle<()>,
-    held: Held,
+    stored: StoredSecrets,
 }
 
-impl Secrets {
-    /// Starts without any secret.
+impl LocalSecrets {
+    /// Starts a Secrets Manager that has no secret yet.
     ///
     /// # Errors
     /// When no port can be had.
@@ -40,42 +41,43 @@ impl Secrets {
             .await
             .map_err(LocalError::io("opening Secrets Manager's port"))?;
         let address = listener.local_addr().map_err(LocalError::io("opening Secrets Manager's port"))?;
-        let held = Held::default();
-        let router = Router::new().route("/", post(answer)).with_state((Arc::clone(&held), permissions));
+        let stored = StoredSecrets::default();
+        let router = Router::new().route("/", post(answer)).with_state((Arc::clone(&stored), permissions));
         let serving = tokio::spawn(async move {
             let _ = axum::serve(listener, router).await;
         });
-        Ok(Self { address, serving, held })
+        Ok(Self { address, serving, stored })
     }
 
-    /// Where it listens.
+    /// The address that Secrets Manager listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Holds a secret.
+    /// Stores a secret, in place of one of the same name.
     pub fn put(&self, name: &str, value: &Value) {
         self.lock().insert(name.to_owned(), value.to_string());
     }
 
-    /// Holds it no longer.
+    /// Removes a secret, as if nobody had filled it yet.
     pub fn remove(&self, name: &str) {
         self.lock().remove(name);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Secrets {
+impl Drop for LocalSecrets {
     fn drop(&mut self) {
         self.serving.abort();
     }
 }
 
+/// Answers one call, which must be `GetSecretValue`: the functions make no other.
 async fn answer(
-    State((held, permissions)): State<(Held, Arc<Permissions>)>,
+    State((stored, permissions)): State<(StoredSecrets, Arc<Permissions>)>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
@@ -88,10 +90,10 @@ async fn answer(
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
     let id = request["SecretId"].as_str().unwrap_or_default();
     let need = ("secretsmanager:GetSecretValue".to_owned(), id.to_owned());
-    if let Err(denied) = permissions.check(Caller::of(&headers), &[need]) {
+    if let Err(denied) = permissions.check(AwsCaller::of(&headers), &[need]) {
         return failure("AccessDeniedException", &denied);
     }
-    match held.lock().unwrap_or_else(PoisonError::into_inner).get(id) {
+    match stored.lock().unwrap_or_else(PoisonError::into_inner).get(id) {
         Some(value) => {
             Json(json!({"ARN": id, "Name": id, "VersionId": "local", "SecretString": value})).into_response()
         }
@@ -99,7 +101,7 @@ async fn answer(
     }
 }
 
-/// A new secret of a stage, as `shared::secrets` reads it.
+/// Makes a new secret for a stage, in the form that `shared::secrets` reads.
 ///
 /// # Errors
 /// When the system gives no random bytes.
@@ -122,20 +124,20 @@ pub fn generate() -> Result<Value, LocalError> {
     }))
 }
 
-/// The secret in `file`, which is made, readable to its owner alone, when it is not there.
+/// Reads the stage's secret from `file`, or makes one and writes it there, readable to its owner alone.
 ///
 /// # Errors
 /// [`LocalError`] when it cannot be read or written.
 pub fn load_or_generate(file: &Path) -> Result<Value, LocalError> {
     let mut secret = generate()?;
     if let Ok(text) = std::fs::read_to_string(file) {
-        let kept: serde_json::Map<String, Value> =
+        let members: serde_json::Map<String, Value> =
             serde_json::from_str(&text).map_err(|error| LocalError::Part {
                 part: "the secret",
                 why: format!("{} is damaged ({error}); remove it with --fresh", file.display()),
             })?;
-        // What a newer version needs beside what an older one made.
-        for (name, value) in kept {
+        // A file of an older version keeps its values; what the newer version needs besides was just generated.
+        for (name, value) in members {
             secret[name] = value;
         }
     }
@@ -146,7 +148,7 @@ pub fn load_or_generate(file: &Path) -> Result<Value, LocalError> {
 /// Writes a file that its owner alone may read.
 ///
 /// # Errors
-/// [`LocalError`]
+/// [`LocalError`] when the file cannot be written.
 pub fn write_secret(file: &Path, text: &str) -> Result<(), LocalError> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;

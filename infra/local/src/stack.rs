@@ -1,4 +1,4 @@
-//! All parts together.
+//! The local stack: starts every part of the system, connects them, and ends them.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,73 +9,73 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::LocalError;
-use crate::dynamo::Dynamo;
+use crate::dynamo::LocalDynamo;
 use crate::function_url::FunctionUrl;
-use crate::gateway::{Gateway, Pools};
+use crate::gateway::{LocalGateway, Pools};
 use crate::lambda::{Host, Pool, binaries, certificates};
-use crate::permissions::{Permissions, Uses};
+use crate::permissions::{Permissions, UseRecord};
 use crate::redis_server::RedisServer;
-use crate::secrets::{self, Secrets};
-use crate::stream::Follower;
-use crate::template::Template;
+use crate::secrets::{self, LocalSecrets};
+use crate::stream::StreamFollower;
+use crate::template::SamTemplate;
 use crate::upstash::Upstash;
 use crate::wire::Wire;
 
-/// From the gateway's port to the stream's: `cargo lambda watch` takes those in between.
-const STREAM_PORT_AFTER: u16 = 10;
+/// How far the streaming function's port is above the gateway's. `cargo lambda watch` takes a port in between.
+const STREAM_PORT_OFFSET: u16 = 10;
 
-/// How a stack is started.
+/// What can be chosen when a stack is started.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// The gateway's port on loopback, and the stream's is ten behind it; 0 for any.
+    /// The gateway's port on loopback; the streaming function's port is ten higher. 0 takes any free ports.
     pub port: u16,
-    /// Where data and logs are kept; nowhere without.
+    /// The folder that keeps data and logs. `None` keeps nothing: all of it goes when the stack ends.
     pub data: Option<PathBuf>,
-    /// The binaries; those built with the running program without.
+    /// The folder of the functions' binaries. `None` means those that were built with the running program.
     pub binaries: Option<PathBuf>,
-    /// Parameters of the template beside those of a local stage.
+    /// Parameters of `template.yaml` in addition to those that every local stage sets.
     pub parameters: Vec<(&'static str, String)>,
-    /// Environments that are not frozen between requests, for measurements of the functions alone.
+    /// Whether environments run on between requests; benchmarks ask for it, to measure the functions alone.
     pub never_freeze: bool,
 }
 
-/// A system that is running.
+/// A whole system that runs until this is dropped.
 pub struct Stack {
-    /// The gateway.
-    pub gateway: Gateway,
+    /// The HTTP API, which answers every route of the template.
+    pub gateway: LocalGateway,
     /// The URL on which the assistant answers piece by piece.
     pub stream: FunctionUrl,
-    /// The functions.
+    /// The environments of every function behind the gateway, by the function's name.
     pub functions: Pools,
     /// The database of the tables.
-    pub dynamo: Dynamo,
-    /// The wire to it.
+    pub dynamo: LocalDynamo,
+    /// The wire between the functions and DynamoDB.
     pub dynamo_wire: Wire,
-    /// The REST front of Redis.
+    /// Upstash's REST API in front of Redis.
     pub upstash: Upstash,
-    /// The wire to it.
+    /// The wire between the functions and Upstash.
     pub upstash_wire: Wire,
-    /// Redis itself.
+    /// The `redis-server` behind the REST API.
     pub redis: RedisServer,
-    /// Secrets Manager.
-    pub secrets: Secrets,
-    /// The secret of the stage.
+    /// The Secrets Manager from which the functions read the stage's secret.
+    pub secrets: LocalSecrets,
+    /// The secret of the stage; the functions see a change of it only after `secrets.put`.
     pub secret: Value,
-    /// The name of it.
+    /// The name under which Secrets Manager has the stage's secret.
     pub secret_id: String,
-    /// The template as the functions see it.
-    pub template: Template,
+    /// `template.yaml` with the parameters of this stack.
+    pub template: SamTemplate,
     /// What every function is given beside its own variables.
     pub host: Arc<Host>,
-    _follower: Follower,
+    _follower: StreamFollower,
     _temporary: TempDir,
 }
 
 impl Stack {
-    /// Starts everything.
+    /// Starts every part, and returns when all of them take requests.
     ///
     /// # Errors
-    /// [`LocalError`] that names the part and what to do.
+    /// [`LocalError`] that names the part that does not start and what to do about it.
     pub async fn start(options: Options) -> Result<Self, LocalError> {
         let temporary =
             TempDir::with_prefix("huntaze").map_err(LocalError::io("making a temporary folder"))?;
@@ -91,11 +91,11 @@ impl Stack {
         let upstash = Upstash::start(redis.socket(), token).await?;
         let upstash_wire = Wire::to(upstash.address()).await?;
         let template = template(&options, upstash_wire.address())?;
-        let permissions = Arc::new(Permissions::of(&template, Uses::from_environment()?));
+        let permissions = Arc::new(Permissions::of(&template, UseRecord::from_environment()?));
         let file = folder.map(|folder| folder.join("dynamodb.sqlite"));
-        let dynamo = Dynamo::start(&template, Arc::clone(&permissions), file.as_deref()).await?;
+        let dynamo = LocalDynamo::start(&template, Arc::clone(&permissions), file.as_deref()).await?;
         let dynamo_wire = Wire::to(dynamo.address()).await?;
-        let secrets = Secrets::start(permissions).await?;
+        let secrets = LocalSecrets::start(permissions).await?;
         let secret_id = template.secrets.first().cloned().unwrap_or_default();
         secrets.put(&secret_id, &secret);
         let host = Arc::new(Host {
@@ -103,22 +103,22 @@ impl Stack {
             logs,
             variables: aws_variables(dynamo_wire.address(), secrets.address()),
             freeze: !options.never_freeze,
-            added: Mutex::default(),
+            extra_variables: Mutex::default(),
         });
-        let streamed = template.functions.values().find(|function| function.has_url);
-        let streamed = streamed.ok_or_else(|| LocalError::Template("no function has a URL".to_owned()))?;
-        let stream_port = if options.port == 0 { 0 } else { options.port.saturating_add(STREAM_PORT_AFTER) };
-        let stream = FunctionUrl::start(streamed.clone(), Arc::clone(&host), stream_port).await?;
+        let streaming = template.functions.values().find(|function| function.has_url);
+        let streaming = streaming.ok_or_else(|| LocalError::Template("no function has a URL".to_owned()))?;
+        let stream_port = if options.port == 0 { 0 } else { options.port.saturating_add(STREAM_PORT_OFFSET) };
+        let stream = FunctionUrl::start(streaming.clone(), Arc::clone(&host), stream_port).await?;
         let functions: Pools = template
             .functions
             .values()
             .filter(|function| !function.has_url)
             .map(|function| (function.name.clone(), Arc::new(Pool::new(function.clone(), Arc::clone(&host)))))
             .collect();
-        let gateway = Gateway::start(functions.clone(), options.port).await?;
-        let followed =
+        let gateway = LocalGateway::start(functions.clone(), options.port).await?;
+        let tenant_table =
             template.tables.get("TenantTable").map(|table| table.name.as_str()).unwrap_or_default();
-        let follower = Follower::start(dynamo.database(), followed, functions.values())?;
+        let follower = StreamFollower::start(dynamo.database(), tenant_table, functions.values())?;
         Ok(Self {
             gateway,
             stream,
@@ -138,33 +138,34 @@ impl Stack {
         })
     }
 
-    /// The address of the API.
+    /// The base URL of the API.
     pub fn url(&self) -> String {
         format!("http://{}", self.gateway.address())
     }
 
-    /// Where the assistant answers piece by piece.
+    /// The base URL on which the assistant answers piece by piece.
     pub fn stream_url(&self) -> String {
         format!("http://{}", self.stream.address())
     }
 
-    /// The database of the fleet, as `scripts/breaker.sh` reads it.
+    /// The lines of `upstash.env`: the URL and token of the fleet's Redis, as `scripts/breaker.sh` reads them.
     pub fn upstash_variables(&self) -> String {
         let token = self.secret["upstashToken"].as_str().unwrap_or_default();
         format!("UPSTASH_URL=http://{}\nUPSTASH_TOKEN={token}\n", self.upstash.address())
     }
 
-    /// What `GET /api/metrics` asks for.
+    /// The bearer token that `GET /api/metrics` asks for.
     pub fn scrape_token(&self) -> &str {
         self.secret["scrapeToken"].as_str().unwrap_or_default()
     }
 
-    /// The folder of the logs.
+    /// The folder of the logs, with one file for each function.
     pub fn logs(&self) -> &Path {
         &self.host.logs
     }
 
-    /// The variables of one function as Lambda would set them, for programs that run it in another way.
+    /// The variables of one function as Lambda would set them, for programs that run it without this stack's
+    /// gateway.
     pub fn variables(&self, function: &str) -> BTreeMap<String, String> {
         let mut variables = self.host.variables.clone();
         variables.insert("AWS_ACCESS_KEY_ID".to_owned(), function.to_owned());
@@ -175,10 +176,11 @@ impl Stack {
         variables
     }
 
-    /// Ends every environment.
+    /// Ends every idle environment as Lambda does, so that each can still write its metrics.
     pub async fn end(&self) {
+        // All get the signal before the first is waited for: they end at the same time, and not in turn.
         for pool in self.functions.values() {
-            pool.tell_the_end().await;
+            pool.terminate_idle().await;
         }
         for pool in self.functions.values() {
             pool.retire().await;
@@ -186,18 +188,20 @@ impl Stack {
     }
 }
 
-fn template(options: &Options, upstash: SocketAddr) -> Result<Template, LocalError> {
+/// Reads `template.yaml` with the parameters of a local stage and those of `options`.
+fn template(options: &Options, upstash: SocketAddr) -> Result<SamTemplate, LocalError> {
     let upstash = format!("http://{upstash}");
     let mut parameters = vec![("Stage", "local"), ("SignUp", "open"), ("UpstashUrl", &upstash)];
     parameters.extend(options.parameters.iter().map(|(name, value)| (*name, value.as_str())));
-    Template::read(&parameters)
+    SamTemplate::read(&parameters)
 }
 
-/// What Lambda gives every function, with the endpoints of this stack.
+/// The variables that Lambda gives every function, with the endpoints of this stack in place of those of AWS.
 fn aws_variables(dynamo: SocketAddr, secrets: SocketAddr) -> BTreeMap<String, String> {
     let variables = [
         ("AWS_REGION", "eu-west-1".to_owned()),
-        // With it the door tells an environment from somebody who borrows a function's name.
+        // The permission check takes only a caller with this token for an environment: a test that borrows a
+        // function's name as its access key has none.
         ("AWS_SESSION_TOKEN", "local".to_owned()),
         ("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{dynamo}")),
         ("AWS_ENDPOINT_URL_SECRETS_MANAGER", format!("http://{secrets}")),

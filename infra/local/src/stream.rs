@@ -1,5 +1,5 @@
-//! The stream of the tenants' table, and the functions that it starts, as Lambda's event source mapping does it:
-//! filtered, in the order of each partition key, and again after a failure.
+//! Starts functions for the changes of the tenants' table, as Lambda's event source mapping does: only for changes that
+//! fit a filter, in the order of each partition key, and again after a failure.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,37 +11,42 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::LocalError;
 use crate::lambda::Pool;
-use crate::template::Stream;
+use crate::template::TemplateStream;
 
-/// Lambda looks four times a second; people who wait for a job are spared that.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How long the stream rests between two reads. Lambda reads four times a second; reading more often spares people who
+/// try the system the wait for a job to begin.
+const POLL_EVERY: Duration = Duration::from_millis(50);
+/// The pause after the first failure of a change. It doubles with each further failure.
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
+/// The longest pause between two attempts at a change.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// A stream that is followed until this is dropped.
-pub struct Follower {
+/// Reads the stream of a table and starts functions for its records, until it is dropped.
+pub struct StreamFollower {
     following: JoinHandle<()>,
 }
 
-impl Drop for Follower {
+impl Drop for StreamFollower {
     fn drop(&mut self) {
         self.following.abort();
     }
 }
 
-struct Consumer {
+/// A function that the stream starts.
+struct StreamConsumer {
     pool: Arc<Pool>,
-    stream: Stream,
-    /// Changes of one partition key go one after the other.
-    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    stream: TemplateStream,
+    /// A lock for each partition key: the changes of one partition are delivered one after the other.
+    partitions: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 fn failed(why: impl std::fmt::Display) -> LocalError {
     LocalError::Part { part: "the stream", why: why.to_string() }
 }
 
-impl Follower {
-    /// Follows the stream of a table from its beginning: what was not taken before a restart is taken now.
+impl StreamFollower {
+    /// Follows the stream of a table from its beginning, so that changes that no run took before a restart are
+    /// delivered now. The others are delivered again.
     ///
     /// # Errors
     /// When the table has no stream.
@@ -50,10 +55,14 @@ impl Follower {
         table: &str,
         pools: impl Iterator<Item = &'a Arc<Pool>>,
     ) -> Result<Self, LocalError> {
-        let consumers: Vec<Arc<Consumer>> = pools
+        let consumers: Vec<Arc<StreamConsumer>> = pools
             .filter_map(|pool| {
                 let stream = pool.function().stream.clone()?;
-                Some(Arc::new(Consumer { pool: Arc::clone(pool), stream, turns: Mutex::default() }))
+                Some(Arc::new(StreamConsumer {
+                    pool: Arc::clone(pool),
+                    stream,
+                    partitions: Mutex::default(),
+                }))
             })
             .collect();
         let mut iterator = first_iterator(&database, table)?;
@@ -71,26 +80,28 @@ impl Follower {
                     Err(error) => tracing::error!(%error, "the stream cannot be read"),
                 }
                 while running.try_join_next().is_some() {}
-                tokio::time::sleep(LOOK_EVERY).await;
+                tokio::time::sleep(POLL_EVERY).await;
             }
         });
         Ok(Self { following })
     }
 }
 
+/// The position before the oldest record in the first shard of a table's stream.
 fn first_iterator(database: &Database, table: &str) -> Result<String, LocalError> {
     let read = |value: Value| serde_json::from_value(value).map_err(failed);
     let streams = database.list_streams(read(json!({"TableName": table}))?).map_err(failed)?;
     let arn = streams.streams.first().ok_or_else(|| failed(format!("{table} has none")))?.stream_arn.clone();
     let request = serde_json::from_value(json!({"StreamArn": arn})).map_err(failed)?;
-    let described = database.describe_stream(request).map_err(failed)?;
-    let shard = described.stream_description.shards.first().map(|shard| shard.shard_id.clone());
+    let description = database.describe_stream(request).map_err(failed)?;
+    let shard = description.stream_description.shards.first().map(|shard| shard.shard_id.clone());
     let request = json!({"StreamArn": arn, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"});
     let request = serde_json::from_value(request).map_err(failed)?;
     let iterator = database.get_shard_iterator(request).map_err(failed)?.shard_iterator;
     iterator.ok_or_else(|| failed("it has no beginning"))
 }
 
+/// The records behind `iterator`, which moves on past them.
 fn records(database: &Database, iterator: &mut String) -> Result<Vec<Value>, LocalError> {
     let request = serde_json::from_value(json!({"ShardIterator": iterator})).map_err(failed)?;
     let found = database.get_records(request).map_err(failed)?;
@@ -100,18 +111,21 @@ fn records(database: &Database, iterator: &mut String) -> Result<Vec<Value>, Loc
     found.records.into_iter().map(|record| serde_json::to_value(record).map_err(failed)).collect()
 }
 
-impl Consumer {
+impl StreamConsumer {
+    /// Whether a record fits one of the function's filters.
     fn wants(&self, record: &Value) -> bool {
         self.stream.filters.is_empty() || self.stream.filters.iter().any(|filter| fits(filter, record))
     }
 
+    /// Runs the function for one record, after the earlier records of its partition, until it succeeds or its retries
+    /// are used up.
     async fn deliver(self: Arc<Self>, record: Value) {
         let key = record["dynamodb"]["Keys"]["PK"]["S"].as_str().unwrap_or_default().to_owned();
-        let turn = {
-            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(turns.entry(key).or_default())
+        let partition = {
+            let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(partitions.entry(key).or_default())
         };
-        let _turn = turn.lock().await;
+        let _turn = partition.lock().await;
         let mut pause = PAUSE_FIRST;
         for _ in 0..=self.stream.retries {
             match self.pool.invoke(json!({"Records": [record]})).await {
@@ -126,7 +140,8 @@ impl Consumer {
     }
 }
 
-/// Whether a record fits a pattern: objects by their members, lists as alternatives, `prefix` as a beginning.
+/// Whether a record fits an EventBridge pattern: every member of an object has to fit, one alternative of a list is
+/// enough, and `prefix` compares the beginning of a text.
 fn fits(pattern: &Value, record: &Value) -> bool {
     match pattern {
         Value::Object(members) => members.iter().all(|(name, pattern)| fits(pattern, &record[name])),

@@ -1,5 +1,5 @@
-//! `template.yaml`, as far as the stack needs it: functions with their routes, variables and permissions, and
-//! tables, all references resolved.
+//! `template.yaml` as far as the stack needs it: functions with their routes, variables and permissions, and
+//! tables, with all references resolved.
 
 mod resolver;
 
@@ -11,106 +11,106 @@ use serde_yaml_ng::{Mapping, Value};
 use crate::LocalError;
 use resolver::{Resolver, entries, scalar};
 
-/// The template with its parameters filled in.
+/// The template with its parameters filled in; SAM is the AWS Serverless Application Model that it is written in.
 #[derive(Debug, Clone, Default)]
-pub struct Template {
-    /// The functions by name of folder, package and binary.
-    pub functions: BTreeMap<String, Function>,
-    /// The tables by logical name.
-    pub tables: BTreeMap<String, Table>,
+pub struct SamTemplate {
+    /// The functions, by the name that folder, package and binary have in common.
+    pub functions: BTreeMap<String, TemplateFunction>,
+    /// The tables, by logical name.
+    pub tables: BTreeMap<String, TemplateTable>,
     /// The names of the secrets.
     pub secrets: Vec<String>,
-    /// The log groups by name, each with the days that it keeps its lines.
+    /// The log groups by name, each with the days that it keeps its lines; `None` keeps them for ever.
     pub log_groups: BTreeMap<String, Option<u32>>,
     /// The logical names of the queues.
     pub queues: BTreeSet<String>,
 }
 
-/// A function.
+/// An `AWS::Serverless::Function` of the template.
 #[derive(Debug, Clone, Default)]
-pub struct Function {
-    /// Folder, package and binary.
+pub struct TemplateFunction {
+    /// The name that the function's folder, package and binary have in common.
     pub name: String,
-    /// The name in the template.
+    /// The name of the resource in the template.
     pub logical_id: String,
-    /// The time a run has, in seconds.
+    /// How long one run may take, in seconds.
     pub timeout_secs: u64,
-    /// In MB.
+    /// The memory of an environment, in MB.
     pub memory_mb: u32,
-    /// Its variables.
+    /// The environment variables, those of the template's globals included.
     pub variables: BTreeMap<String, String>,
-    /// Its routes.
-    pub routes: Vec<Route>,
-    /// Its schedules.
-    pub schedules: Vec<Schedule>,
-    /// Whether it has a URL of its own, on which answers arrive piece by piece.
+    /// The routes of the HTTP API that the function answers.
+    pub routes: Vec<TemplateRoute>,
+    /// The schedules that start the function.
+    pub schedules: Vec<TemplateSchedule>,
+    /// Whether the function has a URL of its own, on which answers arrive piece by piece.
     pub has_url: bool,
-    /// What of the stream of the tenants' table starts it.
-    pub stream: Option<Stream>,
-    /// The name of the log group that it writes to.
+    /// Which changes of the tenants' table start the function, if any do.
+    pub stream: Option<TemplateStream>,
+    /// The name of the log group that the function writes to.
     pub log_group: Option<String>,
-    /// The logical names of the managed policies that it refers to.
+    /// The logical names of the managed policies that the function refers to.
     pub policies: Vec<String>,
-    /// What it may do: its own statements and those of the managed policies.
+    /// What the function may do: its own statements and those of its managed policies.
     pub permissions: Vec<Permission>,
 }
 
-/// A rule by which EventBridge starts a function.
+/// A rule by which EventBridge starts a function at certain times.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Schedule {
-    /// When, such as `rate(1 minute)`.
+pub struct TemplateSchedule {
+    /// When the function is started, such as `rate(1 minute)`.
     pub expression: String,
-    /// The queue that takes events which no run took.
+    /// The queue that receives an event for which no run succeeded.
     pub dead_letters: Option<String>,
 }
 
-/// How a stream starts a function.
+/// How the stream of a table starts a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stream {
-    /// A change that fits any of these patterns.
+pub struct TemplateStream {
+    /// Patterns, of which a change has to fit one to start the function; without patterns every change starts it.
     pub filters: Vec<serde_json::Value>,
-    /// So many changes at a time.
+    /// The largest number of changes that one run receives.
     pub batch: usize,
-    /// How often a batch that failed is tried again.
+    /// How many times a batch that failed is tried again.
     pub retries: u32,
-    /// The queue that is told of changes which no run took.
+    /// The queue that is notified of changes for which no run succeeded.
     pub dead_letters: Option<String>,
 }
 
-/// A route of the HTTP API.
+/// A route of the HTTP API, as API Gateway knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
-    /// `ANY`, or an HTTP method.
+pub struct TemplateRoute {
+    /// An HTTP method, or `ANY`.
     pub method: String,
-    /// With `{parameters}`; `$default` for what no other route takes.
+    /// The path with its `{parameters}`, or `$default` for every request that no other route takes.
     pub path: String,
 }
 
-/// A statement of a policy. All of ours allow.
+/// A statement of a policy. All statements of this template allow something; none denies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permission {
-    /// Such as `dynamodb:GetItem`.
+    /// The actions that are allowed, such as `dynamodb:GetItem`.
     pub actions: Vec<String>,
-    /// Physical names; an index as `<table>/index/<index>`.
+    /// The resources that they are allowed on, by physical name; an index is `<table>/index/<index>`.
     pub resources: Vec<String>,
 }
 
 impl Permission {
-    /// Every action with every resource.
+    /// Every action paired with every resource that it is allowed on.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         let resources = self.resources.iter().map(String::as_str);
         self.actions.iter().flat_map(move |action| resources.clone().map(move |r| (action.as_str(), r)))
     }
 }
 
-/// A table.
+/// An `AWS::DynamoDB::Table` of the template.
 #[derive(Debug, Clone)]
-pub struct Table {
-    /// Its physical name.
+pub struct TemplateTable {
+    /// The physical name of the table.
     pub name: String,
-    /// The request that creates it, in DynamoDB's JSON.
+    /// The `CreateTable` request for the table, in DynamoDB's JSON.
     pub create: serde_json::Value,
-    /// The attribute that lets items go.
+    /// The attribute that says when an item expires.
     pub ttl_attribute: Option<String>,
 }
 
@@ -118,16 +118,16 @@ fn malformed(what: impl Into<String>) -> LocalError {
     LocalError::Template(what.into())
 }
 
-/// The repository that this package is part of.
+/// The root folder of the repository that this package is part of.
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").components().collect()
 }
 
-impl Template {
-    /// Reads `template.yaml` of this repository. `parameters` replace the defaults.
+impl SamTemplate {
+    /// Reads `template.yaml` of this repository; `parameters` replace the template's defaults.
     ///
     /// # Errors
-    /// [`LocalError`] that names what is missing or malformed.
+    /// [`LocalError`] that names what is missing or malformed, or a parameter that the template does not have.
     pub fn read(parameters: &[(&str, &str)]) -> Result<Self, LocalError> {
         let path = repository().join("template.yaml");
         let text =
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn a_reference_to_nothing_is_named() {
         let text = "Resources:\n  T:\n    Type: AWS::DynamoDB::Table\n    Properties:\n      TableName: !Ref Nobody\n";
-        let error = Template::parse(text, &[]).unwrap_err().to_string();
+        let error = SamTemplate::parse(text, &[]).unwrap_err().to_string();
         assert!(error.contains("`Nobody` names nothing"), "{error}");
     }
 
@@ -199,12 +199,12 @@ Resources:
 ";
 
     fn refused(text: &str) -> String {
-        Template::parse(text, &[]).unwrap_err().to_string()
+        SamTemplate::parse(text, &[]).unwrap_err().to_string()
     }
 
     #[test]
     fn a_function_has_what_its_managed_policies_and_the_globals_say() {
-        let template = Template::parse(POLICIES, &[]).unwrap();
+        let template = SamTemplate::parse(POLICIES, &[]).unwrap();
         let function = &template.functions["f"];
         let permission = |actions: &[&str]| Permission {
             actions: actions.iter().map(|&action| action.to_owned()).collect(),
@@ -235,6 +235,6 @@ Resources:
 
     #[test]
     fn an_unknown_parameter_is_refused() {
-        assert!(Template::read(&[("Stgae", "x")]).is_err());
+        assert!(SamTemplate::read(&[("Stgae", "x")]).is_err());
     }
 }

@@ -1,8 +1,8 @@
 //! Upstash's REST protocol in front of a `redis-server`.
 //!
-//! As Upstash does, it takes a bearer token, answers every error of Redis with HTTP 400 `{"error"}`, encodes
-//! answers in base64 when asked (a plain `OK` stays plain), gives a sync token, has no blocking commands and
-//! no WATCH, and lets a script with `flags=allow-key-locking` touch declared keys only.
+//! Like Upstash, it takes a bearer token, answers every error of Redis with HTTP 400 and `{"error"}`, encodes
+//! answers in base64 when it is asked to (a plain `OK` stays plain), gives a sync token, has no blocking commands
+//! and no WATCH, and lets a script with `flags=allow-key-locking` touch declared keys only.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -25,7 +25,9 @@ use tokio::task::JoinHandle;
 use crate::LocalError;
 use crate::redis_server;
 
+/// The first line of a script that locks only the keys it declares. Redis itself does not know the flag.
 const FLAG: &str = "#!lua flags=allow-key-locking\n";
+/// The commands that need a connection of their own, and so do not exist over REST.
 const UNAVAILABLE: [&str; 14] = [
     "WATCH",
     "UNWATCH",
@@ -43,29 +45,33 @@ const UNAVAILABLE: [&str; 14] = [
     "CLIENT",
 ];
 
-/// A front that is running.
+/// Upstash's REST API on loopback; it stops when this is dropped.
 pub struct Upstash {
     address: SocketAddr,
     serving: JoinHandle<()>,
-    shared: Arc<Front>,
+    front: Arc<Front>,
 }
 
+/// The state behind the REST API.
 struct Front {
     socket: PathBuf,
+    /// The connection to Redis that all requests share; `None` before the first and after it broke.
     connection: tokio::sync::Mutex<Option<MultiplexedConnection>>,
     token: String,
-    /// Which keys a command touches: first, last and step, as `COMMAND` tells, written as Lua.
+    /// A Lua table of the key positions of each command: first, last and step, as `COMMAND` describes them.
     key_positions: tokio::sync::OnceCell<String>,
-    /// The SHA-1 that clients know, and the one Redis knows.
+    /// The SHA-1 under which Redis has a script, by the SHA-1 that clients compute from its source.
     scripts: Mutex<HashMap<String, String>>,
+    /// How many requests have come, each of them one trip of a client.
     requests: AtomicU64,
+    /// How many answers have been given; the number of an answer is its sync token.
     answers: AtomicU64,
-    /// The position that the last request wanted to read from.
+    /// The sync token that came with the last request.
     sync_token: Mutex<Option<String>>,
 }
 
 impl Upstash {
-    /// Serves the `redis-server` behind `socket` to whoever has `token`.
+    /// Serves the `redis-server` behind `socket` to everybody who has `token`.
     ///
     /// # Errors
     /// When no port can be had.
@@ -73,7 +79,7 @@ impl Upstash {
         let listener =
             TcpListener::bind(("127.0.0.1", 0)).await.map_err(LocalError::io("opening Upstash's port"))?;
         let address = listener.local_addr().map_err(LocalError::io("opening Upstash's port"))?;
-        let shared = Arc::new(Front {
+        let front = Arc::new(Front {
             socket,
             connection: tokio::sync::Mutex::new(None),
             token: token.to_owned(),
@@ -87,41 +93,41 @@ impl Upstash {
             .route("/", post(single))
             .route("/pipeline", post(pipeline))
             .route("/multi-exec", post(multi_exec))
-            .with_state(Arc::clone(&shared));
+            .with_state(Arc::clone(&front));
         let serving = tokio::spawn(async move {
             let _ = axum::serve(listener, router).await;
         });
-        Ok(Self { address, serving, shared })
+        Ok(Self { address, serving, front })
     }
 
-    /// Where it listens.
+    /// The address that the REST API listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// HTTP requests served since the start: trips.
+    /// How many HTTP requests there have been since the start; each is one trip of a client.
     pub fn requests(&self) -> u64 {
-        self.shared.requests.load(Ordering::Relaxed)
+        self.front.requests.load(Ordering::Relaxed)
     }
 
-    /// The sync token of the last request.
+    /// The sync token that came with the last request.
     pub fn sync_token(&self) -> Option<String> {
-        self.shared.sync_token.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.front.sync_token.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Commands that Upstash would bill: what ran at Redis, inside scripts and pipelines too, less what this
-    /// front asked for itself.
+    /// How many commands Upstash would have billed since the start: all that Redis ran, those inside scripts and
+    /// pipelines included, but not those that this front sends for itself.
     ///
     /// # Errors
     /// When Redis does not answer.
     pub async fn billed(&self) -> Result<u64, String> {
-        const OWN: [&str; 5] = ["info", "command", "hello", "client|setinfo", "ping"];
+        const OWN_COMMANDS: [&str; 5] = ["info", "command", "hello", "client|setinfo", "ping"];
         let mut cmd = redis::cmd("INFO");
         cmd.arg("commandstats");
-        let info: String = self.shared.ask(&cmd).await?;
+        let info: String = self.front.ask(&cmd).await?;
         let calls = |line: &str| {
             let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
-            if OWN.contains(&name) { None } else { rest.split(',').next()?.parse::<u64>().ok() }
+            if OWN_COMMANDS.contains(&name) { None } else { rest.split(',').next()?.parse::<u64>().ok() }
         };
         Ok(info.lines().filter_map(calls).sum())
     }
@@ -133,12 +139,14 @@ impl Drop for Upstash {
     }
 }
 
-type Refusal = (StatusCode, String);
+/// The HTTP status and the `error` member of an answer that has no result.
+type RestError = (StatusCode, String);
 
-fn refused(message: impl Into<String>) -> Refusal {
+fn refused(message: impl Into<String>) -> RestError {
     (StatusCode::BAD_REQUEST, message.into())
 }
 
+/// `POST /`: one command, whose errors have a status of their own.
 async fn single(State(front): State<Arc<Front>>, headers: HeaderMap, body: Json<Vec<Value>>) -> Response {
     let encode = wants_base64(&headers);
     let result = async {
@@ -153,6 +161,7 @@ async fn single(State(front): State<Arc<Front>>, headers: HeaderMap, body: Json<
     }
 }
 
+/// `POST /pipeline`: several commands, each with its own result or error.
 async fn pipeline(
     State(front): State<Arc<Front>>,
     headers: HeaderMap,
@@ -161,6 +170,7 @@ async fn pipeline(
     several(&front, &headers, &body, false).await
 }
 
+/// `POST /multi-exec`: several commands in one transaction.
 async fn multi_exec(
     State(front): State<Arc<Front>>,
     headers: HeaderMap,
@@ -195,12 +205,13 @@ fn wants_base64(headers: &HeaderMap) -> bool {
     headers.get("upstash-encoding").is_some_and(|value| value == "base64")
 }
 
-fn refuse((status, error): Refusal) -> Response {
+fn refuse((status, error): RestError) -> Response {
     (status, Json(json!({"error": error}))).into_response()
 }
 
-/// A status that stands alone is not encoded; everything else is.
-fn to_json(value: redis::Value, encode: bool, stands_alone: bool) -> Value {
+/// An answer of Redis in Upstash's JSON. With `encode`, strings are base64, except for an `OK` that is the whole answer
+/// to a single command (`is_single`).
+fn to_json(value: redis::Value, encode: bool, is_single: bool) -> Value {
     let bytes = |bytes: &[u8]| {
         if encode { json!(STANDARD.encode(bytes)) } else { json!(String::from_utf8_lossy(bytes)) }
     };
@@ -208,25 +219,27 @@ fn to_json(value: redis::Value, encode: bool, stands_alone: bool) -> Value {
         redis::Value::Nil => Value::Null,
         redis::Value::Int(int) => json!(int),
         redis::Value::BulkString(text) => bytes(&text),
-        redis::Value::Okay if stands_alone => json!("OK"),
+        redis::Value::Okay if is_single => json!("OK"),
         redis::Value::Okay => bytes(b"OK"),
         redis::Value::SimpleString(text) => bytes(text.as_bytes()),
         redis::Value::Array(items) => items.into_iter().map(|item| to_json(item, encode, false)).collect(),
-        redis::Value::ServerError(error) => json!({"error": words(&error)}),
+        redis::Value::ServerError(error) => json!({"error": error_text(&error)}),
         other => json!(format!("{other:?}")),
     }
 }
 
-fn words(error: &redis::ServerError) -> String {
+/// The error as Redis wrote it: its code, then its message.
+fn error_text(error: &redis::ServerError) -> String {
     format!("{} {}", error.code(), error.details().unwrap_or_default()).trim_end().to_owned()
 }
 
 impl Front {
-    fn authorize(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+    /// Counts the request, notes its sync token, and refuses it without the right bearer token.
+    fn authorize(&self, headers: &HeaderMap) -> Result<(), RestError> {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let wanted =
+        let sync_token =
             headers.get("upstash-sync-token").and_then(|value| value.to_str().ok()).map(str::to_owned);
-        *self.sync_token.lock().unwrap_or_else(PoisonError::into_inner) = wanted;
+        *self.sync_token.lock().unwrap_or_else(PoisonError::into_inner) = sync_token;
         let given = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
         if given.strip_prefix("Bearer ") == Some(&self.token) {
             return Ok(());
@@ -234,31 +247,33 @@ impl Front {
         Err((StatusCode::UNAUTHORIZED, "WRONGPASS invalid or missing auth token".to_owned()))
     }
 
+    /// An answer with the next sync token.
     fn respond(&self, body: &Value) -> Response {
         let position = self.answers.fetch_add(1, Ordering::Relaxed);
         ([("upstash-sync-token", position.to_string())], Json(body)).into_response()
     }
 
     async fn connection(&self) -> Result<MultiplexedConnection, String> {
-        let mut held = self.connection.lock().await;
-        if let Some(connection) = held.as_ref() {
+        let mut current = self.connection.lock().await;
+        if let Some(connection) = current.as_ref() {
             return Ok(connection.clone());
         }
         let connection = redis_server::connect(&self.socket).await.map_err(|error| format!("ERR {error}"))?;
-        *held = Some(connection.clone());
+        *current = Some(connection.clone());
         Ok(connection)
     }
 
+    /// Runs a command that this front needs for itself.
     async fn ask<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, String> {
         command.query_async(&mut self.connection().await?).await.map_err(|error| error.to_string())
     }
 
-    /// Runs commands in one trip to Redis, each with its own answer.
+    /// Runs commands in one trip to Redis, each with its own answer; as one transaction if `atomic`.
     async fn run(
         &self,
         commands: &[redis::Cmd],
         atomic: bool,
-    ) -> Result<Vec<Result<redis::Value, String>>, Refusal> {
+    ) -> Result<Vec<Result<redis::Value, String>>, RestError> {
         let mut pipe = redis::pipe();
         if atomic {
             pipe.atomic();
@@ -272,7 +287,7 @@ impl Front {
             Ok(values) => Ok(values
                 .into_iter()
                 .map(|value| match value {
-                    redis::Value::ServerError(error) => Err(words(&error)),
+                    redis::Value::ServerError(error) => Err(error_text(&error)),
                     value => Ok(value),
                 })
                 .collect()),
@@ -287,8 +302,9 @@ impl Front {
         }
     }
 
-    /// A command as Redis takes it: scripts without the flag that only Upstash knows, and watched.
-    async fn prepare(&self, command: &[Value]) -> Result<redis::Cmd, Refusal> {
+    /// Turns a command of the REST API into one for Redis. A script with Upstash's flag is replaced by one that checks
+    /// its keys.
+    async fn prepare(&self, command: &[Value]) -> Result<redis::Cmd, RestError> {
         let mut words = Vec::new();
         for word in command {
             words.push(match word {
@@ -304,8 +320,8 @@ impl Front {
         match (name.as_str(), words.get(1).cloned()) {
             ("EVAL", Some(source)) => words[1] = self.script(&source).await?,
             ("EVALSHA", Some(sha)) => {
-                if let Some(known) = self.scripts().get(&sha.to_lowercase()) {
-                    words[1].clone_from(known);
+                if let Some(checked) = self.scripts().get(&sha.to_lowercase()) {
+                    words[1].clone_from(checked);
                 }
             }
             _ => {}
@@ -321,18 +337,20 @@ impl Front {
         self.scripts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The script that Redis runs for `source`. With the flag, every call is checked against KEYS first.
-    async fn script(&self, source: &str) -> Result<String, Refusal> {
+    /// The script that Redis runs for `source`. For a script with the flag it checks the keys of every call against
+    /// KEYS before the call is made.
+    async fn script(&self, source: &str) -> Result<String, RestError> {
         let Some(body) = source.strip_prefix(FLAG) else { return Ok(source.to_owned()) };
         let positions =
             self.key_positions.get_or_try_init(|| self.read_key_positions()).await.map_err(refused)?;
-        // On the flag's own line, so that Redis names the lines of the source in its errors.
-        let watched = format!("{}\n{body}", WATCH.replace("POSITIONS", positions));
+        // The check replaces the flag's own line, so that the line numbers in Redis's errors stay those of the source.
+        let checked = format!("{}\n{body}", CHECK_KEYS.replace("POSITIONS", positions));
         let sha = |text: &str| sha1_smol::Sha1::from(text).digest().to_string();
-        self.scripts().insert(sha(source), sha(&watched));
-        Ok(watched)
+        self.scripts().insert(sha(source), sha(&checked));
+        Ok(checked)
     }
 
+    /// Asks Redis where each command has its keys, and writes the answer as a Lua table.
     async fn read_key_positions(&self) -> Result<String, String> {
         let commands: Vec<redis::Value> = self.ask(&redis::cmd("COMMAND")).await?;
         let mut table = String::from("{");
@@ -350,8 +368,9 @@ impl Front {
     }
 }
 
-/// Lua that stands before a script and replaces `redis.call` by one that refuses undeclared keys.
-const WATCH: &str = "local redis = (function(real) local declared, positions = {}, POSITIONS \
+/// Lua that is put before a script, and replaces `redis.call` and `redis.pcall` by functions that refuse keys which the
+/// script does not declare.
+const CHECK_KEYS: &str = "local redis = (function(real) local declared, positions = {}, POSITIONS \
 for _, key in ipairs(KEYS) do declared[key] = true end \
 local function check(name, ...) local at, args = positions[string.lower(name)], {...} \
 if at then local last = at[2] if last < 0 then last = #args + 1 + last end \

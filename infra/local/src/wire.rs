@@ -1,4 +1,4 @@
-//! A TCP wire that can be broken: cut, silent, slow, or full of garbage.
+//! A TCP proxy that tests can break: it can cut, hold back, delay and corrupt what passes between two parts.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,39 +10,39 @@ use tokio::task::JoinHandle;
 
 use crate::LocalError;
 
-/// What the wire does.
+/// What a wire does with the bytes that pass through it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Carries everything.
+pub enum WireMode {
+    /// Carries everything at once.
     Open,
-    /// Refuses new connections after accepting them, and closes those there are.
+    /// Closes every connection that is open, and each new one as soon as it is accepted.
     Cut,
-    /// Takes everything and carries nothing.
+    /// Reads everything from both sides and passes nothing on.
     Silent,
-    /// Carries every piece after this time.
+    /// Passes every piece on after this delay.
     Slow(Duration),
-    /// Answers with bytes that mean nothing.
+    /// Answers every request with bytes that are no HTTP, and closes the connection.
     Garbage,
-    /// Answers every HTTP request with this status and a page of HTML.
+    /// Answers every request with this HTTP status and a page of HTML, and closes the connection.
     Html(u16),
 }
 
-/// A wire to a server.
+/// A TCP proxy in front of one server, whose behaviour can change at any time.
 pub struct Wire {
     address: SocketAddr,
-    mode: watch::Sender<Mode>,
+    mode: watch::Sender<WireMode>,
     accepting: JoinHandle<()>,
 }
 
 impl Wire {
-    /// A wire to `target`.
+    /// Opens a wire to `target` on any free port of loopback.
     ///
     /// # Errors
     /// When no port can be had.
     pub async fn to(target: SocketAddr) -> Result<Self, LocalError> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(LocalError::io("opening a wire"))?;
         let address = listener.local_addr().map_err(LocalError::io("opening a wire"))?;
-        let (mode, current) = watch::channel(Mode::Open);
+        let (mode, current) = watch::channel(WireMode::Open);
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 tokio::spawn(carry(client, target, current.clone()));
@@ -51,13 +51,13 @@ impl Wire {
         Ok(Self { address, mode, accepting })
     }
 
-    /// Where to connect.
+    /// The address that clients connect to instead of the server's own.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Changes what the wire does, for the connections there are, too.
-    pub fn set(&self, mode: Mode) {
+    /// Changes what the wire does, for open connections as well as for new ones.
+    pub fn set(&self, mode: WireMode) {
         self.mode.send_replace(mode);
     }
 }
@@ -65,19 +65,21 @@ impl Wire {
 impl Drop for Wire {
     fn drop(&mut self) {
         self.accepting.abort();
-        self.mode.send_replace(Mode::Cut);
+        self.mode.send_replace(WireMode::Cut);
     }
 }
 
-async fn carry(mut client: TcpStream, target: SocketAddr, mut mode: watch::Receiver<Mode>) {
-    // Nagle's delays are no fault that anyone asked for.
+/// Carries one connection until either side closes it or the wire cuts it.
+async fn carry(mut client: TcpStream, target: SocketAddr, mut mode: watch::Receiver<WireMode>) {
+    // Otherwise Nagle's algorithm would add delays that no test asked for.
     let _ = client.set_nodelay(true);
     let Ok(mut server) = TcpStream::connect(target).await else { return };
     let _ = server.set_nodelay(true);
-    let (mut up, mut down) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
+    let mut up = vec![0; 64 * 1024];
+    let mut down = vec![0; 64 * 1024];
     loop {
         let now = *mode.borrow_and_update();
-        if now == Mode::Cut {
+        if now == WireMode::Cut {
             return;
         }
         tokio::select! {
@@ -85,11 +87,11 @@ async fn carry(mut client: TcpStream, target: SocketAddr, mut mode: watch::Recei
             read = client.read(&mut up) => {
                 let Ok(bytes @ 1..) = read else { return };
                 let answer = match now {
-                    Mode::Garbage => b"\x00\xff\x13garbage\r\n\r\n".to_vec(),
-                    Mode::Html(status) => html(status),
-                    Mode::Silent => continue,
-                    Mode::Slow(delay) => { tokio::time::sleep(delay).await; Vec::new() }
-                    Mode::Open | Mode::Cut => Vec::new(),
+                    WireMode::Garbage => b"\x00\xff\x13garbage\r\n\r\n".to_vec(),
+                    WireMode::Html(status) => html(status),
+                    WireMode::Silent => continue,
+                    WireMode::Slow(delay) => { tokio::time::sleep(delay).await; Vec::new() }
+                    WireMode::Open | WireMode::Cut => Vec::new(),
                 };
                 if answer.is_empty() {
                     if server.write_all(&up[..bytes]).await.is_err() { return }
@@ -101,8 +103,8 @@ async fn carry(mut client: TcpStream, target: SocketAddr, mut mode: watch::Recei
             read = server.read(&mut down) => {
                 let Ok(bytes @ 1..) = read else { return };
                 match now {
-                    Mode::Silent => continue,
-                    Mode::Slow(delay) => tokio::time::sleep(delay).await,
+                    WireMode::Silent => continue,
+                    WireMode::Slow(delay) => tokio::time::sleep(delay).await,
                     _ => {}
                 }
                 if client.write_all(&down[..bytes]).await.is_err() { return }
@@ -111,6 +113,7 @@ async fn carry(mut client: TcpStream, target: SocketAddr, mut mode: watch::Recei
     }
 }
 
+/// A whole HTTP response with a page that is not the API's.
 fn html(status: u16) -> Vec<u8> {
     let page = "<html><body>Not what you asked for</body></html>";
     format!(

@@ -4,14 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use local::template::{Function, Template, repository};
+use local::template::{SamTemplate, TemplateFunction, repository};
 use shared::contract::Access;
 use shared::contract::consumer::CONSUMERS;
 use shared::contract::schedule::SCHEDULES;
 use shared::contract::{self, operations};
 
-fn template() -> Template {
-    Template::read(&[("Stage", "local"), ("UpstashUrl", "http://localhost")]).unwrap()
+fn template() -> SamTemplate {
+    SamTemplate::read(&[("Stage", "local"), ("UpstashUrl", "http://localhost")]).unwrap()
 }
 
 fn folders() -> BTreeSet<String> {
@@ -58,7 +58,7 @@ fn contract_and_template_agree_on_schedules() {
     let contracted: BTreeMap<_, _> =
         SCHEDULES.iter().map(|s| (s.function.to_owned(), vec![s.expression.to_owned()])).collect();
     let functions = template().functions.into_values();
-    let expressions = |f: Function| f.schedules.into_iter().map(|s| s.expression).collect::<Vec<_>>();
+    let expressions = |f: TemplateFunction| f.schedules.into_iter().map(|s| s.expression).collect::<Vec<_>>();
     let deployed: BTreeMap<_, _> =
         functions.filter(|f| !f.schedules.is_empty()).map(|f| (f.name.clone(), expressions(f))).collect();
     assert_eq!(contracted, deployed);

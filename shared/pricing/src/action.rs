@@ -1,17 +1,17 @@
-//! What advice can say: what to do, how to explore, and what held it back.
+//! The vocabulary of advice: what to do about a price, how prices are explored, and what limits the advice.
 
-/// What to do about a price.
+/// What to do about the current price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Stay at the current price.
+    /// Offer at the current price as before.
     Keep,
-    /// Offer another price beside the current one.
+    /// Make a part of the offers at another price, to learn whether it is better.
     Test,
-    /// Take the other price.
+    /// Make the other price the current one.
     Switch,
 }
 
-/// How prices are explored.
+/// The way in which other prices than the current one are tried.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Policy {
     /// One step at a time, tested beside the current price, taken when it is likely better.
@@ -21,26 +21,26 @@ pub enum Policy {
     Thompson,
 }
 
-/// What held advice back, or limits what it is worth.
+/// A reason why advice stays behind the best price, or is worth less than it looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guardrail {
-    /// Everything was offered at one price.
+    /// All offers were made at one price.
     OnePrice,
-    /// There were too few offers for a best price.
+    /// There were too few offers to say which price is best.
     FewOffers,
-    /// Nothing was offered at the current price.
+    /// No offer was made at the current price.
     UnseenPrice,
     /// The other price is likely better, but its own sales do not show it yet.
     Untested,
-    /// The best price is further away than one step.
+    /// The best price is further away than one step of the ladder.
     StepLimited,
     /// The best price is below the lower limit.
     MinPrice,
     /// The best price is above the upper limit.
     MaxPrice,
-    /// Within one step and the limits, no price differs enough to be tested.
+    /// No price within one step and the limits differs enough from the current one to be tested.
     NoStep,
-    /// The best price is not between prices that were offered.
+    /// The best price lies outside the prices that were offered.
     BeyondHistory,
     /// No shape of demand explains what was sold.
     ShapeDoubtful,

@@ -1,103 +1,105 @@
-//! The whole answer: what to do, how sure that is, the curve it rests on, and what held it back.
+//! The whole answer to a question about a price: what to do, how certain that is, the curve behind it, and what
+//! limits it.
 
 use super::action::{Action, Guardrail, Policy};
 use super::arms::Arms;
 use super::band::Band;
 use super::beliefs::Beliefs;
 use super::grid::Grid;
-use super::ladder::{self, Advice, Rails, SHARE};
+use super::ladder::{self, Advice, Rails, TEST_SHARE};
 use super::posterior::Posterior;
 use super::shape::{Margin, Shape};
 use super::{explore, ladder::FORWARD};
 
-/// Draws of the curve: quantiles of one in twenty rest on twenty of them.
+/// How many curves are drawn from the posterior. The 5 % and 95 % quantiles then have twenty draws beyond them.
 const DRAWS: usize = 400;
-/// Fewer offers say too little for a best price.
+/// The smallest number of offers from which a best price is computed.
 const OFFERS_MIN: f64 = 30.0;
-/// A shape that is likelier is told as the shape; otherwise they are averaged.
-const CLEAR: f64 = 0.95;
-/// The curve is told so far beyond the prices that were offered.
-const SHOWN_BEYOND: f64 = 1.5;
-const POINTS_MAX: usize = 60;
+/// The weight from which one shape is named as the shape of demand. Below it, the shapes are averaged.
+const CLEAR_WEIGHT: f64 = 0.95;
+/// How far the curve of an answer reaches beyond the prices that were offered, as a ratio.
+const CURVE_BEYOND: f64 = 1.5;
+/// About how many points the curve of an answer has at most.
+const CURVE_POINTS_MAX: usize = 60;
 
-/// What is asked.
+/// A question about one price, with everything that the answer depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct PriceQuestion<'a> {
-    /// What was offered and sold.
+    /// What was offered and sold, by price.
     pub arms: &'a Arms,
-    /// What is believed before.
+    /// What is believed about demand before these sales.
     pub beliefs: &'a Beliefs,
-    /// The current price, in cents; within the rails.
+    /// The current price in cents, which lies within the rails.
     pub price: f64,
-    /// Limits of the advice.
+    /// The limits of the advice.
     pub rails: Rails,
-    /// What should grow.
+    /// The margin that the advice makes as large as possible.
     pub objective: Margin,
-    /// What a sale leaves.
+    /// What a sale really leaves to the seller; `AtLoss` is decided by it.
     pub profit: Margin,
-    /// How prices are explored.
+    /// How other prices are explored.
     pub policy: Policy,
-    /// Of the draws.
+    /// The seed of the draws.
     pub seed: u64,
 }
 
-/// Demand at one price.
+/// The demand at one price of the curve.
 #[derive(Debug, Clone, Copy)]
 pub struct Point {
-    /// In cents.
+    /// The price in cents.
     pub price: f64,
-    /// The probability of a sale.
+    /// The probability that an offer is sold.
     pub buys: Band,
-    /// By how many percent sales change when the price grows by one.
+    /// By how many percent sales change when the price grows by one percent.
     pub elasticity: Band,
-    /// Whether it lies outside the prices that were offered.
+    /// Whether the price lies outside the prices that were offered.
     pub extrapolated: bool,
 }
 
-/// What is answered.
+/// The advice about a price, and what it is based on.
 #[derive(Debug)]
 pub struct PriceAnswer {
-    /// What to do.
+    /// What to do about the current price.
     pub action: Action,
-    /// The price to keep, test or take.
+    /// The price to keep, to test or to switch to, in cents.
     pub price: f64,
-    /// The other price that this is about: the one that is tested beside the current one, or taken.
+    /// The other price that the advice is about: the one to test beside the current one, or to switch to.
     pub other: Option<f64>,
-    /// The share of offers at other prices than the current one.
+    /// The share of offers to make at other prices than the current one, from 0 to 1.
     pub share: f64,
-    /// So many more offers of the other price decide.
+    /// How many more offers at the other price decide about it; 0 for a switch, `None` where they would not decide.
     pub needed: Option<u32>,
-    /// How likely the other price is better; nothing where too little is known.
+    /// The probability that the other price is better; `None` where too little is known.
     pub better: Option<f64>,
-    /// By how much the objective changes there, in parts; nothing where too little is known.
+    /// By how much the objective changes at the other price, where 0.1 is 10 %; `None` where too little is known.
     pub change: Option<Band>,
-    /// How to spread the next offers.
+    /// The prices at which to make the next offers, each with its share.
     pub allocation: Vec<(f64, f64)>,
-    /// The best price; nothing where too little is known.
+    /// The best price in cents; `None` where too little is known.
     pub best: Option<Band>,
-    /// The elasticity at the current price; likewise.
+    /// The elasticity at the current price; `None` where too little is known.
     pub elasticity: Option<Band>,
-    /// The shape of demand, where one is far likelier than the others; nothing where they are averaged.
+    /// The shape of demand, where one is far likelier than the others; `None` where they are averaged.
     pub shape: Option<Shape>,
-    /// How likely each shape is.
+    /// The probability of each shape, in the order of [`Shape::ALL`].
     pub weights: [f64; 3],
-    /// How often offers look less like the likeliest shape, if it is true.
+    /// The probability of a history at least as far from the likeliest shape as this one, if that shape were true.
     pub p_value: Option<f64>,
-    /// Whether the shape may be believed.
+    /// Whether the likeliest shape explains the history well enough to be believed.
     pub fits: bool,
-    /// Demand by price; empty where too little is known.
+    /// The curve of demand; empty where too little is known.
     pub curve: Vec<Point>,
-    /// What held the advice back.
+    /// What limits the advice.
     pub guardrails: Vec<Guardrail>,
 }
 
 impl PriceQuestion<'_> {
-    /// Whether so little is known that a best price would be made up.
+    /// Whether too little is known to name a best price without making it up.
     fn is_thin(&self) -> bool {
         self.arms.as_slice().len() < 2 || self.arms.offered() < OFFERS_MIN
     }
 
-    /// The answer; the same for the same question.
+    /// Answers the question, always in the same way for the same question.
     pub fn answer(&self) -> PriceAnswer {
         let mut asked = self.rails.neighbours(self.price);
         asked.push(self.price);
@@ -137,11 +139,11 @@ impl PriceQuestion<'_> {
         answer
     }
 
-    /// What can be said without any shape: stay, or test a step.
+    /// The answer without any fitted shape: test one step, or keep the price where no step is possible.
     fn unfitted(&self) -> PriceAnswer {
         let neighbours = self.rails.neighbours(self.price);
         let other = neighbours.last().copied();
-        let (action, share) = if other.is_some() { (Action::Test, SHARE) } else { (Action::Keep, 0.0) };
+        let (action, share) = if other.is_some() { (Action::Test, TEST_SHARE) } else { (Action::Keep, 0.0) };
         let mut answer = PriceAnswer {
             action,
             price: self.price,
@@ -164,11 +166,11 @@ impl PriceQuestion<'_> {
         answer
     }
 
-    /// One step of the ladder. Of a thin history it takes only the direction.
+    /// Takes over the ladder's advice. From a thin history it takes only the direction of the step, to be tested.
     fn climb(&self, answer: &mut PriceAnswer, advice: Advice) {
         answer.other = Some(advice.price);
         if self.is_thin() {
-            (answer.action, answer.share, answer.needed) = (Action::Test, SHARE, advice.needed);
+            (answer.action, answer.share, answer.needed) = (Action::Test, TEST_SHARE, advice.needed);
         } else {
             (answer.action, answer.share, answer.needed) = (advice.action, advice.share, advice.needed);
             (answer.better, answer.change) = (Some(advice.better), advice.change);
@@ -179,7 +181,8 @@ impl PriceQuestion<'_> {
         answer.settle(self.price);
     }
 
-    /// As Thompson sampling would: told as shares, so that one answer serves many offers.
+    /// Replaces the ladder's advice by Thompson sampling's. It is given as shares of offers, so that one answer serves
+    /// many offers.
     fn explore(&self, answer: &mut PriceAnswer, posterior: &Posterior, prices: &[f64]) {
         let spread = explore::spread(posterior, prices, self.objective);
         let stay: f64 = spread.iter().filter(|(price, _)| *price == self.price).map(|(_, share)| share).sum();
@@ -200,7 +203,7 @@ impl PriceQuestion<'_> {
         answer.allocation = spread;
     }
 
-    /// What holds advice back whatever demand looks like.
+    /// The guardrails that apply whatever demand looks like.
     fn known(&self) -> Vec<Guardrail> {
         let arms = self.arms.as_slice();
         let is_seen = arms.iter().any(|arm| (arm.price - self.price).abs() < 0.5);
@@ -216,7 +219,7 @@ impl PriceQuestion<'_> {
         applies.into_iter().filter(|(_, applies)| *applies).map(|(guard, _)| guard).collect()
     }
 
-    /// Where the best price lies further away than the advice goes.
+    /// The guardrails of a best price that lies further away than the advice goes.
     fn far(&self, best: Band) -> Vec<Guardrail> {
         let arms = self.arms.as_slice();
         let (lowest, highest) = (arms[0].price, arms[arms.len() - 1].price);
@@ -235,13 +238,14 @@ impl PriceQuestion<'_> {
         applies.into_iter().filter(|(_, applies)| *applies).map(|(guard, _)| guard).collect()
     }
 
+    /// The curve of demand around the prices that were offered, thinned out to about [`CURVE_POINTS_MAX`] points.
     fn curve(&self, posterior: &Posterior) -> Vec<Point> {
         let arms = self.arms.as_slice();
         let (lowest, highest) = (arms[0].price, arms[arms.len() - 1].price);
-        let (from, to) = ((lowest / SHOWN_BEYOND).min(self.price), (highest * SHOWN_BEYOND).max(self.price));
+        let (from, to) = ((lowest / CURVE_BEYOND).min(self.price), (highest * CURVE_BEYOND).max(self.price));
         let shown = |price: &&f64| (from.max(self.rails.min)..=to.min(self.rails.max)).contains(*price);
         let prices: Vec<f64> = posterior.prices().iter().filter(shown).copied().collect();
-        let every = prices.len().div_ceil(POINTS_MAX).max(1);
+        let every = prices.len().div_ceil(CURVE_POINTS_MAX).max(1);
         let chosen = prices.iter().enumerate().filter(|(n, price)| n % every == 0 || **price == self.price);
         let point = |(_, price): (usize, &f64)| {
             let (buys, elasticity) = (posterior.probability(*price)?, posterior.elasticity(*price)?);
@@ -253,7 +257,7 @@ impl PriceQuestion<'_> {
 }
 
 impl PriceAnswer {
-    /// Makes price and allocation those of the action.
+    /// Sets price and allocation to those of the action.
     fn settle(&mut self, current: f64) {
         let other = self.other.unwrap_or(current);
         self.price = if self.action == Action::Keep { current } else { other };
@@ -262,7 +266,7 @@ impl PriceAnswer {
     }
 }
 
-/// The shape whose weight leaves no doubt, if there is one.
+/// The shape that is likely enough to be named as the shape of demand, if there is one.
 fn clear_shape(weights: [f64; 3]) -> Option<Shape> {
-    Shape::ALL.into_iter().find(|shape| weights[*shape as usize] >= CLEAR)
+    Shape::ALL.into_iter().find(|shape| weights[*shape as usize] >= CLEAR_WEIGHT)
 }

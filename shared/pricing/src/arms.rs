@@ -1,39 +1,41 @@
-//! What was offered at which price, and how much of it was sold.
+//! The history of a product: how many offers were made at which price, and how many of them were sold. A price with its
+//! offers is called an arm, as in the literature on bandits.
 
-/// Offers at one price. Numbers may be parts of one: older offers count for less.
+/// The offers that were made at one price. The counts may be fractions, because older offers count for less.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Arm {
-    /// In cents.
+    /// The price in cents.
     pub price: f64,
-    /// Offers.
+    /// How many offers were made.
     pub offered: f64,
-    /// Sales.
+    /// How many of the offers were sold.
     pub sold: f64,
 }
 
 /// Why offers cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ArmError {
-    /// Nothing was offered.
+    /// There is no offer at any price.
     #[error("nothing was offered at any price")]
     Nothing,
-    /// A number is negative, not finite, or a price is nothing.
+    /// The price of an offer is zero, or one of its values is negative or not finite.
     #[error("offer {0} has a number that is none")]
     Number(usize),
-    /// More was sold than offered.
+    /// An offer has more sales than offers.
     #[error("offer {0} has more sales than offers")]
     SoldExceeds(usize),
 }
 
-/// Offers by price, each price once, the lowest first.
+/// The offers of a product by price, each price once, the lowest first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Arms(Vec<Arm>);
 
 impl Arms {
-    /// Adds up offers of the same price; prices at which nothing was offered say nothing and are left out.
+    /// Adds up the offers of each price. Prices at which nothing was offered are left out, as they carry no
+    /// information.
     ///
     /// # Errors
-    /// [`ArmError`], with the position of the offer.
+    /// [`ArmError`], with the position of the offer in the list.
     pub fn new(offers: &[Arm]) -> Result<Self, ArmError> {
         let mut arms: Vec<Arm> = Vec::with_capacity(offers.len());
         for (position, arm) in offers.iter().enumerate() {
@@ -61,7 +63,8 @@ impl Arms {
         if arms.is_empty() { Err(ArmError::Nothing) } else { Ok(Self(arms)) }
     }
 
-    /// At most so many prices: where there are more, neighbouring ones are told as their mean.
+    /// Reduces the history to at most `most` prices. Where there are more, neighbouring prices are added up under their
+    /// mean, weighted by offers.
     #[must_use]
     pub fn merged(self, most: usize) -> Self {
         if self.0.len() <= most {
@@ -85,17 +88,17 @@ impl Arms {
         Self(merged.into_iter().map(whole).collect())
     }
 
-    /// The offers, by price.
+    /// The offers of each price, the lowest price first.
     pub fn as_slice(&self) -> &[Arm] {
         &self.0
     }
 
-    /// All offers.
+    /// How many offers were made at all prices together.
     pub fn offered(&self) -> f64 {
         self.0.iter().map(|arm| arm.offered).sum()
     }
 
-    /// The price that others are told relative to: the geometric mean of the offers.
+    /// The price that all prices are divided by for a fit: the geometric mean of the offers' prices.
     pub(super) fn scale(&self) -> f64 {
         let logs: f64 = self.0.iter().map(|arm| arm.offered * arm.price.ln()).sum();
         (logs / self.offered()).exp()

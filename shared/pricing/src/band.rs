@@ -1,20 +1,20 @@
-//! Numbers that are not known.
+//! The summary of an uncertain number: its mean and three of its quantiles.
 
-/// What a number may be, from draws of it.
+/// The mean and the quantiles of a number that is only known by draws from its distribution.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Band {
-    /// Its mean.
+    /// The mean of the draws.
     pub mean: f64,
-    /// Below this in one case of twenty.
+    /// The 5 % quantile: the number is below it in one case of twenty.
     pub p05: f64,
-    /// As often below as above.
+    /// The median: the number is as often below as above it.
     pub p50: f64,
-    /// Above this in one case of twenty.
+    /// The 95 % quantile: the number is above it in one case of twenty.
     pub p95: f64,
 }
 
 impl Band {
-    /// Of draws, which are put into another order.
+    /// Summarises draws, whose order it changes. Without draws, every value is NaN.
     pub(super) fn of(draws: &mut [f64]) -> Self {
         let Some(last) = draws.len().checked_sub(1) else {
             return Self { mean: f64::NAN, p05: f64::NAN, p50: f64::NAN, p95: f64::NAN };
@@ -22,14 +22,14 @@ impl Band {
         let mean = draws.iter().sum::<f64>() / draws.len() as f64;
         let place = |share: f64| (share * last as f64).round() as usize;
         let (low, middle, high) = (place(0.05), place(0.5), place(0.95));
-        // Selecting three is a third of the work of sorting all.
+        // Selecting three values takes a third of the time of sorting all of them.
         let p50 = *draws.select_nth_unstable_by(middle, f64::total_cmp).1;
         let p05 = *draws[..=middle].select_nth_unstable_by(low, f64::total_cmp).1;
         let p95 = *draws[middle..].select_nth_unstable_by(high - middle, f64::total_cmp).1;
         Self { mean, p05, p50, p95 }
     }
 
-    /// The same in other units.
+    /// The same number in other units; a negative factor swaps the two ends.
     #[must_use]
     pub fn times(self, factor: f64) -> Self {
         let (mean, p50) = (self.mean * factor, self.p50 * factor);

@@ -1,53 +1,58 @@
-//! What is believed of demand before this product was sold at any price.
+//! What is believed about demand before anything is known about the sales of this product.
 
 use super::arms::{Arm, Arms};
 use super::fit::fit;
 use super::prior::Prior;
 use super::shape::Shape;
 
-/// The pool counts as at most so many offers: enough to lend its shape to a product that hardly sold, and soon outvoted.
-const POOL_OFFERS: f64 = 40.0;
-/// Relative prices of the pool that differ by less are one.
-const POOL_STEP: f64 = 0.02;
+/// The largest number of offers that the pool counts as. It is enough to lend the pool's shape to a product that hardly
+/// sold, and few enough for the product's own sales to outweigh the pool soon.
+const POOL_OFFERS_MAX: f64 = 40.0;
+/// Relative prices of the pool are rounded to multiples of this, in the logarithm, so that nearly equal ones are one.
+const POOL_PRICE_STEP: f64 = 0.02;
 
-/// Whether demand may depart from its shape, price by price.
+/// Whether the curve of demand may depart from its shape at each price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Departures {
-    /// It follows its shape.
+    /// The curve follows its shape exactly.
     Never,
-    /// Where what was sold says that no shape fits.
+    /// The curve may depart when the history shows that no shape fits.
     WhereNoShapeFits,
-    /// It may.
+    /// The curve may depart in any case.
     Always,
 }
 
-/// What is believed before anything was sold.
+/// The prior beliefs about demand: a distribution of parameters for each shape, and which shapes are possible.
 #[derive(Debug, Clone)]
 pub struct Beliefs {
+    /// The prior of each shape's parameters, in the order of [`Shape::ALL`].
     pub(super) priors: [Prior; 3],
     /// The shapes that demand may have.
     pub shapes: &'static [Shape],
-    /// Whether it may depart from them.
+    /// Whether demand may depart from its shape.
     pub departures: Departures,
 }
 
 impl Beliefs {
-    /// Hardly anything; of all shapes.
+    /// Beliefs that say hardly anything: all shapes are possible, each with a weak prior.
     pub fn weak() -> Self {
         let departures = Departures::WhereNoShapeFits;
         Self { priors: Shape::ALL.map(Prior::weak), shapes: &Shape::ALL, departures }
     }
 
-    /// What similar products say of the shape of demand around their own prices: their sales enter at a discount, as a power
-    /// prior (Ibrahim and Chen, "Power Prior Distributions for Regression Models", 2000), Normal by Laplace's
-    /// approximation. Prices are relative to each product's own.
+    /// Beliefs from the sales of similar products, which lend the shape of demand around their own prices.
+    ///
+    /// Their sales enter at a discount, as a power prior (Ibrahim and Chen, "Power Prior Distributions for Regression
+    /// Models", 2000), which Laplace's approximation makes a Normal distribution. Prices are relative to each product's
+    /// own scale.
     pub fn of_pool(pool: &[Arms]) -> Self {
         let weak = Self::weak();
         let offered: f64 = pool.iter().map(Arms::offered).sum();
-        let weight = (POOL_OFFERS / offered).min(1.0);
+        let weight = (POOL_OFFERS_MAX / offered).min(1.0);
         let relative = |arms: &Arms| {
             let scale = arms.scale();
-            let rounded = move |price: f64| ((price / scale).ln() / POOL_STEP).round() * POOL_STEP;
+            let rounded =
+                move |price: f64| ((price / scale).ln() / POOL_PRICE_STEP).round() * POOL_PRICE_STEP;
             let arm = move |arm: &Arm| Arm {
                 price: rounded(arm.price).exp(),
                 offered: arm.offered * weight,

@@ -1,10 +1,11 @@
-//! What was sold long ago says less of today.
+//! How much old offers count: what was sold long ago says less about demand today.
 
 use std::time::Duration;
 
+/// The number of days after which an offer counts half.
 const HALF_LIFE_DAYS: f64 = 60.0;
 
-/// What an offer of this age counts, compared with one of today: half for every 60 days.
+/// How much an offer of this age counts, where an offer of today counts 1: half as much for every 60 days.
 pub fn weight(age: Duration) -> f64 {
     (-age.as_secs_f64() / 86_400.0 / HALF_LIFE_DAYS).exp2()
 }

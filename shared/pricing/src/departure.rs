@@ -1,8 +1,9 @@
-//! Where no shape fits what was seen, the curve may depart from its shape: by a Gaussian process on the logit scale over
-//! the logarithm of the price, so that neighbouring prices depart alike and distant ones for themselves.
+//! Lets the curve depart from its shape where no shape fits the history. The departure is a Gaussian process on the
+//! logit scale over the logarithm of the price, so that neighbouring prices depart alike, and distant ones
+//! independently.
 //!
-//! With a departure at every price and the doubt about the shape together, what is believed of the curve at any set of
-//! prices is one Normal distribution, conditioned on what was sold (Rasmussen and Williams, "Gaussian Processes for
+//! The departures at all prices and the uncertainty about the shape's parameters together make the curve at any set
+//! of prices one Normal distribution, conditioned on what was sold (Rasmussen and Williams, "Gaussian Processes for
 //! Machine Learning", 2006, chapter 2; the sales enter as Normal on the logit scale).
 
 use super::arms::Arms;
@@ -11,29 +12,32 @@ use super::normal::Draws;
 use super::prior::Prior;
 use super::symmetric::Symmetric;
 
-/// How far demand departs from a shape, in logits: half of a factor e in the odds.
-const DEPARTURE: f64 = 0.5;
-/// Prices whose ratio is e^0.6, about 1.8, depart alike to e^-1/2.
-const REACH: f64 = 0.6;
-/// No price sells always, or never: further out, a tangent says nothing.
+/// The standard deviation of a departure, in logits: a factor of e^0.5, about 1.65, in the odds of a sale.
+const DEPARTURE_DEVIATION: f64 = 0.5;
+/// The length scale of the process, in the logarithm of the price: the departures at two prices whose ratio is e^0.6,
+/// about 1.8, have the correlation e^-0.5, about 0.6.
+const LENGTH_SCALE: f64 = 0.6;
+/// The largest logit of a draw, in either direction: no price sells always or never, and further out the tangent to the
+/// curve is no guide.
 const LOGIT_MAX: f64 = 27.0;
-/// A doubt this small, as a variance in logits, is none.
-const NEGLIGIBLE: f64 = 1e-4;
+/// A variance in logits that is small enough to be taken for zero.
+const VARIANCE_NEGLIGIBLE: f64 = 1e-4;
 
-/// The curve at some prices, on the logit scale: its mean, and the root of its covariance.
+/// The distribution of the curve at some prices, on the logit scale: its mean, and the root of its covariance.
 #[derive(Debug)]
 pub(super) struct Departure {
     mean: Vec<f64>,
-    /// A row for each price, a column for each independent doubt.
+    /// The root of the covariance, with a row for each price and a column for each independent source of uncertainty.
     root: Vec<f64>,
     rank: usize,
 }
 
-/// A price, relative to the scale, as the fit sees it.
+/// A price with the fitted curve's tangent there.
 struct Place {
     log_price: f64,
-    /// The fit's own logit, and how it changes with `a` and `t`.
+    /// The logit of the fitted probability of a sale.
     logit: f64,
+    /// The derivatives of that logit by `a` and by `t`.
     by: [f64; 2],
 }
 
@@ -41,6 +45,7 @@ fn logit(p: f64) -> f64 {
     (p / (1.0 - p)).ln()
 }
 
+/// The tangent of the fitted curve at a price.
 fn place(fit: &Fit, scale: f64, price: f64) -> Place {
     let x = price / scale;
     let b = fit.mean[1].exp();
@@ -50,13 +55,15 @@ fn place(fit: &Fit, scale: f64, price: f64) -> Place {
     Place { log_price: price.ln(), logit: logit(p), by: [by, -b * x * by] }
 }
 
-/// What two places have in common before anything was sold: the prior of the parameters and the departure.
+/// The covariance of the logits at two prices before anything was sold, from the prior of the parameters and from the
+/// departures.
 fn together(one: &Place, two: &Place, variance: Symmetric) -> f64 {
-    let distance = (one.log_price - two.log_price) / REACH;
-    variance.between(one.by, two.by) + DEPARTURE * DEPARTURE * (-0.5 * distance * distance).exp()
+    let distance = (one.log_price - two.log_price) / LENGTH_SCALE;
+    variance.between(one.by, two.by)
+        + DEPARTURE_DEVIATION * DEPARTURE_DEVIATION * (-0.5 * distance * distance).exp()
 }
 
-/// The sum of products. Four sums at a time, which processors add side by side.
+/// The dot product of two vectors, as four sums that a processor can add at the same time.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let (fours, rest) = a.as_chunks::<4>();
     let (others, others_rest) = b.as_chunks::<4>();
@@ -69,7 +76,8 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + rest.iter().zip(others_rest).map(|(a, b)| a * b).sum::<f64>()
 }
 
-/// The lower root of a positive definite matrix of `size` rows; nothing where it is none.
+/// The lower Cholesky root of a positive definite matrix of `size` rows; `None` where the matrix is not positive
+/// definite.
 fn cholesky(mut matrix: Vec<f64>, size: usize) -> Option<Vec<f64>> {
     for row in 0..size {
         for column in 0..=row {
@@ -89,7 +97,7 @@ fn cholesky(mut matrix: Vec<f64>, size: usize) -> Option<Vec<f64>> {
     Some(matrix)
 }
 
-/// The solution y of L y = v for a lower triangular L, in place.
+/// Solves L y = v for a lower triangular L, and writes y in place of v.
 fn solve(root: &[f64], vector: &mut [f64]) {
     let size = vector.len();
     for row in 0..size {
@@ -99,13 +107,13 @@ fn solve(root: &[f64], vector: &mut [f64]) {
 }
 
 impl Departure {
-    /// The curve at `prices`; nothing where the numbers are too extreme for it.
+    /// The distribution of the curve at `prices`, given what was sold; `None` where the numbers are too extreme for it.
     pub(super) fn new(fit: &Fit, prior: &Prior, arms: &Arms, scale: f64, prices: &[f64]) -> Option<Self> {
         let variance = prior.precision.inverse();
         let away = prior.away(fit.mean);
         let seen: Vec<Place> = arms.as_slice().iter().map(|arm| place(fit, scale, arm.price)).collect();
         let asked: Vec<Place> = prices.iter().map(|price| place(fit, scale, *price)).collect();
-        // The curve that the prior means, as the fit's own tangent sees it.
+        // The prior mean of the curve, by the tangent to the fitted curve.
         let before = |place: &Place| place.logit - place.by[0] * away[0] - place.by[1] * away[1];
         let (k, g) = (seen.len(), asked.len());
         let mut noisy = vec![0.0; k * k];
@@ -114,14 +122,14 @@ impl Departure {
             for column in 0..k {
                 noisy[row * k + column] = together(&seen[row], &seen[column], variance);
             }
-            // Half a sale more on both sides: a share of nothing or all has a logit then.
+            // Half a sale and half an offer without a sale are added, so that a share of 0 or 1 has a finite logit.
             let (share, counted) = ((arm.sold + 0.5) / (arm.offered + 1.0), arm.offered + 1.0);
             noisy[row * k + row] += 1.0 / (counted * share * (1.0 - share));
             surprise[row] = logit(share) - before(&seen[row]);
         }
         let root = cholesky(noisy, k)?;
         solve(&root, &mut surprise);
-        // A row for each asked price: what it has in common with what was seen, in units of the root.
+        // A row for each asked price: its covariances with the logits at the offered prices, divided by the root.
         let mut learnt = vec![0.0; g * k];
         for (row, place) in asked.iter().enumerate() {
             let row = &mut learnt[row * k..][..k];
@@ -142,7 +150,7 @@ impl Departure {
         Some(Self { mean: mean.collect(), root, rank })
     }
 
-    /// One draw of the probability of a sale at each price.
+    /// Appends one draw of the curve to `into`: the probability of a sale at each price.
     pub(super) fn draw(&self, draws: &mut Draws, into: &mut Vec<f64>) {
         let normal: Vec<f64> = (0..self.rank).map(|_| draws.normal()).collect();
         for (mean, row) in self.mean.iter().zip(self.root.chunks_exact(self.rank)) {
@@ -152,18 +160,20 @@ impl Departure {
     }
 }
 
-/// A root of a covariance matrix, by rows, and how many columns it has: Cholesky's with pivots (Harbrecht and others, "On
-/// the Low-Rank Approximation by the Pivoted Cholesky Decomposition", 2012), until nothing is left to speak of. A smooth
-/// process at seventy prices has about ten.
+/// A root of a covariance matrix, by rows, and the number of its columns.
+///
+/// It is Cholesky's root with pivots (Harbrecht and others, "On the Low-Rank Approximation by the Pivoted Cholesky
+/// Decomposition", 2012), which ends when the variance that is left is negligible. A smooth process at seventy prices
+/// has about ten columns.
 fn low_rank_root(size: usize, covariance: impl Fn(usize, usize) -> f64) -> (Vec<f64>, usize) {
     let mut left: Vec<f64> = (0..size).map(|n| covariance(n, n)).collect();
     let mut columns: Vec<Vec<f64>> = Vec::new();
     while columns.len() < size {
         let Some(pivot) = (0..size).max_by(|a, b| left[*a].total_cmp(&left[*b])) else { break };
-        if left[pivot] <= NEGLIGIBLE && !columns.is_empty() {
+        if left[pivot] <= VARIANCE_NEGLIGIBLE && !columns.is_empty() {
             break;
         }
-        let root = left[pivot].max(NEGLIGIBLE).sqrt();
+        let root = left[pivot].max(VARIANCE_NEGLIGIBLE).sqrt();
         let entry = |row: usize| {
             let known: f64 = columns.iter().map(|column| column[row] * column[pivot]).sum();
             (covariance(row, pivot) - known) / root
@@ -204,7 +214,7 @@ mod tests {
         for row in 0..70 {
             for column in 0..70 {
                 let made = dot(&root[row * rank..][..rank], &root[column * rank..][..rank]);
-                assert!((made - near(row, column)).abs() < 2.0 * NEGLIGIBLE, "{row} {column}");
+                assert!((made - near(row, column)).abs() < 2.0 * VARIANCE_NEGLIGIBLE, "{row} {column}");
             }
         }
     }

@@ -1,16 +1,18 @@
-//! Thompson sampling over prices: each is offered as often as it is likely the best (Thompson, 1933; on demand curves:
-//! Ganti and others, "Thompson Sampling for Dynamic Pricing", 2018).
+//! Thompson sampling over prices: the share of offers at a price is the probability that it is the best (Thompson,
+//! 1933; on demand curves: Ganti and others, "Thompson Sampling for Dynamic Pricing", 2018).
 
 use super::arms::Arms;
 use super::ladder::Rails;
 use super::posterior::Posterior;
 use super::shape::Margin;
 
-/// A price that is best less often is not offered.
+/// The smallest share of offers that a price gets. One that is the best with a smaller probability is not offered.
 const SHARE_MIN: f64 = 0.01;
 
-/// The prices that are explored, in whole cents: those that were offered, the current one, one step beyond either end, and
-/// steps between where they lie further apart. Never further: beyond what was offered the shape alone speaks.
+/// The prices that are explored, in whole cents.
+///
+/// They are those that were offered, the current one, one step beyond either end, and steps between prices that lie
+/// further apart. No price is further out: beyond what was offered the curve is nothing but its assumed shape.
 pub(super) fn candidates(arms: &Arms, price: f64, rails: Rails) -> Vec<f64> {
     let ratio = 1.0 + rails.step;
     let mut known: Vec<f64> = arms.as_slice().iter().map(|arm| arm.price).chain([price]).collect();
@@ -32,7 +34,7 @@ pub(super) fn candidates(arms: &Arms, price: f64, rails: Rails) -> Vec<f64> {
     all
 }
 
-/// How to spread offers over prices; the shares add up to 1. The likeliest first.
+/// The share of offers that each price gets, the largest share first; the shares add up to 1.
 pub(super) fn spread(posterior: &Posterior, prices: &[f64], margin: Margin) -> Vec<(f64, f64)> {
     let likely = posterior.best_among(prices, margin);
     let mut spread: Vec<_> =

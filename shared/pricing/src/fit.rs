@@ -1,4 +1,4 @@
-//! The fit of one shape: the parameters with the highest posterior probability, the Normal distribution around them
+//! Fits one shape: finds the parameters with the highest posterior density, the Normal distribution around them
 //! (Laplace's approximation), and from there the posterior itself.
 
 use super::arms::Arms;
@@ -8,25 +8,28 @@ use super::shape::Shape;
 use super::symmetric::Symmetric;
 use super::target::Target;
 
+/// How many steps the search takes before it gives up.
 const ITERATIONS_MAX: u32 = 60;
-/// No parameter moves further in one step: far from the optimum a quadratic says little.
+/// How far a parameter moves in one step at most: far from the optimum the quadratic behind the step is no good guide.
 const STEP_MAX: f64 = 1.0;
+/// The search is over when a step improves the logarithm of the posterior density by less than this.
 const CONVERGED: f64 = 1e-9;
 
-/// A shape that was fitted.
+/// A shape with the parameters that fit a history best, and how uncertain they are.
 #[derive(Debug, Clone)]
 pub(super) struct Fit {
     pub(super) shape: Shape,
-    /// `a` and `t`, for prices relative to the scale.
+    /// The most likely `a` and `t`, for prices relative to the scale.
     pub(super) mean: [f64; 2],
+    /// The covariance of the Normal distribution around them.
     pub(super) covariance: Symmetric,
-    /// The distribution of both beyond that.
+    /// The distribution of `a` and `t` itself, which that Normal distribution only approximates.
     pub(super) marginal: Marginal,
-    /// Pearson's statistic of what was seen against what the fit expects.
+    /// Pearson's statistic: how far the sales are from those that the fit expects.
     pub(super) chi_square: f64,
 }
 
-/// Fits a shape; nothing where the search does not converge.
+/// Fits a shape to a history, or returns `None` when the search does not converge.
 ///
 /// Fisher scoring on the penalised log-likelihood, each step capped and halved until it does not make things worse. The
 /// expected information is positive definite for every shape, where the observed one need not be.
@@ -53,7 +56,7 @@ pub(super) fn fit(shape: Shape, arms: &Arms, scale: f64, prior: &Prior) -> Optio
             }
             step = [step[0] / 2.0, step[1] / 2.0];
         }
-        // A step that cannot be improved however short, or that improves nothing: this is the place.
+        // Even the shortest step improves nothing to speak of, so this is the optimum.
         if there - here < CONVERGED {
             let covariance = target.slopes(mean).1.inverse();
             let marginal = Marginal::around(&target, mean, covariance.tt.sqrt())?;

@@ -1,9 +1,9 @@
 //! The guarded ladder: a price moves in steps, and only to where it was offered before.
 //!
-//! History alone never moves a price. What the curve says leads to a test beside the price; what the test sold, together
-//! with the curve, leads to a switch. A step back to a price that is well known takes less: a switch that was luck is
-//! undone before it costs much. The numbers here are those that lose least and still climb on the simulated demand of
-//! `scripts/bench.sh pricing`.
+//! History alone never moves a price. What the curve says leads to a test beside the price; what the test sold,
+//! together with the curve, leads to a switch. A step back to a price that is well known needs less evidence, so that
+//! a switch that happened by luck is undone before it costs much. The numbers here are those that lose least and
+//! still climb on the simulated demand of `scripts/bench.sh pricing`.
 
 use super::action::Action;
 use super::arms::Arms;
@@ -12,36 +12,39 @@ use super::posterior::Posterior;
 use super::shape::Margin;
 use super::tails::normal_below;
 
-/// How far one step goes at most.
+/// The longest step, as a part of the price: a quarter.
 pub const STEP_MAX: f64 = 0.25;
-/// The share of offers that test a neighbour that may as well be better as worse.
-pub const SHARE: f64 = 0.3;
-/// The same where it is hardly better: so that a change of demand is noticed. In between the share grows evenly.
-pub const SHARE_UNLIKELY: f64 = 0.06;
-/// Hardly better.
-pub const UNLIKELY: f64 = 0.1;
-/// As well better as worse.
-const EVEN: f64 = 0.5;
-/// A price with so many offers is well known.
-const KNOWN: f64 = 130.0;
-/// Prices that differ by less, in parts, sell alike.
-const APART: f64 = 0.05;
-/// Nobody waits for more offers than these.
+/// The share of offers that test a neighbour whose odds of being better are even.
+pub const TEST_SHARE: f64 = 0.3;
+/// The share of offers that test a neighbour which is unlikely to be better, so that a change of demand is noticed.
+/// Between unlikely and even odds the share grows evenly.
+pub const TEST_SHARE_UNLIKELY: f64 = 0.06;
+/// A neighbour is unlikely to be better when its probability of that is at or below this.
+pub const BETTER_UNLIKELY: f64 = 0.1;
+/// The probability at which the odds of being better are even.
+const BETTER_EVEN: f64 = 0.5;
+/// The number of offers from which a price is well known.
+const WELL_KNOWN_OFFERS: f64 = 130.0;
+/// The smallest difference, in the logarithm of the price, that a test can tell from none.
+const DIFFERENCE_MIN: f64 = 0.05;
+/// The largest number of offers that a test may need. Nobody waits for more.
 const NEEDED_MAX: u32 = 1_000_000;
 
-/// What a switch takes.
+/// The evidence that a switch to another price needs. All three conditions must hold.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Evidence {
-    /// So likely must the neighbour be better, by the curve and all that was sold.
+    /// The smallest probability that the neighbour is better, by the curve and everything that was sold.
     pub(super) likely: f64,
-    /// And by what was sold at both prices alone.
+    /// The smallest probability that the neighbour is better, by the sales at the two prices alone.
     own: f64,
-    /// And so many offers must it have had.
+    /// The smallest number of offers that the neighbour has had.
     offers: f64,
 }
 
+/// The evidence for a switch to a price of which little may be known.
 pub(super) const FORWARD: Evidence = Evidence { likely: 0.85, own: 0.88, offers: 80.0 };
-const BACK: Evidence = Evidence { likely: 0.5, own: 0.6, offers: KNOWN };
+/// The evidence for a switch back to a price that is well known.
+const BACK: Evidence = Evidence { likely: 0.5, own: 0.6, offers: WELL_KNOWN_OFFERS };
 
 impl Evidence {
     fn is_there(self, likely: f64, own: f64, offers: f64) -> bool {
@@ -49,56 +52,63 @@ impl Evidence {
     }
 }
 
-/// The limits of a ladder.
+/// The limits within which prices may move.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rails {
-    /// No price below, in cents.
+    /// The lowest price, in cents.
     pub min: f64,
-    /// No price above, in cents.
+    /// The highest price, in cents.
     pub max: f64,
-    /// The longest step, as a part of the price; at most [`STEP_MAX`].
+    /// The longest step, as a part of the price; above [`STEP_MAX`] it counts as that.
     pub step: f64,
 }
 
-/// A step of the ladder.
+/// What the ladder advises from the current price.
 #[derive(Debug, Clone, Copy)]
 pub struct Advice {
-    /// What to do.
+    /// What to do about the current price.
     pub action: Action,
-    /// The neighbour it is about.
+    /// The neighbouring price that the advice is about, in cents.
     pub price: f64,
-    /// The share of offers that test it.
+    /// The share of offers to make at the neighbour, from 0 to 1.
     pub share: f64,
-    /// How likely it is better.
+    /// The probability that the neighbour is better.
     pub better: f64,
-    /// By how much an offer's expected margin changes, in parts; nothing where there is none at the current price.
+    /// By how much an offer's expected margin changes at the neighbour, where 0.1 is 10 %; `None` where the current
+    /// price has no margin.
     pub change: Option<Band>,
-    /// Offers that the neighbour has had.
+    /// How many offers the neighbour has had.
     pub offered: f64,
-    /// So many more of them decide, if they sell as expected; nothing where they would not.
+    /// How many more offers of the neighbour decide for it, if they sell as expected; `None` where they would not
+    /// decide.
     pub needed: Option<u32>,
 }
 
 impl Rails {
-    /// The prices one step below and above, in whole cents; less than a step where a rail is nearer, but not so little that
-    /// no test could tell the difference.
+    /// The prices one step below and above, in whole cents.
+    ///
+    /// The step is shorter where a rail is nearer. A neighbour so close that no test could tell the difference is left
+    /// out.
     pub fn neighbours(&self, price: f64) -> Vec<f64> {
         let step = 1.0 + self.step.min(STEP_MAX);
         let whole = [(price / step).ceil().max(self.min), (price * step).floor().min(self.max)];
-        let is_apart = |other: &f64| (other / price).ln().abs() >= (step.ln() / 4.0).min(APART);
+        let is_apart = |other: &f64| (other / price).ln().abs() >= (step.ln() / 4.0).min(DIFFERENCE_MIN);
         let is_allowed = |other: &f64| (self.min..=self.max).contains(other) && *other != price;
         whole.into_iter().filter(|other| is_allowed(other) && is_apart(other)).collect()
     }
 }
 
-/// What was offered and sold at one price.
+/// How many offers were made and sold at one price.
 fn at(arms: &Arms, price: f64) -> (f64, f64) {
     let arm = arms.as_slice().iter().find(|arm| (arm.price - price).abs() < 0.5);
     arm.map_or((0.0, 0.0), |arm| (arm.offered, arm.sold))
 }
 
-/// How likely an offer brings more at `to` than at `from` by what was sold there alone: the Normal approximation of the two
-/// shares, each with half a sale more on both sides.
+/// The probability that an offer brings more after a change of the price than before it, by the sales at the two prices
+/// alone.
+///
+/// `before` and `after` are offers and sales, `each` is what one sale brings. The shares of offers that were sold are
+/// taken as Normal, each with half a sale and half an offer without a sale added to it.
 fn by_own_sales(before: (f64, f64), after: (f64, f64), each: [f64; 2]) -> f64 {
     let worth = |(offered, sold): (f64, f64), each: f64| {
         let share = (sold + 0.5) / (offered + 1.0);
@@ -108,7 +118,8 @@ fn by_own_sales(before: (f64, f64), after: (f64, f64), each: [f64; 2]) -> f64 {
     normal_below((after - before) / (doubt + other).sqrt())
 }
 
-/// What to do next from `price`, for a posterior whose grid holds it and its neighbours; nothing where it has none.
+/// What to do next about `price`, for a posterior whose grid contains it and its neighbours; `None` where it has no
+/// neighbours.
 pub fn advise(
     posterior: &Posterior,
     arms: &Arms,
@@ -126,11 +137,11 @@ pub fn advise(
     let (here, there) = (at(arms, price), at(arms, neighbour));
     let each = [margin.of(price), margin.of(neighbour)];
     let own = by_own_sales(here, there, each);
-    let promise = ((better - UNLIKELY) / (EVEN - UNLIKELY)).clamp(0.0, 1.0);
-    let share = SHARE_UNLIKELY + (SHARE - SHARE_UNLIKELY) * promise;
+    let promise = ((better - BETTER_UNLIKELY) / (BETTER_EVEN - BETTER_UNLIKELY)).clamp(0.0, 1.0);
+    let share = TEST_SHARE_UNLIKELY + (TEST_SHARE - TEST_SHARE_UNLIKELY) * promise;
     let (action, share) = if [FORWARD, BACK].iter().any(|takes| takes.is_there(better, own, there.0)) {
         (Action::Switch, 1.0)
-    } else if better <= UNLIKELY {
+    } else if better <= BETTER_UNLIKELY {
         (Action::Keep, share)
     } else {
         (Action::Test, share)
@@ -141,7 +152,8 @@ pub fn advise(
     Some(Advice { action, price: neighbour, share, better, change, offered: there.0, needed })
 }
 
-/// How many more offers of the neighbour decide for it, if both prices sell as expected and it gets its share of them.
+/// How many more offers of the neighbour decide for it, if both prices sell as expected and the neighbour gets its
+/// share of the offers. `None` where even [`NEEDED_MAX`] would not decide.
 fn needed(seen: [(f64, f64); 2], expected: [f64; 2], each: [f64; 2], share: f64) -> Option<u32> {
     let decides = |takes: Evidence, more: u32| {
         let (there, here) = (f64::from(more), f64::from(more) * (1.0 - share) / share);
@@ -160,7 +172,7 @@ fn needed(seen: [(f64, f64); 2], expected: [f64; 2], each: [f64; 2], share: f64)
         }
         Some(yes)
     };
-    // A step back is taken on less, where much is known.
+    // Whichever kind of switch has its evidence first decides: a well known price needs less of it.
     [FORWARD, BACK].into_iter().filter_map(least).min()
 }
 

@@ -1,17 +1,17 @@
-//! The principal branch of the Lambert W function, of exponentials.
+//! The principal branch of the Lambert W function, for arguments that are given by their logarithm.
 
-/// W(e^z): the y with y + ln y = z. Taking the logarithm of the argument keeps it from overflowing.
+/// W(e^z), which is the y with y + ln y = z. The argument is given by its logarithm so that it cannot overflow.
 ///
 /// Newton's method on y + ln y - z, which is concave and increasing, from the asymptotic start of Corless and others
 /// ("On the Lambert W function", 1996). Accurate to a few units in the last place for all finite z.
 pub(super) fn w_of_exp(z: f64) -> f64 {
     if z < -40.0 {
-        // W(x) = x - x^2 + ..., and x^2 is below the last place.
+        // W(x) = x - x^2 + ..., and here x^2 is below the last place of x.
         return z.exp();
     }
     let mut y = if z > 1.0 { z - z.ln() } else { (z - 1.0).exp().min(1.0).max(z.exp() / (1.0 + z.exp())) };
     for _ in 0..30 {
-        // With the step in ln y, y stays positive.
+        // A step in ln y, and not in y, keeps y positive.
         let step = (z - y - y.ln()) / (1.0 + y);
         y *= step.exp();
         if step.abs() < 1e-15 {

@@ -1,9 +1,10 @@
-//! Price advice from what was offered and sold. Mathematics, and no I/O: time and randomness are arguments.
+//! Price advice from what was offered and sold. This is mathematics without I/O: time and randomness are arguments.
 //!
-//! Demand is P(buy | price). Three shapes of it are fitted (`shape`, `fit`), their posterior is integrated (`marginal`),
-//! they are weighed by their marginal likelihood, and where none of them fits what was seen, the curve may depart from its
-//! shape (`departure`). Everything that is said about the best price is said of draws from that posterior, so an interval
-//! is as wide as the doubt. `PriceQuestion::answer` makes advice of it; `docs/pricing.md` has the model and its limits.
+//! Demand is P(buy | price). Three shapes of it are fitted (`shape`, `fit`), their posterior is integrated
+//! (`marginal`), and they are weighted by their marginal likelihood. Where none of them fits what was sold, the curve
+//! may depart from its shape (`departure`). Every statement about the best price is computed from draws of that
+//! posterior, so an interval is as wide as the uncertainty. `PriceQuestion::answer` turns the posterior into advice;
+//! `docs/pricing.md` describes the model and its limits.
 
 mod action;
 mod advice;

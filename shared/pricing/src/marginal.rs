@@ -1,49 +1,54 @@
-//! The posterior beyond one Normal distribution. With few prices `a` and `t` follow a bent ridge, along which the Normal
-//! around its top leaves the data. So `t` is integrated over a grid, and only `a`, whose distribution at a given `t` is
-//! nearly Normal, by Laplace's approximation (Tierney and Kadane, 1986; nested as by Rue, Martino and Chopin, 2009).
+//! The posterior of a shape's parameters, where a single Normal distribution is not good enough. With few prices, `a`
+//! and `t` lie along a bent ridge, and a Normal distribution around its top soon leaves the ridge. So `t` is
+//! integrated over a grid, and Laplace's approximation is used only for `a`, whose distribution at a given `t` is
+//! nearly Normal (Tierney and Kadane, 1986; nested as by Rue, Martino and Chopin, 2009).
 
 use super::normal::Draws;
 use super::target::Target;
 
-/// Nodes in a standard deviation of `t`.
-const DENSITY: f64 = 3.0;
-/// Where the density is e^-10 of its highest, it is over.
-const OVER: f64 = 10.0;
-/// At most so many nodes on each side.
-const NODES_MAX: usize = 40;
-const STEPS_MAX: u32 = 12;
+/// How many nodes there are in one standard deviation of `t`.
+const NODES_PER_DEVIATION: f64 = 3.0;
+/// The grid ends where the density is e^-10 of its highest: further out there is nothing to integrate.
+const LOG_DENSITY_DROP: f64 = 10.0;
+/// The largest number of nodes on each side of the most likely `t`.
+const NODES_PER_SIDE_MAX: usize = 40;
+/// How many steps the search for the most likely `a` of a node takes at most.
+const ITERATIONS_MAX: u32 = 12;
 
-/// The distribution of `a` at one `t`.
+/// One node of the grid: the distribution of `a` at one `t`.
 #[derive(Debug, Clone, Copy)]
 struct Node {
     t: f64,
-    /// The most likely `a`, and how far it may be off.
+    /// The most likely `a` at this `t`.
     a: f64,
+    /// The standard deviation of `a` at this `t`.
     deviation: f64,
-    /// The logarithm of the density of `t`; later, how much of it lies below.
+    /// The logarithm of the density at this `t` while the grid is built; afterwards the integral of the density up to
+    /// this `t`.
     weight: f64,
 }
 
-/// The distribution of both parameters.
+/// The joint distribution of `a` and `t`.
 #[derive(Debug, Clone)]
 pub(super) struct Marginal {
     nodes: Vec<Node>,
-    /// The logarithm of the probability of what was seen, but for a term that all shapes share.
+    /// The logarithm of the probability of the history under this shape, but for a term that all shapes share.
     pub(super) log_evidence: f64,
 }
 
 impl Marginal {
-    /// Around the most likely parameters; nothing where the numbers are too extreme for it.
+    /// Integrates around the most likely parameters; `deviation` is that of `t`. `None` where the numbers are too
+    /// extreme for it.
     pub(super) fn around(target: &Target<'_>, mean: [f64; 2], deviation: f64) -> Option<Self> {
-        let width = deviation / DENSITY;
+        let width = deviation / NODES_PER_DEVIATION;
         let first = node(target, mean[1], mean[0])?;
         let mut nodes = vec![first];
         for side in [-1.0, 1.0] {
             let mut last = first;
-            for n in 1..=NODES_MAX {
+            for n in 1..=NODES_PER_SIDE_MAX {
                 let next = node(target, mean[1] + side * width * n as f64, last.a)?;
                 nodes.push(next);
-                if next.weight < first.weight - OVER {
+                if next.weight < first.weight - LOG_DENSITY_DROP {
                     break;
                 }
                 last = next;
@@ -52,7 +57,7 @@ impl Marginal {
         nodes.sort_by(|one, other| one.t.total_cmp(&other.t));
         let top = nodes.iter().map(|node| node.weight).fold(f64::MIN, f64::max);
         let mut below = 0.0;
-        // The trapezoidal rule, which for smooth densities that end flat is as good as any.
+        // The trapezoidal rule is as good as any for a smooth density that ends flat on both sides.
         let mut before = (nodes[0].weight - top).exp();
         for node in &mut nodes {
             let density = (node.weight - top).exp();
@@ -63,7 +68,7 @@ impl Marginal {
         Some(Self { nodes, log_evidence: top + below.ln() + constant })
     }
 
-    /// Draws `a` and `t`; `place` says which part of the distribution of `t`, from 0 to 1.
+    /// Draws `a` and `t`. `place` is the quantile of `t`, from 0 to 1; `a` is drawn at random.
     pub(super) fn draw(&self, place: f64, draws: &mut Draws) -> [f64; 2] {
         let last = self.nodes.len() - 1;
         let below = place * self.nodes[last].weight;
@@ -77,10 +82,11 @@ impl Marginal {
     }
 }
 
-/// The distribution of `a` at this `t`, by Newton's method from `a` (Fisher's information; the likelihood is concave in it).
+/// The distribution of `a` at this `t`, found by Newton's method from the given `a` with Fisher's information. The
+/// likelihood is concave in `a`, so the method converges.
 fn node(target: &Target<'_>, t: f64, mut a: f64) -> Option<Node> {
     let mut information = 1.0;
-    for _ in 0..STEPS_MAX {
+    for _ in 0..ITERATIONS_MAX {
         let (gradient, matrix) = target.slopes([a, t]);
         information = matrix.aa;
         let step = (gradient[0] / information).clamp(-1.0, 1.0);
@@ -106,8 +112,8 @@ mod tests {
     use super::super::shape::Shape;
     use super::*;
 
-    /// Of the probability of a sale at a price: its quantiles by integrating over a fine grid of both parameters, and the
-    /// logarithm of the evidence.
+    /// The quantiles of the probability of a sale at a price, and the logarithm of the evidence, both by integrating
+    /// over a fine grid of both parameters.
     fn integrated(target: &Target<'_>, centre: [f64; 2], price: f64) -> ([f64; 3], f64) {
         let (steps, reach) = (500_i32, [6.0, 5.0]);
         let mut found = Vec::new();

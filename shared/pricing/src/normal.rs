@@ -1,11 +1,12 @@
-//! Draws that are the same for the same seed, on every machine.
+//! Draws from the uniform and the Normal distribution, which are the same for the same seed on every machine.
 
 use super::random::SplitMix64;
 
-/// Normal variables by the polar method of Marsaglia (1964).
+/// A generator of uniform and Normal numbers; the Normal ones by the polar method of Marsaglia (1964).
 #[derive(Debug, Clone)]
 pub(super) struct Draws {
     numbers: SplitMix64,
+    /// The second of the two Normal numbers that the method makes at a time.
     spare: Option<f64>,
 }
 
@@ -14,12 +15,12 @@ impl Draws {
         Self { numbers: SplitMix64::new(seed), spare: None }
     }
 
-    /// Evenly from 0 to below 1.
+    /// The next number from 0 to below 1, evenly distributed.
     pub(super) const fn uniform(&mut self) -> f64 {
         self.numbers.uniform()
     }
 
-    /// Normally, with mean 0 and deviation 1.
+    /// The next number from the Normal distribution with mean 0 and standard deviation 1.
     pub(super) fn normal(&mut self) -> f64 {
         if let Some(spare) = self.spare.take() {
             return spare;

@@ -1,4 +1,5 @@
-//! What is believed of demand after what was sold: draws of the whole curve, from every shape as often as it is likely.
+//! What is believed about demand given what was sold: draws of the whole curve, from every shape in proportion to its
+//! probability.
 
 use super::arms::Arms;
 use super::band::Band;
@@ -10,10 +11,10 @@ use super::normal::Draws;
 use super::shape::{Margin, Shape};
 use super::tails::upper_tail;
 
-/// A fit that explains what was seen worse than this is not believed.
+/// The smallest p-value at which a shape is still believed to fit the history.
 const P_VALUE_MIN: f64 = 0.05;
 
-/// A draw that follows its shape: P is the shape's function of a - slope * price.
+/// A drawn curve that follows its shape: P is the shape's function of a - slope * price.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Line {
     shape: Shape,
@@ -21,25 +22,26 @@ struct Line {
     slope: f64,
 }
 
-/// Draws of the curve.
+/// The posterior distribution of the curve of demand, as draws from it.
 #[derive(Debug)]
 pub struct Posterior {
     grid: Grid,
-    /// By draw and price: the probability of a sale.
+    /// The probability of a sale at each price of the grid, draw after draw.
     curves: Vec<f64>,
-    /// By draw: what the curve is made from, where it follows a shape.
+    /// The parameters of each draw; `None` for one that departs from its shape.
     lines: Vec<Option<Line>>,
-    /// How likely each shape is, in the order of [`Shape::ALL`].
+    /// The probability of each shape, in the order of [`Shape::ALL`].
     pub weights: [f64; 3],
-    /// How often a history as far from the likeliest shape as this one would be seen, if that shape were true; nothing
-    /// where every history of so few prices fits.
+    /// The probability of a history at least as far from the likeliest shape as this one, if that shape were true.
+    /// `None` for one or two prices, which every shape fits.
     pub p_value: Option<f64>,
     /// Whether the curve may depart from its shape, because none fits.
     pub departs: bool,
 }
 
 impl Posterior {
-    /// From what was sold; `count` draws, the same for the same seed. Nothing where no shape can be fitted.
+    /// Draws `count` curves given what was sold; the same seed gives the same curves. `None` where no shape can be
+    /// fitted.
     pub fn new(arms: &Arms, beliefs: &Beliefs, grid: Grid, seed: u64, count: usize) -> Option<Self> {
         let scale = arms.scale();
         let fits = Shape::ALL.map(|shape| {
@@ -56,7 +58,7 @@ impl Posterior {
         };
         let sum: f64 = fits.iter().map(weight).sum();
         let weights = [weight(&fits[0]) / sum, weight(&fits[1]) / sum, weight(&fits[2]) / sum];
-        // Two parameters of the fit take two degrees of freedom; one or two prices always fit.
+        // The two parameters of the fit take two degrees of freedom, so one or two prices always fit.
         let freedom = arms.as_slice().len().saturating_sub(2);
         let p_value = (freedom > 0).then(|| upper_tail(likeliest.chi_square, freedom));
         let departs = match beliefs.departures {
@@ -80,7 +82,8 @@ impl Posterior {
                     departure.draw(&mut draws, &mut curves);
                     lines.push(None);
                 } else {
-                    // One from each of as many parts: the draws cover the distribution evenly.
+                    // The distribution is cut into as many equal parts as there are draws, and each draw takes its
+                    // quantile from a part of its own, so that together they cover it evenly.
                     let place = ((number - from) as f64 + draws.uniform()) / (until - from) as f64;
                     let line = Line::draw(fit, scale, place, &mut draws);
                     curves.extend(grid.prices().iter().map(|price| line.probability(*price)));
@@ -95,7 +98,7 @@ impl Posterior {
         self.curves.chunks_exact(self.grid.prices().len())
     }
 
-    /// The prices at which the curve was drawn.
+    /// The prices of the grid, at which the curve was drawn.
     pub fn prices(&self) -> &[f64] {
         self.grid.prices()
     }
@@ -106,7 +109,8 @@ impl Posterior {
         Some(self.band(|curve| curve[position]))
     }
 
-    /// The elasticity of demand at a price of the grid: by how many percent sales change when the price grows by one.
+    /// The elasticity of demand at a price of the grid: by how many percent sales change when the price grows by one
+    /// percent.
     pub fn elasticity(&self, price: f64) -> Option<Band> {
         let (below, above) = self.grid.beside(self.grid.position(price)?);
         let apart = (self.grid.prices()[above] / self.grid.prices()[below]).ln();
@@ -117,8 +121,8 @@ impl Posterior {
         Band::of(&mut self.curves().map(number).collect::<Vec<_>>())
     }
 
-    /// The price with the highest expected margin: in closed form where a draw follows its shape, else of the grid. Not
-    /// beyond the grid's ends.
+    /// The price with the highest expected margin, which never lies beyond the ends of the grid. A draw that follows
+    /// its shape has it in closed form; for any other draw it is a price of the grid.
     pub fn best_price(&self, margin: Margin) -> Band {
         let (lowest, highest) = self.grid.ends();
         let best = |(line, curve): (&Option<Line>, &[f64])| match line {
@@ -128,7 +132,7 @@ impl Posterior {
         Band::of(&mut self.lines.iter().zip(self.curves()).map(best).collect::<Vec<_>>())
     }
 
-    /// The best price of the grid if one draw, by its number, were the truth: what Thompson sampling offers next.
+    /// The best price of the grid if draw `number` were the truth, which is what Thompson sampling would offer next.
     pub fn best_of_draw(&self, number: usize, margin: Margin) -> Option<f64> {
         Some(self.best_of(self.curves().nth(number)?, margin))
     }
@@ -138,7 +142,8 @@ impl Posterior {
         profits.max_by(|a, b| a.0.total_cmp(&b.0)).map_or(f64::NAN, |(_, price)| price)
     }
 
-    /// How likely each of these prices of the grid is the best of them: how often Thompson sampling offers it.
+    /// The probability of each of these prices of the grid to be the best of them, which is the share of offers that
+    /// Thompson sampling makes at it.
     pub fn best_among(&self, prices: &[f64], margin: Margin) -> Vec<f64> {
         let places: Vec<_> =
             prices.iter().map(|price| (self.grid.position(*price), margin.of(*price))).collect();
@@ -152,13 +157,13 @@ impl Posterior {
         shares
     }
 
-    /// By how much the expected margin of an offer changes from one price of the grid to another, in parts of the first
-    /// (nothing where that brings no margin), and how likely it is to grow.
+    /// By how much the expected margin of an offer changes from one price of the grid to another, and the probability
+    /// that it grows. The change is a part of the first price's margin, and `None` where that price has no margin.
     pub fn change(&self, from: f64, to: f64, margin: Margin) -> Option<(Option<Band>, f64)> {
         let (before, after) = (self.grid.position(from)?, self.grid.position(to)?);
         let (each_before, each_after) = (margin.of(from), margin.of(to));
         let grows = |curve: &&[f64]| curve[after] * each_after > curve[before] * each_before;
-        // Half a draw more on both sides: no number of draws makes anything certain.
+        // Half a draw is added on both sides, so that no number of draws makes anything certain.
         let better = (self.curves().filter(grows).count() as f64 + 0.5) / (self.lines.len() as f64 + 1.0);
         let ratio = |curve: &[f64]| curve[after] * each_after / (curve[before] * each_before) - 1.0;
         Some(((each_before > 0.0).then(|| self.band(ratio)), better))

@@ -1,17 +1,17 @@
-//! Random numbers that repeat themselves.
+//! Random numbers that are the same in every run.
 
-/// Numbers that are the same for the same seed, on every machine and with every version of the compiler: SplitMix64 (Steele,
-/// Lea and Flood, 2014). Not for secrets.
+/// A generator of random numbers that are the same for the same seed, on every machine and with every version of the
+/// compiler: SplitMix64 (Steele, Lea and Flood, 2014). It must not be used for secrets.
 #[derive(Debug, Clone)]
 pub struct SplitMix64(u64);
 
 impl SplitMix64 {
-    /// The sequence of a seed.
+    /// Starts the sequence of a seed.
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next number.
+    /// The next number, of all 64-bit numbers.
     pub const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;

@@ -1,11 +1,12 @@
-//! Shapes of demand: how the probability of a sale falls with the price.
+//! The shapes of demand: how the probability of a sale falls with the price, and where the best price lies then.
 
 use super::lambert::w_of_exp;
 
-/// No price sells always, or never: a sale that was said to be impossible would otherwise rule a shape out for ever.
-const EDGE: f64 = 1e-3;
+/// How close the probability of a sale comes to 0 or 1 in a shape that would reach it. Otherwise a single sale that a
+/// shape calls impossible would rule that shape out for ever.
+const PROBABILITY_MIN: f64 = 1e-3;
 
-/// What a sale brings: the seller's share of the price, less what a unit costs.
+/// What a sale brings to the seller: the seller's share of the price, less what a unit costs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Margin {
     /// The share of the price that the platform keeps, from 0 to below 1.
@@ -26,7 +27,8 @@ impl Margin {
     }
 }
 
-/// A shape. Each has two parameters, `a` and `t`; with b = e^t and x = price / scale, demand is a function of a - b x.
+/// A shape of demand. It has two parameters, `a` and `t`: with b = e^t and x = price / scale, the probability of a sale
+/// is a function of a - b x.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// 1 / (1 + e^-(a - b x)): willingness to pay is spread around one price.
@@ -38,20 +40,20 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// All of them.
+    /// All shapes; their order is that of every list with one entry per shape.
     pub const ALL: [Self; 3] = [Self::Logit, Self::Linear, Self::Exponential];
 
-    /// The probability of a sale, and how it changes with a - b x.
+    /// The probability of a sale for an index a - b x, and its derivative by that index.
     pub(super) fn probability(self, index: f64) -> (f64, f64) {
         match self {
             Self::Logit => {
                 let p = 1.0 / (1.0 + (-index).exp());
                 (p.clamp(1e-12, 1.0 - 1e-12), (p * (1.0 - p)).max(1e-12))
             }
-            // Beyond its ends the slope is kept, so that a fit finds its way back.
-            Self::Linear => (index.clamp(EDGE, 1.0 - EDGE), 1.0),
+            // Beyond the ends of the line the derivative stays 1, so that a fit that went there finds its way back.
+            Self::Linear => (index.clamp(PROBABILITY_MIN, 1.0 - PROBABILITY_MIN), 1.0),
             Self::Exponential => {
-                let p = index.min(5.0).exp().clamp(1e-12, 1.0 - EDGE);
+                let p = index.min(5.0).exp().clamp(1e-12, 1.0 - PROBABILITY_MIN);
                 (p, p)
             }
         }
@@ -59,13 +61,15 @@ impl Shape {
 
     /// The price with the highest expected margin, in closed form; `slope` is b / scale.
     ///
-    /// For the logit, setting the derivative to zero gives m s (1 - P) = 1 with the margin's distance m from breaking even
-    /// and the slope s, whose solution is m = (1 + W(e^(a - s c - 1))) / s (c: the price that breaks even).
+    /// For the logit, setting the derivative of the margin to zero gives m s (1 - P) = 1, where c is the price that
+    /// breaks even, m is the distance of the price from c, and s is the slope. The solution is m = (1 + W(e^(a - s c
+    /// - 1))) / s.
     pub fn best_price(self, a: f64, slope: f64, margin: Margin) -> f64 {
         let c = margin.break_even();
         match self {
             Self::Logit => c + (1.0 + w_of_exp(a - slope * c - 1.0)) / slope,
-            // Where the free maximum lies before demand begins to fall, the best is where it begins.
+            // Where the maximum of the falling part lies before demand begins to fall, the best price is where it
+            // begins.
             Self::Linear => ((a / slope + c) / 2.0).max((a - 1.0) / slope),
             Self::Exponential => (c + 1.0 / slope).max(a / slope),
         }

@@ -1,6 +1,6 @@
-//! Symmetric matrices of two rows.
+//! Symmetric 2 x 2 matrices, such as the covariance of a shape's two parameters.
 
-/// A symmetric 2 x 2 matrix: the diagonal, and what is beside it.
+/// A symmetric 2 x 2 matrix; its entries are named after the parameters `a` and `t` that its rows stand for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Symmetric {
     pub(super) aa: f64,
@@ -26,7 +26,7 @@ impl Symmetric {
         [self.aa * v[0] + self.at * v[1], self.at * v[0] + self.tt * v[1]]
     }
 
-    /// v' M w
+    /// The bilinear form v' M w.
     pub(super) const fn between(self, v: [f64; 2], w: [f64; 2]) -> f64 {
         let right = self.times(w);
         v[0] * right[0] + v[1] * right[1]

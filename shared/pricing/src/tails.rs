@@ -1,13 +1,16 @@
-//! Tails of distributions.
+//! Tail probabilities of the chi-square and the Normal distribution.
 
-/// The probability that a chi-square variable of so many degrees of freedom is greater: the regularised incomplete gamma
-/// function, in closed form for whole and half arguments (Abramowitz and Stegun, 26.4.4 and 26.4.5).
+/// The probability that a chi-square variable with `freedom` degrees of freedom is greater than `chi_square`.
+///
+/// It is the regularised incomplete gamma function, which has a closed form for whole and half arguments (Abramowitz
+/// and Stegun, 26.4.4 and 26.4.5).
 pub(super) fn upper_tail(chi_square: f64, freedom: usize) -> f64 {
     if freedom == 0 {
         return 1.0;
     }
     let half = chi_square / 2.0;
-    // Even: e^-x/2 times a sum of powers; odd: the same in steps of a half, with the normal tail in front.
+    // For an even number of degrees the tail is e^(-x/2) times a sum of powers of x/2. For an odd number the powers are
+    // those of halves, and the Normal tail is added.
     let (mut term, mut sum, mut next) = if freedom.is_multiple_of(2) {
         ((-half).exp(), (-half).exp(), 1.0)
     } else {
@@ -23,15 +26,15 @@ pub(super) fn upper_tail(chi_square: f64, freedom: usize) -> f64 {
     sum.clamp(0.0, 1.0)
 }
 
-/// The probability that a Normal variable is below `z` deviations.
+/// The probability that a Normal variable is less than `z` standard deviations above its mean.
 pub(super) fn normal_below(z: f64) -> f64 {
     let half = normal_tail(z.abs()) / 2.0;
     if z > 0.0 { 1.0 - half } else { half }
 }
 
-/// The probability that a Normal variable is further than `z` deviations from its mean, on either side.
+/// The probability that a Normal variable is further than `z` standard deviations from its mean, on either side.
 ///
-/// A continued fraction for great `z` (Laplace), the power series of the error function for small ones.
+/// Laplace's continued fraction serves for large `z`, the power series of the error function for small ones.
 fn normal_tail(z: f64) -> f64 {
     let density = (-z * z / 2.0).exp() * (2.0 / std::f64::consts::PI).sqrt();
     if z > 3.0 {

@@ -1,11 +1,11 @@
-//! What is fitted: one shape, what was sold, and what was believed before.
+//! The function that a fit makes as large as possible: the posterior density of one shape's parameters.
 
 use super::arms::{Arm, Arms};
 use super::prior::Prior;
 use super::shape::Shape;
 use super::symmetric::Symmetric;
 
-/// The posterior density of a shape's parameters `a` and `t`, for prices relative to the scale.
+/// The posterior density of a shape's parameters `a` and `t`, given what was sold; prices are relative to the scale.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Target<'a> {
     pub(super) shape: Shape,
@@ -25,7 +25,7 @@ impl Target<'_> {
         self.arms.as_slice().iter().map(term).sum::<f64>() - self.prior.penalty(at)
     }
 
-    /// The gradient of the objective, and its expected information.
+    /// The gradient of the objective, and its expected information matrix.
     pub(super) fn slopes(&self, at: [f64; 2]) -> ([f64; 2], Symmetric) {
         let b = at[1].exp();
         let mut gradient = self.prior.precision.times(self.prior.away(at)).map(|pull| -pull);
@@ -46,7 +46,7 @@ impl Target<'_> {
         (gradient, information)
     }
 
-    /// Pearson's statistic of what was seen against what is expected.
+    /// Pearson's chi-square statistic: how far the sales are from those that these parameters expect.
     pub(super) fn chi_square(&self, at: [f64; 2]) -> f64 {
         let term = |arm: &Arm| {
             let (p, _) = self.shape.probability(at[0] - at[1].exp() * arm.price / self.scale);

@@ -1,4 +1,4 @@
-//! What advice promises, whatever was sold.
+//! Tests of what advice promises, whatever was sold.
 
 use super::ladder::Rails;
 use super::*;
@@ -46,7 +46,7 @@ fn a_likelier_price_that_was_never_offered_is_tested_and_says_what_decides() {
     assert_eq!(answer.allocation.len(), 2);
     let needed = answer.needed.unwrap();
     assert!((80..2_000).contains(&needed), "{needed}");
-    // What it says decides: with that many more offers, sold as the curve expects, the price is taken.
+    // After as many more offers as it names, sold as the curve expects, the advice is to switch.
     let p = answer.curve.iter().find(|point| point.price == 1125.0).unwrap().buys.mean;
     let more = f64::from(needed) * 1.05;
     let beside = more * (1.0 - answer.share) / answer.share;

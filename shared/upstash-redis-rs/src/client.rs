@@ -1,19 +1,22 @@
+//! The client: how it is made, and the commands that have a method of their own.
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::connection::Connection;
 use crate::{Arg, Command, Error, Eval, FromReply, Pipeline, Script};
 
-const DEADLINE: Duration = Duration::from_secs(1);
+/// The deadline of a command, and the time that connecting may take, where the builder sets no other.
+const DEADLINE_DEFAULT: Duration = Duration::from_secs(1);
 
-/// A database. Cheap to clone; clones share the connection pool and the sync token.
+/// A client of one database. It is cheap to clone; clones share the connection pool and the sync token.
 #[derive(Clone)]
 pub struct Redis {
     connection: Arc<Connection>,
     deadline: Duration,
 }
 
-/// Settings of a client beyond URL and token.
+/// The settings of a client, which end in [`Builder::build`].
 #[must_use = "a builder does nothing until it is built"]
 pub struct Builder {
     url: String,
@@ -23,19 +26,19 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// The time each command has unless it says otherwise. One second by default.
+    /// Sets the time that each command has unless it sets its own. The default is one second.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// The part of the deadline that connecting may take. One second by default.
+    /// Sets the part of the deadline that connecting may take. The default is one second.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// Makes the client. No connection is opened yet.
+    /// Makes the client, which opens a connection only when a command needs one.
     ///
     /// # Errors
     /// [`Error::Configuration`] when URL or token cannot be used, or the system has no root certificates.
@@ -46,18 +49,22 @@ impl Builder {
 }
 
 impl Redis {
-    /// A client with the default settings.
+    /// Makes a client with the default settings.
     ///
     /// # Errors
-    /// [`Error::Configuration`] when URL or token cannot be used.
+    /// [`Error::Configuration`] when URL or token cannot be used, or the system has no root certificates.
     pub fn new(url: &str, token: &str) -> Result<Self, Error> {
         Self::builder(url, token).build()
     }
 
-    /// A client whose settings can be chosen.
+    /// Begins a client whose settings can be chosen.
     pub fn builder(url: &str, token: &str) -> Builder {
-        let (url, token) = (url.to_owned(), token.to_owned());
-        Builder { url, token, deadline: DEADLINE, connect_timeout: DEADLINE }
+        Builder {
+            url: url.to_owned(),
+            token: token.to_owned(),
+            deadline: DEADLINE_DEFAULT,
+            connect_timeout: DEADLINE_DEFAULT,
+        }
     }
 
     pub(crate) fn connection(&self) -> &Connection {
@@ -68,7 +75,7 @@ impl Redis {
         self.deadline
     }
 
-    /// Any command, by name.
+    /// Begins any command, by its name.
     ///
     /// ```no_run
     /// # async fn example(redis: upstash_redis_rs::Redis) -> Result<(), upstash_redis_rs::Error> {
@@ -80,12 +87,13 @@ impl Redis {
         Command::new(self, name)
     }
 
-    /// `GET key`.
+    /// `GET key`: the value, or `None` where there is no such key.
     pub fn get<T: FromReply>(&self, key: impl Into<Arg>) -> Command<'_, Option<T>> {
         self.command("GET").arg(key)
     }
 
-    /// `SET key value`; chain [`Command::ex`], [`Command::px`], [`Command::nx`].
+    /// `SET key value`: whether the key was set, which only [`Command::nx`] can prevent. [`Command::ex`] and
+    /// [`Command::px`] let it expire.
     pub fn set(&self, key: impl Into<Arg>, value: impl Into<Arg>) -> Command<'_, bool> {
         self.command("SET").arg(key).arg(value)
     }
@@ -95,7 +103,7 @@ impl Redis {
         self.command("DEL").arg(key)
     }
 
-    /// `EXISTS key`.
+    /// `EXISTS key`: whether there is such a key.
     pub fn exists(&self, key: impl Into<Arg>) -> Command<'_, bool> {
         self.command("EXISTS").arg(key)
     }
@@ -105,17 +113,17 @@ impl Redis {
         self.command("EXPIRE").arg(key).arg(seconds)
     }
 
-    /// `TTL key` in seconds; -1 without expiry, -2 without key.
+    /// `TTL key`: after how many seconds the key expires; -1 for one that does not expire, -2 where there is none.
     pub fn ttl(&self, key: impl Into<Arg>) -> Command<'_, i64> {
         self.command("TTL").arg(key)
     }
 
-    /// `INCR key`.
+    /// `INCR key`: adds one to a number and returns the sum.
     pub fn incr(&self, key: impl Into<Arg>) -> Command<'_, i64> {
         self.command("INCR").arg(key)
     }
 
-    /// `HGET key field`.
+    /// `HGET key field`: the value of a field of a hash, or `None` where there is none.
     pub fn hget<T: FromReply>(&self, key: impl Into<Arg>, field: impl Into<Arg>) -> Command<'_, Option<T>> {
         self.command("HGET").arg(key).arg(field)
     }
@@ -130,22 +138,22 @@ impl Redis {
         self.command("HSET").arg(key).arg(field).arg(value)
     }
 
-    /// `PING`.
+    /// `PING`: answers `PONG`, which shows that URL and token work.
     pub fn ping(&self) -> Command<'_, String> {
         self.command("PING")
     }
 
-    /// A script: `EVALSHA`, and `EVAL` once where the server does not know it yet.
+    /// Begins a call of a script: `EVALSHA`, and `EVAL` once where the server does not know the script yet.
     pub fn eval<'a>(&'a self, script: &'a Script) -> Eval<'a> {
         Eval::new(self, script)
     }
 
-    /// Several commands in one trip, each with its own result. Other clients' commands may run in between.
+    /// Begins several commands in one trip, each with its own result. Other clients' commands may run in between.
     pub fn pipeline(&self) -> Pipeline<'_> {
         Pipeline::new(self, "/pipeline")
     }
 
-    /// Several commands in one trip as one transaction: all run, with nothing in between, or none does.
+    /// Begins several commands in one trip as one transaction: all run, with nothing in between, or none does.
     pub fn multi_exec(&self) -> Pipeline<'_> {
         Pipeline::new(self, "/multi-exec")
     }

@@ -1,4 +1,5 @@
-//! The only file that names the HTTP client: one request, its deadline, its retry, its status.
+//! The HTTP side: one request with its deadline, its second attempt and the meaning of its status. No other file names
+//! the HTTP client.
 
 use std::error::Error as _;
 use std::sync::Mutex;
@@ -11,16 +12,19 @@ use serde_json::Value;
 
 use crate::Error;
 
+/// The header with the position in the database's history that an answer was given at, or a request asks for.
 const SYNC_TOKEN: &str = "upstash-sync-token";
+/// The header that asks for answers in base64.
 const ENCODING: &str = "upstash-encoding";
 
-/// A pooled connection to one database.
+/// A pool of connections to one database.
 pub(crate) struct Connection {
     http: reqwest::Client,
     base: String,
-    /// Set by the first answer: from then on a failure may be that of a pooled connection that died.
+    /// Whether there has been an answer. From then on a failure may be that of a pooled connection that died while
+    /// idle.
     connected_before: AtomicBool,
-    /// The position in the database's history that later reads must not fall behind.
+    /// The sync token of the latest answer: later reads must not come from before it.
     sync_token: Mutex<Option<HeaderValue>>,
 }
 
@@ -50,7 +54,7 @@ impl Connection {
         Ok(Self { http, base, connected_before: AtomicBool::new(false), sync_token: Mutex::new(None) })
     }
 
-    /// Sends `body` to `path` and returns the JSON of a 200, or the error that the status stands for.
+    /// Sends `body` to `path` and returns the JSON of the answer, or the error that its status stands for.
     pub(crate) async fn post(
         &self,
         path: &str,
@@ -61,88 +65,94 @@ impl Connection {
         let body = body.to_string();
         let attempts = async {
             match self.attempt(path, body.clone()).await {
-                Err(Attempt::Dead(_)) if retry && self.connected_before.load(Ordering::Relaxed) => {
-                    self.attempt(path, body).await.map_err(Attempt::into_error)
+                Err(AttemptError::NoAnswer(_)) if retry && self.connected_before.load(Ordering::Relaxed) => {
+                    self.attempt(path, body).await.map_err(AttemptError::into_error)
                 }
-                other => other.map_err(Attempt::into_error),
+                other => other.map_err(AttemptError::into_error),
             }
         };
         tokio::time::timeout(deadline, attempts).await.unwrap_or(Err(Error::Timeout { after: deadline }))
     }
 
-    async fn attempt(&self, path: &str, body: String) -> Result<Value, Attempt> {
+    /// Sends the request once, with the sync token of the answer before.
+    async fn attempt(&self, path: &str, body: String) -> Result<Value, AttemptError> {
         let mut request = self.http.post(format!("{}{path}", self.base)).body(body);
         if let Some(token) = self.sync_token() {
             request = request.header(SYNC_TOKEN, token);
         }
-        let response = request.send().await.map_err(Attempt::of)?;
+        let response = request.send().await.map_err(AttemptError::of)?;
         self.connected_before.store(true, Ordering::Relaxed);
         if let Some(token) = response.headers().get(SYNC_TOKEN) {
-            self.remember(token.clone());
+            self.set_sync_token(token.clone());
         }
         let status = response.status();
-        // From here an answer has begun, so the command ran: a break is reported and not repeated.
+        // The answer has begun, so the command ran. If the connection breaks now, the command must not run again.
         let bytes =
-            response.bytes().await.map_err(|error| Attempt::Failed(Error::Transport(Box::new(error))))?;
-        interpret(status, &bytes).map_err(Attempt::Failed)
+            response.bytes().await.map_err(|error| AttemptError::Final(Error::Transport(Box::new(error))))?;
+        interpret(status, &bytes).map_err(AttemptError::Final)
     }
 
     fn sync_token(&self) -> Option<HeaderValue> {
         self.sync_token.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
-    fn remember(&self, token: HeaderValue) {
+    fn set_sync_token(&self, token: HeaderValue) {
         *self.sync_token.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(token);
     }
 }
 
-/// How one attempt failed: on a connection that gave no answer, or for good.
-enum Attempt {
-    Dead(Error),
-    Failed(Error),
+/// Why one attempt failed, and whether another may help.
+enum AttemptError {
+    /// The connection ended before an answer began, as an idle one does that the server closed.
+    NoAnswer(Error),
+    /// Another attempt would not help, or could run the command twice.
+    Final(Error),
 }
 
-impl Attempt {
+impl AttemptError {
     fn of(error: reqwest::Error) -> Self {
-        let refused = error.is_connect() || error.is_builder();
-        // The URL may hold nothing secret, but an error message is no place for it either.
+        // No connection could be made at all, so this was not one that died while idle.
+        let is_final = error.is_connect() || error.is_builder();
+        // The URL is not secret, but it does not belong in an error message.
         let error = error.without_url();
-        let wrapped = Error::Transport(error.source().map_or_else(|| error.to_string(), deepest).into());
-        if refused { Self::Failed(wrapped) } else { Self::Dead(wrapped) }
+        let wrapped = Error::Transport(error.source().map_or_else(|| error.to_string(), root_cause).into());
+        if is_final { Self::Final(wrapped) } else { Self::NoAnswer(wrapped) }
     }
 
     fn into_error(self) -> Error {
         match self {
-            Self::Dead(error) | Self::Failed(error) => error,
+            Self::NoAnswer(error) | Self::Final(error) => error,
         }
     }
 }
 
-/// The text of the last link of an error chain, which names the cause.
-fn deepest(mut error: &(dyn std::error::Error + 'static)) -> String {
+/// The text of the last error of a chain, which names the cause.
+fn root_cause(mut error: &(dyn std::error::Error + 'static)) -> String {
     while let Some(source) = error.source() {
         error = source;
     }
     error.to_string()
 }
 
+/// The JSON of a successful answer, or the error that status and body stand for.
 fn interpret(status: StatusCode, bytes: &[u8]) -> Result<Value, Error> {
     let json = serde_json::from_slice::<Value>(bytes);
-    let said = |json: &Value| json.get("error").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let error_text = |json: &Value| json.get("error").and_then(Value::as_str).unwrap_or_default().to_owned();
     match (status, json) {
         (StatusCode::OK, Ok(json)) => Ok(json),
         (StatusCode::OK, Err(error)) => Err(Error::Decode(format!("the answer is not JSON: {error}"))),
         (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, json) => {
-            Err(Error::Unauthorized { message: json.map(|json| said(&json)).unwrap_or_default() })
+            Err(Error::Unauthorized { message: json.map(|json| error_text(&json)).unwrap_or_default() })
         }
         (StatusCode::BAD_REQUEST, Ok(json)) if json.get("error").is_some() => {
-            Err(crate::ServerError::parse(&said(&json)).into())
+            Err(crate::ServerError::parse(&error_text(&json)).into())
         }
         (status, _) => Err(Error::Status { status: status.as_u16() }),
     }
 }
 
-/// TLS on ring with the system's root certificates, which are read only where one will be checked.
+/// TLS on ring with the system's root certificates. They are read only for an https URL, because reading them takes
+/// time.
 fn tls(with_roots: bool) -> Result<rustls::ClientConfig, Error> {
     let mut roots = rustls::RootCertStore::empty();
     if with_roots {

@@ -1,3 +1,5 @@
+//! Why a command has no result.
+
 use std::time::Duration;
 
 /// An error that Redis itself answered with, such as `WRONGTYPE Operation against a key ...`.
@@ -22,14 +24,14 @@ impl ServerError {
     }
 }
 
-/// Why a command has no result. `#[non_exhaustive]` only so that a new cause is not a breaking change.
+/// Why a command has no result. It is `#[non_exhaustive]` so that a new cause is not a breaking change.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Redis refused the command.
     #[error("redis answered {code} {message}")]
     Server {
-        /// `ERR`, `WRONGTYPE`, `NOSCRIPT`, ...
+        /// The code of the error, such as `ERR`, `WRONGTYPE` or `NOSCRIPT`.
         code: String,
         /// The text after the code.
         message: String,
@@ -37,10 +39,10 @@ pub enum Error {
     /// The token was refused (HTTP 401 or 403).
     #[error("redis refused the token: {message}")]
     Unauthorized {
-        /// What the server said.
+        /// The text of the server's answer.
         message: String,
     },
-    /// No answer within the deadline. Whether the command ran is unknown.
+    /// There was no answer within the deadline. Whether the command ran is unknown.
     #[error("no answer from redis within {} ms", after.as_millis())]
     Timeout {
         /// The deadline that passed.
@@ -52,10 +54,10 @@ pub enum Error {
     /// Something that is not the REST API answered: a rate limit, a proxy, a failing gateway.
     #[error("redis answered with HTTP status {status}")]
     Status {
-        /// The HTTP status.
+        /// The HTTP status of the answer.
         status: u16,
     },
-    /// The answer could not be understood, or is not of the type asked for.
+    /// The answer could not be understood, or is not of the type that was asked for.
     #[error("unexpected answer from redis: {0}")]
     Decode(String),
     /// The client was given something it cannot use, such as a URL without a host.
@@ -64,7 +66,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// True for [`Error::Server`] with this code.
+    /// Whether this is an [`Error::Server`] with the code `expected`.
     pub fn has_code(&self, expected: &str) -> bool {
         matches!(self, Self::Server { code, .. } if code == expected)
     }

@@ -19,8 +19,8 @@
 //!
 //! # What happens when things go wrong
 //!
-//! - Every command has a deadline (one second unless told otherwise) that covers connecting, sending, the
-//!   one retry below and reading the answer: [`Error::Timeout`].
+//! - Every command has a deadline (one second by default) that covers connecting, sending, the one retry below
+//!   and reading the answer. When it passes, the error is [`Error::Timeout`].
 //! - A server may close an idle connection at any moment, and a frozen Lambda environment notices only when
 //!   it writes to it. So a command that fails on a connection before an answer arrived is sent once more
 //!   on a new one, within the same deadline, when the client had been connected before. Such a command may

@@ -1,10 +1,12 @@
+//! Several commands in one trip, and their results.
+
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::{Arg, Error, FromReply, Redis, Reply, Script, ServerError};
 
-/// Commands that travel together.
+/// Several commands that are sent in one trip, as a pipeline or as a transaction.
 #[must_use = "a pipeline does nothing until it is sent"]
 pub struct Pipeline<'a> {
     redis: &'a Redis,
@@ -29,8 +31,10 @@ impl<'a> Pipeline<'a> {
         self
     }
 
-    /// Appends `EVALSHA`. A server that does not know the script answers this slot with `NOSCRIPT`, which
-    /// [`Slots::lacks_script`] tells; send the script's source then.
+    /// Appends the call of a script by its SHA-1 (`EVALSHA`).
+    ///
+    /// A server that does not know the script answers this slot with `NOSCRIPT`. [`Slots::lacks_script`] finds that
+    /// out; the script has to be sent with [`Pipeline::eval`] then.
     pub fn evalsha<K: IntoIterator, A: IntoIterator>(self, script: &Script, keys: K, args: A) -> Self
     where
         K::Item: Into<Arg>,
@@ -40,7 +44,7 @@ impl<'a> Pipeline<'a> {
         self.command("EVALSHA", words)
     }
 
-    /// Appends `EVAL` with the script's source, which also teaches it to the server.
+    /// Appends the call of a script by its source (`EVAL`), after which the server knows the script.
     pub fn eval<K: IntoIterator, A: IntoIterator>(self, script: &Script, keys: K, args: A) -> Self
     where
         K::Item: Into<Arg>,
@@ -56,17 +60,17 @@ impl<'a> Pipeline<'a> {
         self
     }
 
-    /// Forbids the second attempt on a dead connection.
+    /// Forbids the second attempt after a dead connection, for commands that must not run twice.
     pub fn once(mut self) -> Self {
         self.retry = false;
         self
     }
 
-    /// Sends the commands. An empty pipeline makes no trip.
+    /// Sends the commands and waits for their results. An empty pipeline makes no trip.
     ///
     /// # Errors
-    /// An [`Error`] of the whole trip. What a single command was refused for is in its slot; a transaction
-    /// that could not be queued is refused as a whole, with `EXECABORT`.
+    /// An [`Error`] of the whole trip. The error of a single command is in its slot. A transaction with a command that
+    /// cannot be queued is refused as a whole, with `EXECABORT`.
     pub async fn send(self) -> Result<Slots, Error> {
         let count = self.commands.len();
         if count == 0 {
@@ -98,12 +102,12 @@ impl Slots {
         self.0.len()
     }
 
-    /// True when there were no commands.
+    /// Whether there were no commands.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Takes the result of command `index`.
+    /// Takes the result of command `index`, counted from 0.
     ///
     /// # Errors
     /// [`Error::Server`] when Redis refused this command; [`Error::Decode`] when the answer is of another

@@ -1,17 +1,19 @@
+//! What Redis answered, and how it becomes a Rust type.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::{Error, ServerError};
 
-/// What Redis answered, before it is turned into a Rust type.
+/// An answer of Redis, before it is turned into a Rust type.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
-    /// No value: a key that does not exist, a condition that did not hold.
+    /// No value, because a key does not exist or a condition did not hold.
     Nil,
-    /// An integer.
+    /// An integer, as counters and lengths are.
     Int(i64),
-    /// A string; Redis strings are bytes.
+    /// A string, which in Redis may be any bytes.
     Bytes(Vec<u8>),
     /// A list of replies.
     Array(Vec<Reply>),
@@ -42,7 +44,7 @@ impl Reply {
         }
     }
 
-    /// Decodes one `{"result": ...}` or `{"error": ...}`.
+    /// Decodes the object around an answer, which is `{"result": ...}` or `{"error": ...}`.
     pub(crate) fn from_envelope(value: Value) -> Result<Result<Self, ServerError>, Error> {
         let Value::Object(mut members) = value else {
             return Err(Error::Decode("neither a result nor an error".to_owned()));
@@ -73,7 +75,10 @@ fn excerpt(text: &str) -> String {
 
 /// A Rust type that a [`Reply`] can become.
 pub trait FromReply: Sized {
-    /// Converts, or says what was expected.
+    /// Converts a reply into this type.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] when the reply is of another kind; it says which was expected.
     fn from_reply(reply: Reply) -> Result<Self, Error>;
 }
 
@@ -87,7 +92,7 @@ impl FromReply for Reply {
     }
 }
 
-/// Any answer will do.
+/// Every answer becomes `()`, for commands whose answer does not matter.
 impl FromReply for () {
     fn from_reply(_: Reply) -> Result<Self, Error> {
         Ok(())
@@ -140,7 +145,7 @@ impl FromReply for f64 {
     }
 }
 
-/// `1` and `OK` are true, `0` and nil false.
+/// `1` and `OK` become true, `0` and nil become false.
 impl FromReply for bool {
     fn from_reply(reply: Reply) -> Result<Self, Error> {
         match reply {

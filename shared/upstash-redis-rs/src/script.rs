@@ -1,10 +1,12 @@
+//! Lua scripts, and how they are called.
+
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::{Arg, Error, FromReply, Redis, Reply};
 
-/// A Lua script and its SHA-1, by which a server that has seen it knows it.
+/// A Lua script with its SHA-1, by which a server knows a script that it has run before.
 ///
 /// On Upstash a script takes a lock on the whole database unless its first line is
 /// `#!lua flags=allow-key-locking` and every key it touches is passed in `KEYS`.
@@ -15,7 +17,7 @@ pub struct Script {
 }
 
 impl Script {
-    /// A script from its source.
+    /// Makes a script from its Lua source.
     pub fn new(source: impl Into<String>) -> Self {
         let source = source.into();
         let sha = sha1_smol::Sha1::from(&source).digest().to_string();
@@ -27,7 +29,7 @@ impl Script {
         &self.sha
     }
 
-    /// The Lua source.
+    /// The Lua source of the script.
     pub fn source(&self) -> &str {
         &self.source
     }
@@ -46,7 +48,7 @@ impl Script {
     }
 }
 
-/// A call of a script.
+/// A call of a script that is being put together and ends in [`Eval::send`].
 #[must_use = "a script does nothing until it is sent"]
 pub struct Eval<'a> {
     redis: &'a Redis,
@@ -62,25 +64,25 @@ impl<'a> Eval<'a> {
         Self { redis, script, keys: Vec::new(), args: Vec::new(), deadline: redis.deadline(), retry: true }
     }
 
-    /// Declares a key the script touches.
+    /// Appends a key that the script touches, to `KEYS`.
     pub fn key(mut self, key: impl Into<Arg>) -> Self {
         self.keys.push(key.into());
         self
     }
 
-    /// Appends an argument.
+    /// Appends an argument of the script, to `ARGV`.
     pub fn arg(mut self, value: impl Into<Arg>) -> Self {
         self.args.push(value.into());
         self
     }
 
-    /// Replaces the client's deadline; it covers both trips where two are needed.
+    /// Replaces the client's deadline for this call; it covers both trips where two are needed.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// Forbids the second attempt on a dead connection.
+    /// Forbids the second attempt after a dead connection, for a script that must not run twice.
     pub fn once(mut self) -> Self {
         self.retry = false;
         self
@@ -89,7 +91,7 @@ impl<'a> Eval<'a> {
     /// Runs the script: one trip, or two the first time a server meets it.
     ///
     /// # Errors
-    /// Any [`Error`]; what the script raised is [`Error::Server`].
+    /// Any [`Error`]. An error that the script itself raises is an [`Error::Server`].
     pub async fn send<T: FromReply>(self) -> Result<T, Error> {
         let deadline = self.deadline;
         tokio::time::timeout(deadline, self.run()).await.unwrap_or(Err(Error::Timeout { after: deadline }))

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use local::redis_server::RedisServer;
 use local::upstash::Upstash;
-use local::wire::{Mode, Wire};
+use local::wire::{Wire, WireMode};
 use upstash_redis_rs::{Error, Redis, Reply, Script};
 
 struct World {
@@ -176,18 +176,21 @@ async fn what_a_script_raises_is_a_server_error() {
 async fn a_deadline_is_kept_whatever_the_wire_does() {
     let World { redis, wire, .. } = &world().await;
     redis.ping().send().await.unwrap();
-    for mode in [Mode::Silent, Mode::Slow(Duration::from_secs(2))] {
+    for mode in [WireMode::Silent, WireMode::Slow(Duration::from_secs(2))] {
         wire.set(mode);
         let after = Duration::from_millis(80);
         let error = redis.get::<String>("k").deadline(after).send().await.unwrap_err();
-        assert!(matches!(error, Error::Timeout { after: told } if told == after), "{mode:?}: {error}");
+        assert!(
+            matches!(error, Error::Timeout { after: deadline } if deadline == after),
+            "{mode:?}: {error}"
+        );
         let script = Script::new("return 1");
         assert!(matches!(
             redis.eval(&script).deadline(after).send::<i64>().await,
             Err(Error::Timeout { .. })
         ));
     }
-    wire.set(Mode::Open);
+    wire.set(WireMode::Open);
     assert_eq!(redis.ping().send().await.unwrap(), "PONG");
 }
 
@@ -196,9 +199,9 @@ async fn a_connection_that_died_while_idle_is_replaced_without_the_caller_notici
     let World { redis, wire, .. } = &world().await;
     redis.set("n", "1").send().await.unwrap();
     for _ in 0..5 {
-        wire.set(Mode::Cut);
+        wire.set(WireMode::Cut);
         tokio::time::sleep(Duration::from_millis(20)).await;
-        wire.set(Mode::Open);
+        wire.set(WireMode::Open);
         redis.incr("n").send().await.unwrap();
     }
     assert_eq!(redis.get::<i64>("n").send().await.unwrap(), Some(6), "no command ran twice");
@@ -208,7 +211,7 @@ async fn a_connection_that_died_while_idle_is_replaced_without_the_caller_notici
 async fn a_server_that_is_away_is_a_transport_error() {
     let World { redis, wire, .. } = &world().await;
     redis.ping().send().await.unwrap();
-    wire.set(Mode::Cut);
+    wire.set(WireMode::Cut);
     let error = redis.ping().send().await.unwrap_err();
     assert!(matches!(error, Error::Transport(_)), "{error:?}");
     assert!(!format!("{error:?}").contains("token"), "{error:?}");
@@ -219,16 +222,16 @@ async fn a_server_that_is_away_is_a_transport_error() {
 #[tokio::test]
 async fn what_is_no_answer_of_the_api_is_never_taken_for_one() {
     let World { redis, wire, .. } = &world().await;
-    wire.set(Mode::Garbage);
+    wire.set(WireMode::Garbage);
     assert!(matches!(redis.get::<String>("k").send().await, Err(Error::Transport(_) | Error::Decode(_))));
     for status in [429, 500, 502, 503] {
-        wire.set(Mode::Html(status));
+        wire.set(WireMode::Html(status));
         let error = redis.get::<String>("k").send().await.unwrap_err();
-        assert!(matches!(error, Error::Status { status: told } if told == status), "{error}");
+        assert!(matches!(error, Error::Status { status: answered } if answered == status), "{error}");
     }
-    wire.set(Mode::Html(200));
+    wire.set(WireMode::Html(200));
     assert!(matches!(redis.get::<String>("k").send().await, Err(Error::Decode(_))));
-    wire.set(Mode::Html(401));
+    wire.set(WireMode::Html(401));
     assert!(matches!(redis.get::<String>("k").send().await, Err(Error::Unauthorized { .. })));
 }
 

@@ -1,6 +1,6 @@
-//! The record of what functions used of their permissions while the tests ran.
+//! The record of which permissions the functions used while the tests ran.
 //!
-//! Every stack of every test program adds lines to a file in one folder. After the whole run, and not before,
+//! Every test program adds lines to a file of its own in one folder. After the whole run, and not before,
 //! [`all_used`] compares them with the template: a permission that no test used is either not needed or not tested.
 
 use std::collections::BTreeSet;
@@ -10,19 +10,20 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use crate::LocalError;
-use crate::template::{Permission, Template};
+use crate::template::{Permission, SamTemplate};
 
-/// The variable that names the folder of the record. Nothing is recorded without it.
+/// The environment variable that names the folder of the record. Nothing is recorded without it.
 pub const FOLDER: &str = "HUNTAZE_LOCAL_USES";
 
-/// The record of one stack.
-pub struct Uses {
+/// The file in which one stack records the permissions that its functions use.
+pub struct UseRecord {
     file: File,
+    /// The lines that this stack has written, so that each is written once.
     recorded: Mutex<BTreeSet<String>>,
 }
 
-impl Uses {
-    /// The record in the folder that [`FOLDER`] names, or none where it names none.
+impl UseRecord {
+    /// Opens the record in the folder that [`FOLDER`] names; `None` where the variable is not set.
     ///
     /// # Errors
     /// [`LocalError`] when the folder or the file cannot be made.
@@ -30,7 +31,7 @@ impl Uses {
         std::env::var_os(FOLDER).map(|folder| Self::in_folder(Path::new(&folder))).transpose()
     }
 
-    /// The record in `folder`, in the file of this process.
+    /// Opens the record in `folder`, which is a file named after this process.
     ///
     /// # Errors
     /// [`LocalError`] when the folder or the file cannot be made.
@@ -47,7 +48,7 @@ impl Uses {
         let line = line(function, action, resource);
         let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
         if !recorded.contains(&line) {
-            // One write in append mode: other stacks of this process write to the same file.
+            // The line is written in one piece, in append mode: other stacks of this process write to the same file.
             let written = (&self.file).write_all(format!("{line}\n").as_bytes());
             written.unwrap_or_else(|error| tracing::error!(%error, "a use is not recorded: {line}"));
             recorded.insert(line);
@@ -59,11 +60,12 @@ fn line(function: &str, action: &str, resource: &str) -> String {
     format!("{function}: {action} on {resource}")
 }
 
-/// How many permissions the functions have, all of which the record in `folder` shows as used.
+/// Checks that the record in `folder` has every permission of every function, and returns how many there are.
 ///
 /// # Errors
-/// [`LocalError::Uses`] with the permissions that nothing used, or because the record is empty or of another template.
-pub fn all_used(template: &Template, folder: &Path) -> Result<usize, LocalError> {
+/// [`LocalError::UnprovenPermissions`] with the permissions that nothing used, or because the record is empty or of
+/// another template.
+pub fn all_used(template: &SamTemplate, folder: &Path) -> Result<usize, LocalError> {
     let failed = LocalError::io(format!("reading {}", folder.display()));
     let files = std::fs::read_dir(folder).and_then(|entries| {
         entries.map(|entry| std::fs::read_to_string(entry?.path())).collect::<Result<Vec<_>, _>>()
@@ -72,24 +74,25 @@ pub fn all_used(template: &Template, folder: &Path) -> Result<usize, LocalError>
     let used: BTreeSet<String> = files.iter().flat_map(|file| file.lines()).map(str::to_owned).collect();
     if used.is_empty() {
         let why = "nothing was recorded; run scripts/test.sh, which sets";
-        return Err(LocalError::Uses(format!("{}: {why} {FOLDER}", folder.display())));
+        return Err(LocalError::UnprovenPermissions(format!("{}: {why} {FOLDER}", folder.display())));
     }
     let mut allowed = BTreeSet::new();
     for function in template.functions.values() {
         let pairs = function.permissions.iter().flat_map(Permission::pairs);
         allowed.extend(pairs.map(|(action, resource)| line(&function.name, action, resource)));
     }
-    let only_in = |one: &BTreeSet<String>, other: &BTreeSet<String>| {
-        one.difference(other).fold(String::new(), |list, line| list + "\n" + line)
+    let missing_from = |lines: &BTreeSet<String>, other: &BTreeSet<String>| {
+        lines.difference(other).fold(String::new(), |list, line| list + "\n" + line)
     };
-    let (unused, unknown) = (only_in(&allowed, &used), only_in(&used, &allowed));
+    let unused = missing_from(&allowed, &used);
+    let unknown = missing_from(&used, &allowed);
     if !unknown.is_empty() {
         let what = "the record is of another template; run scripts/test.sh again. It allowed:";
-        return Err(LocalError::Uses(format!("{what}{unknown}")));
+        return Err(LocalError::UnprovenPermissions(format!("{what}{unknown}")));
     }
     if !unused.is_empty() {
         let what = "no end-to-end test used these; remove them from template.yaml or test what needs them:";
-        return Err(LocalError::Uses(format!("{what}{unused}")));
+        return Err(LocalError::UnprovenPermissions(format!("{what}{unused}")));
     }
     Ok(allowed.len())
 }
@@ -101,28 +104,31 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::permissions::{Caller, Permissions};
-    use crate::template::Function;
+    use crate::permissions::{AwsCaller, Permissions};
+    use crate::template::TemplateFunction;
 
-    fn template() -> Template {
+    fn template() -> SamTemplate {
         let permission = Permission {
             actions: vec!["a:Get".to_owned(), "a:Put".to_owned()],
             resources: vec!["t".to_owned()],
         };
-        let function =
-            Function { name: "f".to_owned(), permissions: vec![permission], ..Function::default() };
-        Template { functions: BTreeMap::from([("f".to_owned(), function)]), ..Template::default() }
+        let function = TemplateFunction {
+            name: "f".to_owned(),
+            permissions: vec![permission],
+            ..TemplateFunction::default()
+        };
+        SamTemplate { functions: BTreeMap::from([("f".to_owned(), function)]), ..SamTemplate::default() }
     }
 
     fn call(permissions: &Permissions, is_environment: bool, action: &str) {
         let need = (action.to_owned(), "t".to_owned());
-        let _ = permissions.check(Caller { name: "f", is_environment }, &[need]);
+        let _ = permissions.check(AwsCaller { name: "f", is_environment }, &[need]);
     }
 
     #[test]
     fn a_record_without_a_use_is_no_proof() {
         let folder = TempDir::new().unwrap();
-        let _stack = Uses::in_folder(folder.path()).unwrap();
+        let _stack = UseRecord::in_folder(folder.path()).unwrap();
         let error = all_used(&template(), folder.path()).unwrap_err().to_string();
         assert!(error.contains("nothing was recorded"), "{error}");
         assert!(all_used(&template(), &folder.path().join("absent")).is_err());
@@ -131,10 +137,10 @@ mod tests {
     #[test]
     fn every_permission_has_to_be_used_by_the_function_itself() {
         let folder = TempDir::new().unwrap();
-        let stack = || Permissions::of(&template(), Some(Uses::in_folder(folder.path()).unwrap()));
+        let stack = || Permissions::of(&template(), Some(UseRecord::in_folder(folder.path()).unwrap()));
         let (one, other) = (stack(), stack());
         call(&one, true, "a:Get");
-        // Refused, and borrowed: neither is a use.
+        // Neither a refused call nor one by somebody who borrows the function's name is a use.
         call(&one, true, "a:Scan");
         call(&one, false, "a:Put");
         let error = all_used(&template(), folder.path()).unwrap_err().to_string();
@@ -146,7 +152,7 @@ mod tests {
     #[test]
     fn a_record_of_another_template_is_refused() {
         let folder = TempDir::new().unwrap();
-        let uses = Uses::in_folder(folder.path()).unwrap();
+        let uses = UseRecord::in_folder(folder.path()).unwrap();
         for action in ["a:Get", "a:Put", "a:Delete"] {
             uses.record("f", action, "t");
         }

@@ -1,33 +1,40 @@
-//! The functions and tables of a template, with every reference in them resolved.
+//! Reads the functions and tables of a template, and resolves every reference in them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_yaml_ng::{Mapping, Value};
 
-use super::{Function, Permission, Route, Schedule, Stream, Table, malformed};
+use super::{
+    Permission, TemplateFunction, TemplateRoute, TemplateSchedule, TemplateStream, TemplateTable, malformed,
+};
 use crate::LocalError;
 
-/// What the references of a template can name.
+/// Everything that a reference of the template can name, with what it stands for.
 pub(super) struct Resolver {
+    /// The value of each parameter of the template.
     parameters: BTreeMap<String, String>,
+    /// The physical name of each resource that has one, by logical name.
     names: BTreeMap<String, String>,
-    managed: BTreeMap<String, Vec<Permission>>,
+    /// What each managed policy allows, by logical name.
+    managed_policies: BTreeMap<String, Vec<Permission>>,
 }
 
 impl Resolver {
+    /// Collects the parameters, resources and managed policies of a template; `parameters` replace its defaults.
     pub(super) fn new(document: &Mapping, parameters: &[(&str, &str)]) -> Result<Self, LocalError> {
         let mut resolver =
-            Self { parameters: BTreeMap::new(), names: BTreeMap::new(), managed: BTreeMap::new() };
+            Self { parameters: BTreeMap::new(), names: BTreeMap::new(), managed_policies: BTreeMap::new() };
         for (name, parameter) in entries(document.get("Parameters")) {
             let default = parameter.get("Default").map(scalar).unwrap_or_default();
             resolver.parameters.insert(name.to_owned(), default);
         }
         for (name, value) in parameters {
-            let known = resolver.parameters.insert((*name).to_owned(), (*value).to_owned());
-            known.ok_or_else(|| malformed(format!("there is no parameter {name}")))?;
+            let default = resolver.parameters.insert((*name).to_owned(), (*value).to_owned());
+            default.ok_or_else(|| malformed(format!("there is no parameter {name}")))?;
         }
-        let is = |resource: &Value, kind: &str| resource.get("Type").is_some_and(|found| found == kind);
+        let is_of_type =
+            |resource: &Value, kind: &str| resource.get("Type").is_some_and(|found| found == kind);
         for (logical, resource) in entries(document.get("Resources")) {
             for property in ["TableName", "Name", "LogGroupName"] {
                 if let Some(name) = at(resource, &["Properties", property]) {
@@ -35,22 +42,23 @@ impl Resolver {
                     resolver.names.insert(logical.to_owned(), name);
                 }
             }
-            // Queues have no names of their own: nothing here sends to them.
-            if is(resource, "AWS::SQS::Queue") {
+            // The queues have no physical names in the template, and nothing here sends to them, so the logical name
+            // serves.
+            if is_of_type(resource, "AWS::SQS::Queue") {
                 resolver.names.insert(logical.to_owned(), logical.to_owned());
             }
         }
         for (logical, resource) in entries(document.get("Resources")) {
-            if is(resource, "AWS::IAM::ManagedPolicy") {
+            if is_of_type(resource, "AWS::IAM::ManagedPolicy") {
                 let document = at(resource, &["Properties", "PolicyDocument"]);
                 let permissions = resolver.statements(logical, document.unwrap_or(&Value::Null))?;
-                resolver.managed.insert(logical.to_owned(), permissions);
+                resolver.managed_policies.insert(logical.to_owned(), permissions);
             }
         }
         Ok(resolver)
     }
 
-    /// A text with `!Ref`, `!Sub` and `!GetAtt ... .Arn` resolved. An ARN is the bare name here.
+    /// Resolves `!Ref`, `!Sub` and `!GetAtt ... .Arn` in a text. An ARN becomes the bare name of its resource.
     pub(super) fn text(&self, value: &Value) -> Result<String, LocalError> {
         let Value::Tagged(tagged) = value else { return Ok(scalar(value)) };
         let text = scalar(&tagged.value);
@@ -74,17 +82,19 @@ impl Resolver {
         }
     }
 
+    /// The value of the parameter, or the physical name of the resource, that `name` refers to.
     pub(super) fn named(&self, name: &str) -> Result<String, LocalError> {
-        let known = self.parameters.get(name).or_else(|| self.names.get(name));
-        known.cloned().ok_or_else(|| malformed(format!("`{name}` names nothing that the local stack has")))
+        let found = self.parameters.get(name).or_else(|| self.names.get(name));
+        found.cloned().ok_or_else(|| malformed(format!("`{name}` names nothing that the local stack has")))
     }
 
+    /// Reads a function from its properties, which win over those of the template's globals.
     pub(super) fn function(
         &self,
         logical: &str,
         properties: &Value,
         globals: Option<&Value>,
-    ) -> Result<Function, LocalError> {
+    ) -> Result<TemplateFunction, LocalError> {
         let property =
             |name: &str| properties.get(name).or_else(|| globals.and_then(|globals| globals.get(name)));
         let missing = |what: &str| malformed(format!("{logical} has no {what}"));
@@ -102,15 +112,17 @@ impl Resolver {
                 variables.insert(name.to_owned(), self.text(value)?);
             }
         }
-        let (mut routes, mut schedules, mut stream) = (Vec::new(), Vec::new(), None);
+        let mut routes = Vec::new();
+        let mut schedules = Vec::new();
+        let mut stream = None;
         for (_, event) in entries(properties.get("Events")) {
             let property = |name: &str| event.get("Properties").and_then(|p| p.get(name)).map(scalar);
             match event.get("Type").map(scalar).unwrap_or_default().as_str() {
-                "HttpApi" => routes.push(Route {
+                "HttpApi" => routes.push(TemplateRoute {
                     method: property("Method").unwrap_or_else(|| "ANY".to_owned()),
                     path: property("Path").unwrap_or_else(|| "$default".to_owned()),
                 }),
-                "Schedule" => schedules.push(Schedule {
+                "Schedule" => schedules.push(TemplateSchedule {
                     expression: property("Schedule").unwrap_or_default(),
                     dead_letters: self.optional(at(event, &["Properties", "DeadLetterConfig", "Arn"]))?,
                 }),
@@ -119,7 +131,7 @@ impl Resolver {
             }
         }
         let (policies, permissions) = self.policies(logical, properties)?;
-        Ok(Function {
+        Ok(TemplateFunction {
             name: name.to_owned(),
             logical_id: logical.to_owned(),
             timeout_secs: number("Timeout")?,
@@ -136,18 +148,19 @@ impl Resolver {
         })
     }
 
-    /// The managed policies that a function refers to, and all that it may do.
+    /// The logical names of the managed policies that a function refers to, and everything that it may do.
     fn policies(
         &self,
         logical: &str,
         properties: &Value,
     ) -> Result<(Vec<String>, Vec<Permission>), LocalError> {
-        let (mut policies, mut permissions) = (Vec::new(), Vec::new());
+        let mut policies = Vec::new();
+        let mut permissions = Vec::new();
         for policy in items(properties.get("Policies")) {
             match policy {
                 Value::Tagged(reference) if reference.tag == "!Ref" => {
                     let name = scalar(&reference.value);
-                    let managed = self.managed.get(&name).ok_or_else(|| {
+                    let managed = self.managed_policies.get(&name).ok_or_else(|| {
                         malformed(format!("{logical} refers to {name}, which is no managed policy"))
                     })?;
                     permissions.extend(managed.iter().cloned());
@@ -159,11 +172,13 @@ impl Resolver {
         Ok((policies, permissions))
     }
 
+    /// The resolved text of a property that may be missing.
     fn optional(&self, value: Option<&Value>) -> Result<Option<String>, LocalError> {
         value.map(|value| self.text(value)).transpose()
     }
 
-    /// The statements of a policy. All of ours allow, and say no more than which actions on which resources.
+    /// Reads the statements of a policy. One that says more than which actions it allows on which resources is
+    /// an error: it would be enforced here otherwise than by AWS.
     fn statements(&self, logical: &str, document: &Value) -> Result<Vec<Permission>, LocalError> {
         let mut permissions = Vec::new();
         for statement in items(document.get("Statement")) {
@@ -186,7 +201,8 @@ impl Resolver {
         Ok(permissions)
     }
 
-    fn stream(&self, logical: &str, event: &Value) -> Result<Stream, LocalError> {
+    /// Reads an event of type `DynamoDB`: which changes of a table start the function, and how it is retried.
+    fn stream(&self, logical: &str, event: &Value) -> Result<TemplateStream, LocalError> {
         let property = |path: &[&str]| at(event, &["Properties"]).and_then(|properties| at(properties, path));
         let number = |name: &str| {
             let number = property(&[name]).and_then(Value::as_u64);
@@ -198,7 +214,7 @@ impl Resolver {
                 .map_err(|error| malformed(format!("a filter of {logical} is no JSON: {error}")))
         };
         let filters = items(property(&["FilterCriteria", "Filters"]));
-        Ok(Stream {
+        Ok(TemplateStream {
             filters: filters.map(pattern).collect::<Result<_, _>>()?,
             batch: usize::try_from(number("BatchSize")?).unwrap_or(1),
             retries: u32::try_from(number("MaximumRetryAttempts")?).unwrap_or(u32::MAX),
@@ -206,7 +222,8 @@ impl Resolver {
         })
     }
 
-    pub(super) fn table(&self, properties: &Value) -> Result<Table, LocalError> {
+    /// Reads a table from its properties, as the request that creates it.
+    pub(super) fn table(&self, properties: &Value) -> Result<TemplateTable, LocalError> {
         let name = self.text(properties.get("TableName").unwrap_or(&Value::Null))?;
         let mut create = serde_json::Map::new();
         for property in ["AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode"] {
@@ -222,10 +239,11 @@ impl Resolver {
         create.insert("TableName".to_owned(), name.clone().into());
         let ttl =
             properties.get("TimeToLiveSpecification").and_then(|ttl| ttl.get("AttributeName")).map(scalar);
-        Ok(Table { name, create: create.into(), ttl_attribute: ttl })
+        Ok(TemplateTable { name, create: create.into(), ttl_attribute: ttl })
     }
 }
 
+/// The named members of a mapping; nothing where the value is no mapping.
 pub(super) fn entries(value: Option<&Value>) -> impl Iterator<Item = (&str, &Value)> {
     value
         .and_then(Value::as_mapping)
@@ -234,6 +252,7 @@ pub(super) fn entries(value: Option<&Value>) -> impl Iterator<Item = (&str, &Val
         .filter_map(|(name, value)| Some((name.as_str()?, value)))
 }
 
+/// The text of a string, number or truth value; empty for anything else.
 pub(super) fn scalar(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -243,17 +262,17 @@ pub(super) fn scalar(value: &Value) -> String {
     }
 }
 
-/// The items of a list, or the one value that stands for a list of one.
+/// The items of a list, or the single value that stands for a list of one item.
 fn items(value: Option<&Value>) -> impl Iterator<Item = &Value> {
     let items = match value {
         None => &[],
         Some(Value::Sequence(items)) => items.as_slice(),
-        Some(one) => std::slice::from_ref(one),
+        Some(single) => std::slice::from_ref(single),
     };
     items.iter()
 }
 
-/// The value at the end of a path of names.
+/// The value that a path of member names leads to, if every step is there.
 fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
     path.iter().try_fold(value, |value, name| value.get(name))
 }

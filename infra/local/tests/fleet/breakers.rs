@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use local::wire::Mode as WireMode;
+use local::wire::WireMode;
 use shared::clock::Deadline;
 use shared::contract::Dependency;
 use shared::fleet::breaker::{AI, Breaker, BreakerConfig, BreakerMode, BreakerPhase, CallError, Failure};

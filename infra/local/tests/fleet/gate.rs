@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use local::wire::Mode;
+use local::wire::WireMode as Mode;
 use shared::clock::Deadline;
 use shared::contract::Dependency;
 use shared::fleet::breaker::{self, Breaker};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use local::wire::Mode;
+use local::wire::WireMode as Mode;
 use shared::clock::Deadline;
 use shared::fleet::coalesce::{Coalescer, LEASE, ResultLifetime, SharedWork, WorkTurn};
 use shared::fleet::gate::{Gate, GateAnswer, GateQuestion};

@@ -110,7 +110,7 @@ async fn a_mistake_is_repeated_and_an_outage_is_not() {
 async fn without_redis_nothing_is_promised() {
     let world = World::start_strict().await;
     world.post_once("/api/creators", "k", &creator("Ana")).await.ok(201);
-    world.stack.upstash_wire.set(local::wire::Mode::Cut);
+    world.stack.upstash_wire.set(local::wire::WireMode::Cut);
     world.post_once("/api/creators", "l", &creator("Eve")).await.problem(503, "unavailable");
     world.post("/api/creators", creator("Eve")).await.ok(201);
 }
@@ -130,7 +130,7 @@ async fn an_environment_killed_between_effect_and_answer_makes_nothing_twice() {
     let world = World::start().await;
     // Key and plan are known to the environment from here on.
     world.get("/api/creators").await.ok(200);
-    world.stack.dynamo_wire.set(local::wire::Mode::Slow(Duration::from_millis(250)));
+    world.stack.dynamo_wire.set(local::wire::WireMode::Slow(Duration::from_millis(250)));
     let body = creator("Ana");
     let stored = || world.stack.dynamo.items("huntaze-local-tenant").unwrap();
     let written =
@@ -143,7 +143,7 @@ async fn an_environment_killed_between_effect_and_answer_makes_nothing_twice() {
     };
     let (lost, ()) = tokio::join!(world.post_once("/api/creators", "k", &body), kill);
     assert_eq!(lost.status, 500, "the answer is lost: {lost:?}");
-    world.stack.dynamo_wire.set(local::wire::Mode::Open);
+    world.stack.dynamo_wire.set(local::wire::WireMode::Open);
     let mut answer = world.post_once("/api/creators", "k", &body).await;
     answer.problem(409, "idempotency_in_progress");
     let begun = std::time::Instant::now();

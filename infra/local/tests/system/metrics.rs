@@ -62,11 +62,11 @@ async fn a_kill_loses_at_most_what_came_after_the_last_trip_and_counts_nothing_t
 async fn counts_that_could_not_be_told_are_told_later() {
     let world = World::start().await;
     world.get("/api/users/me").await.ok(200);
-    world.stack.upstash_wire.set(local::wire::Mode::Cut);
+    world.stack.upstash_wire.set(local::wire::WireMode::Cut);
     for _ in 0..4 {
         world.get("/api/users/me").await.ok(200);
     }
-    world.stack.upstash_wire.set(local::wire::Mode::Open);
+    world.stack.upstash_wire.set(local::wire::WireMode::Open);
     world.stack.functions["users-me"].retire().await;
     // The environment may still have left Redis alone in its last moment; then the next one tells its own.
     let told = world.counted(ME).await;

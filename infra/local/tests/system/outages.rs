@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::{Answer, PASSWORD, World, client, creator, ideas};
-use local::wire::Mode;
+use local::wire::WireMode as Mode;
 use local::{Options, Stack};
 use reqwest::Method;
 use serde_json::json;

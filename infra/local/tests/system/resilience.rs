@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Answer, World, ideas};
 use crate::upstream::{Behaviour, world, world_with};
-use local::wire::Mode;
+use local::wire::WireMode as Mode;
 use serde_json::{Value, json};
 
 const GENERATE: &str = "/api/content-ideas/generate";

@@ -30,7 +30,7 @@ fn clock(world: &World, name: &str, offset: &str) -> std::path::PathBuf {
         ("FAKETIME_NO_CACHE", "1"),
         ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
     ];
-    let mut added = world.stack.host.added.lock().unwrap();
+    let mut added = world.stack.host.extra_variables.lock().unwrap();
     added.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     file
 }
@@ -109,7 +109,7 @@ async fn clocks_ten_minutes_off_change_nothing_because_the_servers_decides() {
         let busy = futures_util::future::join_all((0..waiting + 3).map(|_| world.post(GENERATE, alone())));
         busy.await.into_iter().for_each(|answer| drop(answer.ok(200)));
     }
-    world.stack.host.added.lock().unwrap().clear();
+    world.stack.host.extra_variables.lock().unwrap().clear();
     let used = model.calls();
     let calls = (0..90).map(|_| world.post(GENERATE, alone()));
     let answers = futures_util::future::join_all(calls).await;
@@ -136,7 +136,7 @@ async fn an_environment_frozen_for_an_hour_serves_its_next_request_and_counts_no
     let frozen = world.stack.functions["users-me"].idle_processes();
     // While it is frozen the wall clock goes on, and its connections die.
     std::fs::write(&file, "+4000s").unwrap();
-    for mode in [local::wire::Mode::Cut, local::wire::Mode::Open] {
+    for mode in [local::wire::WireMode::Cut, local::wire::WireMode::Open] {
         world.stack.upstash_wire.set(mode);
         world.stack.dynamo_wire.set(mode);
         tokio::time::sleep(Duration::from_millis(50)).await;
