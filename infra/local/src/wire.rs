@@ -56,6 +56,12 @@ impl Wire {
         self.address
     }
 
+    /// How many connections it carries.
+    pub fn connections(&self) -> usize {
+        // Each watches the mode, and so does the loop that accepts them.
+        self.mode.receiver_count().saturating_sub(1)
+    }
+
     /// Changes what the wire does, for the connections there are, too.
     pub fn set(&self, mode: Mode) {
         self.mode.send_replace(mode);
