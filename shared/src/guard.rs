@@ -28,7 +28,7 @@ use crate::http::{HttpRequest, Problem, ProblemKind};
 use crate::metrics::{self, Idempotency, LimitDecision};
 use crate::random;
 use crate::redis::RedisError;
-use crate::tenants::plans::{Plans, REMEMBERED};
+use crate::tenants::plans::Plans;
 use crate::tenants::usage::UsageCounters;
 use budgets::{budget, claim, denied};
 use identity::authorize;
@@ -184,7 +184,7 @@ impl Guard {
         let token = random::token();
         let claim = claim(route, incoming, caller, &token)?;
         let shared_work = demand.shared_work.map(|work| work.named(&token));
-        let plan = self.plan(caller, REMEMBERED).await;
+        let plan = self.plan(caller, None).await;
         let Some((mut limits, on_outage)) = budget(route, incoming, caller, plan) else {
             return Ok(GuardAnswer::Admitted(Box::new(Admission::of(Vec::new()))));
         };
@@ -201,7 +201,7 @@ impl Guard {
         let mut answer = ask(&limits).await;
         if matches!(answer, GateAnswer::Denied(_)) {
             // A plan that was raised a moment ago is worth a second look, and a second trip.
-            let now = self.plan(caller, PLAN_AGE_MAX_FOR_DENIAL).await;
+            let now = self.plan(caller, Some(PLAN_AGE_MAX_FOR_DENIAL)).await;
             if let Some((raised, _)) = budget(route, incoming, caller, now).filter(|_| now != plan) {
                 limits = raised;
                 answer = ask(&limits).await;
@@ -224,10 +224,11 @@ impl Guard {
         }
     }
 
-    async fn plan(&self, caller: Option<&Caller>, age_max: Duration) -> Plan {
-        match caller {
-            Some(caller) => self.plans.of(caller.tenant, age_max).await,
-            None => Plan::default(),
+    async fn plan(&self, caller: Option<&Caller>, age_max: Option<Duration>) -> Plan {
+        match (caller, age_max) {
+            (Some(caller), Some(age_max)) => self.plans.no_older(caller.tenant, age_max).await,
+            (Some(caller), None) => self.plans.of(caller.tenant).await,
+            (None, _) => Plan::default(),
         }
     }
 

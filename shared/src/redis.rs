@@ -145,6 +145,13 @@ impl Redis {
         Ok(Self { client, connected: AtomicBool::new(false), circuit: Circuit::default(), trip })
     }
 
+    /// With a first pause of this length after failures in a row; the longest is four times it.
+    #[must_use]
+    pub fn with_pause(mut self, pause: Duration) -> Self {
+        self.circuit = Circuit::new(pause);
+        self
+    }
+
     /// A trip without steps.
     pub const fn trip(&self) -> Trip<'_> {
         Trip { redis: self, steps: Vec::new() }

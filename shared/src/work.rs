@@ -23,9 +23,8 @@ use crate::tenants::jobs::{JobClaim, JobOutcome, JobRecord, JobTask, Jobs};
 /// A request for more recipients is a job, and this many of a job's are written at a time.
 pub const RECIPIENTS_AT_ONCE: usize = 20;
 
-/// How long a run holds its job before it has to renew that.
-const LEASE: Duration = Duration::from_secs(15);
-const RENEW_EVERY: Duration = Duration::from_secs(5);
+/// A run renews its lease so many times before it would end: two may fail.
+const RENEWALS: u32 = 3;
 /// How many times a run waits for another run's lease to end.
 const WAITS_MAX: u32 = 3;
 /// How many attempts a job gets when its problem may pass.
@@ -66,6 +65,8 @@ pub enum WorkError {
 
 /// What doing jobs needs.
 pub struct Worker {
+    /// How long a run holds its job before it has to renew that.
+    lease: Duration,
     jobs: Jobs,
     generations: Generations,
     ideas: Ideas,
@@ -79,6 +80,7 @@ impl Worker {
     /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self {
+            lease: environment.settings().await?.job_lease,
             jobs: Jobs::connect(environment).await?,
             generations: Generations::connect(environment).await?,
             ideas: Ideas::connect(environment).await?,
@@ -115,7 +117,7 @@ impl Worker {
 
     async fn take(&self, tenant: TenantCtx, id: JobId) -> Result<Option<Box<JobRecord>>, WorkError> {
         for _ in 0..WAITS_MAX {
-            match self.jobs.claim(tenant, id, LEASE).await? {
+            match self.jobs.claim(tenant, id, self.lease).await? {
                 JobClaim::Mine(job) => return Ok(Some(job)),
                 JobClaim::Done => return Ok(None),
                 // It goes on elsewhere, or its environment is dead and the lease is about to end.
@@ -128,8 +130,8 @@ impl Worker {
     /// Holds the job until that fails.
     async fn renew(&self, tenant: TenantCtx, job: &JobRecord) -> WriteError {
         loop {
-            tokio::time::sleep(RENEW_EVERY).await;
-            match self.jobs.renew(tenant, job, LEASE).await {
+            tokio::time::sleep(self.lease / RENEWALS).await;
+            match self.jobs.renew(tenant, job, self.lease).await {
                 // A database that is busy for a moment is no reason to stop; the lease has room for another try.
                 Ok(()) | Err(WriteError::Dynamo(_)) => {}
                 Err(lost) => return lost,

@@ -19,8 +19,6 @@ use crate::secrets::DerivedKeys;
 use crate::tenants::TenantCtx;
 use crate::tenants::records::{AuditAction, audit};
 
-/// How long an environment trusts what it read. A revoked key is refused everywhere after this.
-pub const CACHE_FOR: Duration = Duration::from_secs(10);
 const CACHED_MAX: usize = 2_000;
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
 /// An expired key is kept so long for its owner to see.
@@ -123,6 +121,8 @@ struct CachedKey {
 pub struct ApiKeys {
     dynamo: Dynamo,
     derived: DerivedKeys,
+    /// How long an environment trusts what it read. A revoked key is refused everywhere after this.
+    cache_for: Duration,
     cache: Mutex<HashMap<String, CachedKey>>,
 }
 
@@ -142,7 +142,8 @@ impl ApiKeys {
     pub async fn connect(environment: &Environment) -> Result<Arc<Self>, StartError> {
         let make = async {
             let derived = environment.keyring().await?.derived.clone();
-            Ok(Self { dynamo: environment.dynamo().await?, derived, cache: Mutex::default() })
+            let (dynamo, cache_for) = (environment.dynamo().await?, environment.settings().await?.cache_for);
+            Ok(Self { dynamo, derived, cache_for, cache: Mutex::default() })
         };
         environment.once(make).await
     }
@@ -155,7 +156,7 @@ impl ApiKeys {
     /// [`DynamoError`]
     pub async fn find(&self, key: &ApiKey, now: Millis) -> Result<Option<KeyRecord>, DynamoError> {
         let digest = key.digest(&self.derived.api_key);
-        let fresh = |cached: &CachedKey| now >= cached.read_at && now.since(cached.read_at) < CACHE_FOR;
+        let fresh = |cached: &CachedKey| now >= cached.read_at && now.since(cached.read_at) < self.cache_for;
         let known =
             self.cache().get(&digest).filter(|cached| fresh(cached)).map(|cached| cached.record.clone());
         let record = match known {

@@ -193,7 +193,7 @@ impl Ideas {
                 let (read, tenant) = (read.unwrap_or_default(), tenant.id().to_string());
                 let parts =
                     [tenant.as_str(), GenerateIdeas::ROUTE.operation, prompt::VERSION, &models, &read];
-                Some(SharedWork::new(&parts, fresh, stale, self.coalescer.expected(expected)))
+                Some(self.coalescer.work(&parts, fresh, stale, expected))
             }
             _ => None,
         }

@@ -23,12 +23,10 @@ use crate::redis::{Redis, RedisError, Script, Value};
 static PUBLISH: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("coalesce/publish.lua")]));
 static RENEW: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("coalesce/renew.lua")]));
 
-/// A leader that is silent for so long has lost the lead.
+/// What a leader's lease is where a stage does not say otherwise (`WorkLeaseMs`).
 pub const LEASE: Duration = Duration::from_secs(4);
 /// Larger results are not shared; followers compute for themselves.
 const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
-/// What is not worth keeping still serves those who wait for it now.
-const BRIEF: Duration = Duration::from_secs(2);
 const LOOK_FIRST: Duration = Duration::from_millis(30);
 const LOOK_LAST: Duration = Duration::from_millis(250);
 /// A follower with less than this left stops waiting and computes what it still can.
@@ -42,6 +40,7 @@ pub struct SharedWork {
     fresh: Duration,
     stale: Duration,
     expected: Duration,
+    lease: Duration,
 }
 
 impl SharedWork {
@@ -54,7 +53,20 @@ impl SharedWork {
         }
         let hash = URL_SAFE_NO_PAD.encode(&digest(&SHA256, &all).as_ref()[..18]);
         let keys = [format!("hz1:shr:{hash}:result"), format!("hz1:shr:{hash}:lock")];
-        Self { keys, token: random::token(), fresh, stale, expected }
+        Self { keys, token: random::token(), fresh, stale, expected, lease: LEASE }
+    }
+
+    /// With a leader that has lost the lead when it is silent for so long.
+    #[must_use]
+    pub const fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// How long something not worth keeping serves those who wait for it now: half a lease, in which each of them looks
+    /// several times.
+    fn brief(&self) -> Duration {
+        self.lease / 2
     }
 
     /// Under this token, so that a request has one name for everything that it holds.
@@ -76,7 +88,7 @@ impl SharedWork {
 
     /// Lease in milliseconds and expected duration in microseconds: as the gate takes them.
     pub(crate) fn args(&self) -> [String; 2] {
-        [LEASE.as_millis().to_string(), self.expected.as_micros().to_string()]
+        [self.lease.as_millis().to_string(), self.expected.as_micros().to_string()]
     }
 }
 
@@ -112,6 +124,7 @@ pub enum ResultLifetime {
 /// Shares computations.
 pub struct Coalescer {
     redis: Arc<Redis>,
+    lease: Duration,
     /// What the last lead of this environment took.
     last_lead: Mutex<Option<Duration>>,
 }
@@ -131,17 +144,27 @@ impl Coalescer {
     /// # Errors
     /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self::new(environment.redis().await?))
+        let lease = environment.settings().await?.work_lease;
+        Ok(Self::new(environment.redis().await?).with_lease(lease))
     }
 
     /// In this database.
     pub const fn new(redis: Arc<Redis>) -> Self {
-        Self { redis, last_lead: Mutex::new(None) }
+        Self { redis, lease: LEASE, last_lead: Mutex::new(None) }
     }
 
-    /// What a lead is expected to take: as the last one of this environment did, or `otherwise`.
-    pub fn expected(&self, otherwise: Duration) -> Duration {
-        self.last_lead.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or(otherwise)
+    /// With leaders that have lost the lead when they are silent for so long.
+    #[must_use]
+    pub const fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// Work of requests with these parts, as [`SharedWork::new`]. It is expected to take what the last lead of this environment
+    /// took, or `otherwise`.
+    pub fn work(&self, parts: &[&str], fresh: Duration, stale: Duration, otherwise: Duration) -> SharedWork {
+        let last = *self.last_lead.lock().unwrap_or_else(PoisonError::into_inner);
+        SharedWork::new(parts, fresh, stale, last.unwrap_or(otherwise)).with_lease(self.lease)
     }
 
     /// The result of this request's turn: computed, waited for or taken.
@@ -187,7 +210,7 @@ impl Coalescer {
         deadline: Deadline,
     ) -> Result<T, CoalescingRole> {
         let begun = Instant::now();
-        let (mut look, mut failures, mut lease_ends) = (LOOK_FIRST, 0, LEASE);
+        let (mut look, mut failures, mut lease_ends) = (LOOK_FIRST, 0, work.lease);
         // A leader may be faster than expected: half of the time, then looks that become rarer.
         tokio::time::sleep(wait.mul_f64(0.5).min(deadline.left().saturating_sub(RESERVE))).await;
         loop {
@@ -208,7 +231,7 @@ impl Coalescer {
                 if self.take_over(work, deadline).await {
                     return Err(CoalescingRole::Successor);
                 }
-                lease_ends = begun.elapsed() + LEASE / 2;
+                lease_ends = begun.elapsed() + work.lease / 2;
             }
             tokio::time::sleep(look.mul_f64(0.75 + random::below(500) as f64 / 1000.0)).await;
             look = (look * 3 / 2).min(LOOK_LAST);
@@ -226,7 +249,7 @@ impl Coalescer {
 
     async fn take_over(&self, work: &SharedWork, deadline: Deadline) -> bool {
         let lock = format!("{} 0", work.token);
-        let lease = LEASE.as_millis().to_string();
+        let lease = work.lease.as_millis().to_string();
         let set = self.redis.command("SET", &[&work.keys[1], &lock, "PX", &lease, "NX"], deadline).await;
         matches!(set, Ok(Value::Text(_)))
     }
@@ -240,8 +263,8 @@ impl Coalescer {
         let begun = Instant::now();
         let renewing = async {
             loop {
-                tokio::time::sleep(LEASE / 2).await;
-                let args = [work.token.clone(), LEASE.as_millis().to_string()];
+                tokio::time::sleep(work.lease / 2).await;
+                let args = [work.token.clone(), work.lease.as_millis().to_string()];
                 // Whoever has taken over finds its own way; this result will simply not be published.
                 let _ = self.redis.run(&RENEW, &work.keys[1..], &args, deadline).await;
             }
@@ -269,9 +292,11 @@ impl Coalescer {
     ) -> Result<bool, RedisError> {
         let json = serde_json::to_string(value).unwrap_or_default();
         let (fresh, life, payload) = match lifetime {
-            ResultLifetime::Nothing => (Duration::ZERO, BRIEF, String::new()),
-            _ if json.is_empty() || json.len() > PAYLOAD_BYTES_MAX => (BRIEF, BRIEF, "A".to_owned()),
-            ResultLifetime::Brief => (BRIEF, BRIEF, format!("V{json}")),
+            ResultLifetime::Nothing => (Duration::ZERO, work.brief(), String::new()),
+            _ if json.is_empty() || json.len() > PAYLOAD_BYTES_MAX => {
+                (work.brief(), work.brief(), "A".to_owned())
+            }
+            ResultLifetime::Brief => (work.brief(), work.brief(), format!("V{json}")),
             ResultLifetime::Full => (work.fresh, work.fresh + work.stale, format!("V{json}")),
         };
         let (fresh, life) = (fresh.as_micros().to_string(), life.as_millis().to_string());

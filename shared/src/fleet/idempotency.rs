@@ -57,6 +57,13 @@ impl IdempotencyClaim {
         }
     }
 
+    /// With a claim that lapses after so long, whatever time its request has.
+    #[must_use]
+    pub const fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
     /// The record in Redis.
     pub fn key(&self) -> &str {
         &self.key

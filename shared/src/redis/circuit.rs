@@ -8,17 +8,31 @@ use crate::clock::Millis;
 
 /// So many failures in a row, and trips are skipped.
 const FAILURES: u32 = 2;
+/// The first pause where nobody says otherwise.
 const PAUSE_FIRST_MS: u64 = 1_000;
-const PAUSE_LONGEST_MS: u64 = 4_000;
+/// The longest is so many times the first.
+const PAUSE_GROWS_TO: u64 = 4;
 
 /// Closed while `until_ms` is zero.
-#[derive(Default)]
 pub(super) struct Circuit {
+    pause_ms: u64,
     failures: AtomicU32,
     until_ms: AtomicU64,
 }
 
+impl Default for Circuit {
+    fn default() -> Self {
+        Self::new(Duration::from_millis(PAUSE_FIRST_MS))
+    }
+}
+
 impl Circuit {
+    /// A circuit whose first pause takes so long.
+    pub(super) fn new(pause: Duration) -> Self {
+        let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(PAUSE_FIRST_MS);
+        Self { pause_ms, failures: AtomicU32::new(0), until_ms: AtomicU64::new(0) }
+    }
+
     /// Whether a trip is to be skipped. After the pause one caller gets `false`, and the others wait for how
     /// it fares. A load while all is well.
     pub(super) fn is_open(&self) -> bool {
@@ -29,20 +43,20 @@ impl Circuit {
     /// Whether the pause lasts, without asking to be the one who tries.
     pub(super) fn is_paused(&self) -> bool {
         let until = self.until_ms.load(Ordering::Relaxed);
-        until != 0 && Self::lasts(until, Millis::now().0)
+        until != 0 && self.lasts(until, Millis::now().0)
     }
 
     /// The wall clock goes on while the environment is frozen. If it was set back, the pause is void.
-    const fn lasts(until: u64, now: u64) -> bool {
-        now < until && until - now <= PAUSE_LONGEST_MS
+    const fn lasts(&self, until: u64, now: u64) -> bool {
+        now < until && until - now <= self.pause_ms * PAUSE_GROWS_TO
     }
 
     fn is_open_at(&self, until: u64, now: u64) -> bool {
-        if Self::lasts(until, now) {
+        if self.lasts(until, now) {
             return true;
         }
         let taken =
-            self.until_ms.compare_exchange(until, now + PAUSE_FIRST_MS, Ordering::Relaxed, Ordering::Relaxed);
+            self.until_ms.compare_exchange(until, now + self.pause_ms, Ordering::Relaxed, Ordering::Relaxed);
         taken.is_err()
     }
 
@@ -57,7 +71,7 @@ impl Circuit {
     pub(super) fn failed(&self, now: Millis) -> Option<Duration> {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let over = failures.checked_sub(FAILURES)?;
-        let pause = (PAUSE_FIRST_MS << over.min(8)).min(PAUSE_LONGEST_MS);
+        let pause = (self.pause_ms << over.min(8)).min(self.pause_ms * PAUSE_GROWS_TO);
         self.until_ms.store(now.0 + pause, Ordering::Relaxed);
         Some(Duration::from_millis(pause))
     }

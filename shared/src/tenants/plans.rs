@@ -11,8 +11,6 @@ use crate::contract::ids::TenantId;
 use crate::dynamo::Dynamo;
 use crate::environment::{Environment, StartError};
 
-/// A plan is read again after so long.
-pub const REMEMBERED: Duration = Duration::from_secs(10);
 /// Better the smallest plan than a request that waits for its plan.
 const READ_WITHIN: Duration = Duration::from_secs(1);
 const TENANTS_MAX: usize = 10_000;
@@ -20,6 +18,8 @@ const TENANTS_MAX: usize = 10_000;
 /// The plans that this environment has met.
 pub struct Plans {
     dynamo: Dynamo,
+    /// A plan is read again after so long.
+    remembered: Duration,
     known: Mutex<HashMap<TenantId, (Millis, Plan)>>,
 }
 
@@ -29,16 +29,21 @@ impl Plans {
     /// # Errors
     /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Arc<Self>, StartError> {
-        let dynamo = environment.dynamo().await?;
-        environment.once(async { Ok(Self { dynamo, known: Mutex::default() }) }).await
+        let (dynamo, remembered) = (environment.dynamo().await?, environment.settings().await?.cache_for);
+        environment.once(async { Ok(Self { dynamo, remembered, known: Mutex::default() }) }).await
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<TenantId, (Millis, Plan)>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The plan of a tenant, no older than the stage's `CacheMs`. Where it cannot be read: as known last, or the smallest.
+    pub async fn of(&self, tenant: TenantCtx) -> Plan {
+        self.no_older(tenant, self.remembered).await
+    }
+
     /// The plan of a tenant, no older than `age_max`. Where it cannot be read: as known last, or the smallest.
-    pub async fn of(&self, tenant: TenantCtx, age_max: Duration) -> Plan {
+    pub async fn no_older(&self, tenant: TenantCtx, age_max: Duration) -> Plan {
         let now = Millis::now();
         let last = self.known().get(&tenant.id()).copied();
         if let Some((_, plan)) = last.filter(|(at, _)| *at <= now && now.since(*at) < age_max) {

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::{Answer, PASSWORD, World, client, creator, ideas};
+use local::wait::until;
 use local::wire::Mode;
 use local::{Options, Stack};
 use reqwest::Method;
@@ -39,11 +40,7 @@ async fn with_redis_away_sessions_go_on_and_routes_answer_but_sign_in_refuses() 
     }
     world.stack.upstash_wire.set(Mode::Open);
     // An environment leaves Redis alone for a few seconds after failures in a row.
-    let healed = Instant::now();
-    while world.sign_in("demo@example.com", PASSWORD).await.status != 200 {
-        assert!(healed.elapsed() < PATIENCE, "sign-in does not recover");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    until("sign-in recovers", async || world.sign_in("demo@example.com", PASSWORD).await.status == 200).await;
 }
 
 #[tokio::test]
@@ -150,7 +147,10 @@ async fn a_frozen_environment_with_dead_connections_serves_its_next_request() {
     // What happens to idle connections while an environment is frozen.
     world.stack.upstash_wire.set(Mode::Cut);
     world.stack.dynamo_wire.set(Mode::Cut);
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    until("the connections are dead", async || {
+        world.stack.upstash_wire.connections() + world.stack.dynamo_wire.connections() == 0
+    })
+    .await;
     world.stack.upstash_wire.set(Mode::Open);
     world.stack.dynamo_wire.set(Mode::Open);
     let trips = world.stack.upstash.requests();
