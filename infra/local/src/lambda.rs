@@ -20,6 +20,8 @@ const ENVIRONMENTS_MAX: usize = 40;
 const INIT_WITHIN: Duration = Duration::from_secs(10);
 /// What Lambda gives an environment with an extension after SIGTERM.
 const RETIRE_WITHIN: Duration = Duration::from_secs(2);
+/// How long the simulator has to freeze an environment that reported an error.
+const FREEZE_WITHIN: Duration = Duration::from_secs(1);
 /// The simulator keeps what it was sent, so an environment is replaced after this many requests.
 const REQUESTS_PER_ENVIRONMENT: u32 = 500;
 /// The simulator's wake-up can be lost between its look and its wait; a short slice bounds what that costs.
@@ -110,9 +112,18 @@ impl Pool {
         self.busy().push(process);
         let answer = running.run(&self.function, event).await;
         self.busy().retain(|busy| *busy != process);
-        match &answer {
-            Ok(_) if running.served < REQUESTS_PER_ENVIRONMENT => self.lock().push(running),
-            _ => running.end().await,
+        // As on Lambda, one that reported an error goes on; one that took too long, or ended, does not.
+        let is_alive = match &answer {
+            Ok(_) => true,
+            Err(InvokeError::Failed { .. }) => {
+                running.is_frozen_soon(&self.host).await && running.process.has_ended().is_none()
+            }
+            Err(InvokeError::Init { .. } | InvokeError::TimedOut { .. }) => false,
+        };
+        if is_alive && running.served < REQUESTS_PER_ENVIRONMENT {
+            self.lock().push(running);
+        } else {
+            running.end().await;
         }
         answer
     }
@@ -258,6 +269,11 @@ impl Running {
             }
         }
         Err(InvokeError::TimedOut { function: function.name.clone(), after: limit })
+    }
+
+    /// The simulator tells of an error before it freezes the environment: a request in between would be frozen, too.
+    async fn is_frozen_soon(&self, host: &Host) -> bool {
+        !host.freeze || self.simulator.wait_for_frozen(FREEZE_WITHIN).await.is_ok()
     }
 
     async fn end(self) {
