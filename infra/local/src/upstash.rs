@@ -109,13 +109,14 @@ impl Upstash {
         self.shared.sync_token.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Commands that Upstash would bill: what ran at Redis, inside scripts and pipelines too, less what this
-    /// front asked for itself.
+    /// Commands that Upstash would bill since Redis started: what ran there, inside scripts and pipelines too, and what was
+    /// refused. Not what this stack asked for itself: `INFO` here, `COMMAND` for the keys of commands, `HELLO` and
+    /// `CLIENT SETINFO` of each connection, `DBSIZE` until the server is up. No function sends any of these.
     ///
     /// # Errors
     /// When Redis does not answer.
     pub async fn billed(&self) -> Result<u64, String> {
-        const OWN: [&str; 5] = ["info", "command", "hello", "client|setinfo", "ping"];
+        const OWN: [&str; 5] = ["info", "command", "hello", "client|setinfo", "dbsize"];
         let mut cmd = redis::cmd("INFO");
         cmd.arg("commandstats");
         let info: String = self.shared.ask(&cmd).await?;
