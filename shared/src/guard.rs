@@ -28,7 +28,7 @@ use crate::http::{HttpRequest, Problem, ProblemKind};
 use crate::metrics::{self, Idempotency, LimitDecision};
 use crate::random;
 use crate::redis::RedisError;
-use crate::tenants::plans::{Plans, REMEMBERED};
+use crate::tenants::plans::Plans;
 use crate::tenants::usage::UsageCounters;
 use budgets::{budget, claim, denial};
 use identity::authorize;
@@ -190,7 +190,7 @@ impl Guard {
         let token = random::token();
         let claim = claim(route, incoming, caller, &token)?;
         let shared_work = demand.shared_work.map(|work| work.named(&token));
-        let plan = self.plan(caller, REMEMBERED).await;
+        let plan = self.plan(caller, None).await;
         let Some((mut limits, on_outage)) = budget(route, incoming, caller, plan) else {
             return Ok(GuardAnswer::Admitted(Box::new(Admission::of(Vec::new()))));
         };
@@ -207,7 +207,7 @@ impl Guard {
         let mut answer = ask(&limits).await;
         if matches!(answer, GateAnswer::Denied(_)) {
             // A tenant that has just bought a larger plan should not be refused under the old one.
-            let current_plan = self.plan(caller, PLAN_AGE_MAX_FOR_DENIAL).await;
+            let current_plan = self.plan(caller, Some(PLAN_AGE_MAX_FOR_DENIAL)).await;
             let current_budget = budget(route, incoming, caller, current_plan);
             if let Some((current_limits, _)) = current_budget.filter(|_| current_plan != plan) {
                 limits = current_limits;
@@ -232,11 +232,12 @@ impl Guard {
         }
     }
 
-    /// The plan of the caller's tenant, from the cache if it was read within `age_max`.
-    async fn plan(&self, caller: Option<&Caller>, age_max: Duration) -> Plan {
-        match caller {
-            Some(caller) => self.plans.of(caller.tenant, age_max).await,
-            None => Plan::default(),
+    /// The plan of the caller's tenant, from the cache if it was read within `age_max`, or as long as the stage trusts it.
+    async fn plan(&self, caller: Option<&Caller>, age_max: Option<Duration>) -> Plan {
+        match (caller, age_max) {
+            (Some(caller), Some(age_max)) => self.plans.no_older(caller.tenant, age_max).await,
+            (Some(caller), None) => self.plans.of(caller.tenant).await,
+            (None, _) => Plan::default(),
         }
     }
 

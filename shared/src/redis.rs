@@ -160,6 +160,13 @@ impl Redis {
         Ok(Self { client, has_connected: AtomicBool::new(false), circuit: Circuit::default(), trip_max })
     }
 
+    /// The client with a first pause of this length after failures in a row.
+    #[must_use]
+    pub fn with_pause(mut self, pause: Duration) -> Self {
+        self.circuit = Circuit::new(pause);
+        self
+    }
+
     /// A trip without steps, to which scripts and commands are added.
     pub const fn trip(&self) -> Trip<'_> {
         Trip { redis: self, steps: Vec::new() }

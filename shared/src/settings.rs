@@ -27,6 +27,12 @@ pub struct Settings {
     pub redis_trip: Duration,
     /// The shortest time between two writes of an environment's metrics.
     pub metrics_flush: Duration,
+    /// How long an environment trusts an API key and a plan that it has read.
+    pub cache_for: Duration,
+    /// A leader of shared work that does not renew its lock within this time has lost the lead.
+    pub work_lease: Duration,
+    /// A run that does not renew its lease within this time has lost its job.
+    pub job_lease: Duration,
     /// Whether an account can be used before its e-mail address is verified.
     pub sign_up: SignUpPolicy,
     /// The model that is asked first; without one, `builtin` answers.
@@ -65,7 +71,7 @@ pub struct SettingsError {
 }
 
 /// The names of all settings: this file reads these and no others. The last five may be absent or empty.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 16] = [
     "HUNTAZE_STAGE",
     "HUNTAZE_IDENTITY_TABLE",
     "HUNTAZE_TENANT_TABLE",
@@ -73,6 +79,9 @@ pub const NAMES: [&str; 13] = [
     "HUNTAZE_UPSTASH_URL",
     "HUNTAZE_REDIS_TRIP_MS",
     "HUNTAZE_METRICS_FLUSH_MS",
+    "HUNTAZE_CACHE_MS",
+    "HUNTAZE_WORK_LEASE_MS",
+    "HUNTAZE_JOB_LEASE_MS",
     "HUNTAZE_SIGN_UP",
     "HUNTAZE_AI_BASE_URL",
     "HUNTAZE_AI_MODEL",
@@ -133,6 +142,9 @@ impl Settings {
         };
         let redis_trip = millis("HUNTAZE_REDIS_TRIP_MS", 10..=5_000, "must be from 10 to 5000")?;
         let metrics_flush = millis("HUNTAZE_METRICS_FLUSH_MS", 0..=60_000, "must be from 0 to 60000")?;
+        let cache_for = millis("HUNTAZE_CACHE_MS", 0..=60_000, "must be from 0 to 60000")?;
+        let work_lease = millis("HUNTAZE_WORK_LEASE_MS", 1_000..=30_000, "must be from 1000 to 30000")?;
+        let job_lease = millis("HUNTAZE_JOB_LEASE_MS", 500..=60_000, "must be from 500 to 60000")?;
         let sign_up = match required("HUNTAZE_SIGN_UP")?.as_str() {
             "open" => SignUpPolicy::Open,
             "verified" => SignUpPolicy::Verified,
@@ -151,6 +163,9 @@ impl Settings {
             upstash_url: required("HUNTAZE_UPSTASH_URL")?,
             redis_trip,
             metrics_flush,
+            cache_for,
+            work_lease,
+            job_lease,
             sign_up,
             ai,
             ai_fallback,
@@ -167,7 +182,8 @@ mod tests {
     fn complete() -> BTreeMap<&'static str, String> {
         let value = |name: &str| match name {
             "HUNTAZE_SIGN_UP" => "open",
-            "HUNTAZE_REDIS_TRIP_MS" | "HUNTAZE_METRICS_FLUSH_MS" | "HUNTAZE_AI_DAILY_STOP_USD" => "100",
+            "HUNTAZE_AI_DAILY_STOP_USD" => "100",
+            name if name.ends_with("_MS") => "1000",
             _ => "x",
         };
         NAMES.iter().map(|name| (*name, value(name).to_owned())).collect()
@@ -175,7 +191,7 @@ mod tests {
 
     #[test]
     fn every_required_setting_is_named_when_it_is_missing() {
-        for name in &NAMES[..8] {
+        for name in &NAMES[..11] {
             let mut values = complete();
             values.insert(name, String::new());
             let error = Settings::from_values(&values).unwrap_err().to_string();

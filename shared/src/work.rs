@@ -23,10 +23,8 @@ use crate::tenants::jobs::{JobClaim, JobOutcome, JobRecord, JobTask, Jobs};
 /// How many recipients of messages are written for at a time: the most in one request, and the size of a job's parts.
 pub const RECIPIENTS_AT_ONCE: usize = 20;
 
-/// How long a run has its job to itself before it must renew the lease or lose the job.
-const LEASE: Duration = Duration::from_secs(15);
-/// How often a run renews its lease: often enough for one renewal to fail before the lease ends.
-const RENEW_EVERY: Duration = Duration::from_secs(5);
+/// How many times a run renews its lease before it would end: two renewals may fail.
+const RENEWALS: u32 = 3;
 /// How many times a run waits for another run's lease to end before it gives up.
 const WAITS_MAX: u32 = 3;
 /// How many attempts a job gets when its problem is retryable.
@@ -67,6 +65,8 @@ pub enum WorkError {
 
 /// The worker that does jobs, one run at a time for each job.
 pub struct Worker {
+    /// How long a run holds its job before it has to renew that.
+    lease: Duration,
     jobs: Jobs,
     generations: Generations,
     ideas: Ideas,
@@ -80,6 +80,7 @@ impl Worker {
     /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self {
+            lease: environment.settings().await?.job_lease,
             jobs: Jobs::connect(environment).await?,
             generations: Generations::connect(environment).await?,
             ideas: Ideas::connect(environment).await?,
@@ -117,7 +118,7 @@ impl Worker {
     /// Claims a job for this run, after waiting for another run's lease if there is one; none if the job has ended.
     async fn claim(&self, tenant: TenantCtx, id: JobId) -> Result<Option<Box<JobRecord>>, WorkError> {
         for _ in 0..WAITS_MAX {
-            match self.jobs.claim(tenant, id, LEASE).await? {
+            match self.jobs.claim(tenant, id, self.lease).await? {
                 JobClaim::Mine(job) => return Ok(Some(job)),
                 JobClaim::Done => return Ok(None),
                 // Another run is doing it and will renew its lease, or died and its lease will end: the wait tells
@@ -131,8 +132,8 @@ impl Worker {
     /// Renews the run's lease again and again, and returns once another run has taken the job over.
     async fn renew_until_lost(&self, tenant: TenantCtx, job: &JobRecord) -> WriteError {
         loop {
-            tokio::time::sleep(RENEW_EVERY).await;
-            match self.jobs.renew(tenant, job, LEASE).await {
+            tokio::time::sleep(self.lease / RENEWALS).await;
+            match self.jobs.renew(tenant, job, self.lease).await {
                 // A database that is busy for a moment is no reason to stop: the lease lasts until another try.
                 Ok(()) | Err(WriteError::Dynamo(_)) => {}
                 Err(conflict) => return conflict,

@@ -13,7 +13,7 @@ use shared::guard::{Caller, limits_of};
 use shared::http::{Problem, Reply};
 use shared::serve::{self, Function};
 use shared::tenants::credits::Credits;
-use shared::tenants::plans::{Plans, REMEMBERED};
+use shared::tenants::plans::Plans;
 use shared::tenants::usage::UsageCounters;
 
 #[tokio::main(flavor = "current_thread")]
@@ -47,7 +47,7 @@ impl Endpoint for Show {
             None => Millis::now().month(),
         };
         let caller = &call.caller;
-        let plan = self.plans.of(caller.tenant, REMEMBERED).await;
+        let plan = self.plans.of(caller.tenant).await;
         let (counts, balance, limits) = tokio::join!(
             self.counters.month(caller.tenant, &month),
             self.credits.balance(caller.tenant, &month, plan),

@@ -194,6 +194,14 @@ pub const ROWS: [(&str, &[Panel]); 4] = [
                 )],
             },
             Panel {
+                title: "Changes of the table that were worked on, by how that ended",
+                unit: "short",
+                queries: &[(
+                    "{{consumer}} {{ended}}",
+                    "sum by (consumer, ended) (increase(huntaze_stream_items_total[$__rate_interval]))",
+                )],
+            },
+            Panel {
                 title: "Environments, and snapshots that failed",
                 unit: "short",
                 queries: &[

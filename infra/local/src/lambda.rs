@@ -21,6 +21,8 @@ const ENVIRONMENTS_MAX: usize = 40;
 const INIT_WITHIN: Duration = Duration::from_secs(10);
 /// How long an environment may take to end after SIGTERM; Lambda gives one with an extension the same two seconds.
 const RETIRE_WITHIN: Duration = Duration::from_secs(2);
+/// How long the simulator has to freeze an environment that reported an error.
+const FREEZE_WITHIN: Duration = Duration::from_secs(1);
 /// An environment is replaced after this many requests, because its simulator keeps every one of them in memory.
 const REQUESTS_PER_ENVIRONMENT: u32 = 500;
 /// How long the simulator is waited for before it is asked again. Its wake-up is lost when an answer arrives between
@@ -115,9 +117,18 @@ impl Pool {
         self.busy().push(process);
         let answer = environment.run(&self.function, event).await;
         self.busy().retain(|busy| *busy != process);
-        match &answer {
-            Ok(_) if environment.requests < REQUESTS_PER_ENVIRONMENT => self.idle().push(environment),
-            _ => environment.end().await,
+        // As on Lambda, one that reported an error goes on; one that took too long, or ended, does not.
+        let is_alive = match &answer {
+            Ok(_) => true,
+            Err(InvokeError::Failed { .. }) => {
+                environment.is_frozen_soon(&self.host).await && environment.process.exit_status().is_none()
+            }
+            Err(InvokeError::Init { .. } | InvokeError::TimedOut { .. }) => false,
+        };
+        if is_alive && environment.requests < REQUESTS_PER_ENVIRONMENT {
+            self.idle().push(environment);
+        } else {
+            environment.end().await;
         }
         answer
     }
@@ -268,6 +279,11 @@ impl SimulatedEnvironment {
             }
         }
         Err(InvokeError::TimedOut { function: function.name.clone(), after: limit })
+    }
+
+    /// The simulator tells of an error before it freezes the environment: a request in between would be frozen, too.
+    async fn is_frozen_soon(&self, host: &Host) -> bool {
+        !host.freeze || self.simulator.wait_for_frozen(FREEZE_WITHIN).await.is_ok()
     }
 
     async fn end(self) {

@@ -24,6 +24,7 @@ pub mod stack;
 pub mod stream;
 pub mod template;
 pub mod upstash;
+pub mod wait;
 pub mod watch;
 pub mod wire;
 

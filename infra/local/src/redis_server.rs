@@ -77,7 +77,8 @@ impl RedisServer {
                 return Err(failed(format!("it ended with {status}")));
             }
             if let Ok(mut connection) = self.connect().await
-                && redis::cmd("PING").query_async::<String>(&mut connection).await.is_ok()
+                // No function asks this, so that `Upstash::billed` can leave it out.
+                && redis::cmd("DBSIZE").query_async::<u64>(&mut connection).await.is_ok()
             {
                 return Ok(());
             }

@@ -115,13 +115,14 @@ impl Upstash {
         self.front.sync_token.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How many commands Upstash would have billed since the start: all that Redis ran, those inside scripts and
-    /// pipelines included, but not those that this front sends for itself.
+    /// Commands that Upstash would bill since Redis started: what ran there, inside scripts and pipelines too, and what was
+    /// refused. Not what this stack asked for itself: `INFO` here, `COMMAND` for the keys of commands, `HELLO` and
+    /// `CLIENT SETINFO` of each connection, `DBSIZE` until the server is up. No function sends any of these.
     ///
     /// # Errors
     /// When Redis does not answer.
     pub async fn billed(&self) -> Result<u64, String> {
-        const OWN_COMMANDS: [&str; 5] = ["info", "command", "hello", "client|setinfo", "ping"];
+        const OWN_COMMANDS: [&str; 5] = ["info", "command", "hello", "client|setinfo", "dbsize"];
         let mut cmd = redis::cmd("INFO");
         cmd.arg("commandstats");
         let info: String = self.front.ask(&cmd).await?;

@@ -56,6 +56,12 @@ impl Wire {
         self.address
     }
 
+    /// How many connections the wire carries.
+    pub fn connections(&self) -> usize {
+        // Each watches the mode, and so does the loop that accepts them.
+        self.mode.receiver_count().saturating_sub(1)
+    }
+
     /// Changes what the wire does, for open connections as well as for new ones.
     pub fn set(&self, mode: WireMode) {
         self.mode.send_replace(mode);

@@ -10,18 +10,19 @@
 
 use std::collections::BTreeSet;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use local::demo::Demo;
 use local::template::repository;
+use local::wait::until;
 use local::{Options, Stack};
 use reqwest::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Scrapes that `rate` needs, and some for traffic to differ between them.
-const TRAFFIC: Duration = Duration::from_secs(12);
+/// Traffic goes on for no longer than this; a few scrapes a second apart are enough.
+const TRAFFIC_MAX: Duration = Duration::from_secs(40);
 
 struct Prometheus {
     url: String,
@@ -54,11 +55,10 @@ impl Prometheus {
         let http = shared::outbound::client("http://", PATIENCE).unwrap();
         let prometheus =
             Self { url: format!("http://127.0.0.1:{port}"), http, _process: process, _folder: folder };
-        let begun = Instant::now();
-        while prometheus.http.get(format!("{}/-/ready", prometheus.url)).send().await.is_err() {
-            assert!(begun.elapsed() < PATIENCE, "prometheus does not start");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        until("prometheus starts", async || {
+            prometheus.http.get(format!("{}/-/ready", prometheus.url)).send().await.is_ok()
+        })
+        .await;
         prometheus
     }
 
@@ -88,7 +88,23 @@ fn compared(expression: &str) -> &str {
     &expression[..at.expect("an alert that compares nothing")]
 }
 
-async fn traffic(stack: &Stack, demo: &Demo) {
+/// Every query of the dashboard, and what each alert compares.
+fn queries() -> Vec<String> {
+    let panels = local::dashboard::ROWS.iter().flat_map(|(_, panels)| *panels);
+    let shown =
+        panels.flat_map(|panel| panel.queries).map(|(_, query)| query.replace("$__rate_interval", "1m"));
+    shown.chain(alerts().iter().map(|rule| compared(rule["expr"].as_str().unwrap()).to_owned())).collect()
+}
+
+/// Every rule of the alerts.
+fn alerts() -> Vec<Value> {
+    let text = std::fs::read_to_string(repository().join("infra/monitoring/alerts.yaml")).unwrap();
+    let rules: Value = serde_yaml_ng::from_str(&text).unwrap();
+    rules["groups"][0]["rules"].as_array().unwrap().clone()
+}
+
+/// Traffic until every query finds series: `rate` needs two scrapes, and something that differs between them.
+async fn traffic(stack: &Stack, demo: &Demo, prometheus: &Prometheus) {
     let http = shared::outbound::client("http://", PATIENCE).unwrap();
     let send = async |path: &str, body: Option<Value>, key: &str| {
         let url = format!("{}{path}", stack.url());
@@ -104,15 +120,24 @@ async fn traffic(stack: &Stack, demo: &Demo) {
     for schedule in ["usage-rollup", "breaker-probe"] {
         http.post(format!("{}/_local/schedules/{schedule}", stack.url())).send().await.unwrap();
     }
-    let begun = Instant::now();
-    let mut round = 0;
-    while begun.elapsed() < TRAFFIC {
+    let (mut round, mut empty) = (0, queries());
+    let all_found = until("every query finds series", async || {
         round += 1;
         send("/api/users/me", None, "").await;
         send("/api/usage", None, "").await;
         send("/api/content-ideas/generate", Some(ideas.clone()), &format!("k{}", round / 2)).await;
         send("/api/nothing", None, "").await;
-    }
+        let mut left = Vec::new();
+        for query in std::mem::take(&mut empty) {
+            if prometheus.query(&query).await.is_empty() {
+                left.push(query);
+            }
+        }
+        empty = left;
+        empty.is_empty()
+    });
+    // What finds nothing even then is told by name in the assertions that follow.
+    let _ = tokio::time::timeout(TRAFFIC_MAX, all_found).await;
 }
 
 /// Prometheus' own opinion of the format and the names.
@@ -145,7 +170,7 @@ async fn every_panel_and_every_alert_finds_its_series_in_a_system_under_traffic(
     let stack = Stack::start(Options { parameters, ..Options::default() }).await.unwrap();
     let demo = Demo::create(&stack.url(), "demo@example.com").await.unwrap();
     let prometheus = Prometheus::start(&stack).await;
-    traffic(&stack, &demo).await;
+    traffic(&stack, &demo, &prometheus).await;
     lint(&stack, &prometheus.http).await;
     let known = prometheus.get("/api/v1/label/__name__/values").await;
     let known: BTreeSet<String> = serde_json::from_value(known["data"].clone()).unwrap();
@@ -161,9 +186,7 @@ async fn every_panel_and_every_alert_finds_its_series_in_a_system_under_traffic(
             checked += 1;
         }
     }
-    let text = std::fs::read_to_string(repository().join("infra/monitoring/alerts.yaml")).unwrap();
-    let rules: Value = serde_yaml_ng::from_str(&text).unwrap();
-    for rule in rules["groups"][0]["rules"].as_array().unwrap() {
+    for rule in alerts() {
         let expression = rule["expr"].as_str().unwrap();
         prometheus.query(expression).await;
         assert!(!prometheus.query(compared(expression)).await.is_empty(), "{expression} finds nothing");

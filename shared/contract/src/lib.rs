@@ -140,6 +140,11 @@ pub fn operations() -> Vec<openapi::Operation> {
 /// The routes that functions answer on URLs of their own, piece by piece.
 pub const STREAMS: [&Route; 1] = [&assistant::StreamAssistant::ROUTE];
 
+/// Every route of the API: those of [`operations`], then [`STREAMS`].
+pub fn routes() -> Vec<Route> {
+    operations().into_iter().map(|operation| operation.route).chain(STREAMS.into_iter().copied()).collect()
+}
+
 /// The names of all operations, streams last, for what is counted by them. The last is what is none of ours.
 pub const OPERATIONS: [&str; 38] = [
     "signUp",

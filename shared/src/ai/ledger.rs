@@ -10,7 +10,7 @@ use crate::environment::{Environment, StartError};
 use crate::telemetry;
 use crate::tenants::TenantCtx;
 use crate::tenants::credits::{CreditError, CreditSpend, Credits, DailyStop, Reservation};
-use crate::tenants::plans::{Plans, REMEMBERED};
+use crate::tenants::plans::Plans;
 
 /// Why a model may not be called.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +52,7 @@ impl Ledger {
         credits: u64,
         lease: Duration,
     ) -> Result<Reservation, BudgetError> {
-        let plan = self.plans.of(tenant, REMEMBERED).await;
+        let plan = self.plans.of(tenant).await;
         let (stopped, reserved) = tokio::join!(
             self.daily_stop.is_reached(),
             self.credits.reserve(tenant, plan, request, credits, lease)

@@ -6,9 +6,8 @@
 mod lookup;
 mod ownership;
 
-pub use lookup::CACHE_FOR;
-
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -117,6 +116,8 @@ impl From<DynamoError> for KeyError {
 pub struct ApiKeys {
     dynamo: Dynamo,
     derived: DerivedKeys,
+    /// How long an environment trusts a key that it has read. A revoked key is refused everywhere after this.
+    cache_for: Duration,
     cache: LookupCache,
 }
 
@@ -138,7 +139,8 @@ impl ApiKeys {
     pub async fn connect(environment: &Environment) -> Result<Arc<Self>, StartError> {
         let make = async {
             let derived = environment.keyring().await?.derived.clone();
-            Ok(Self { dynamo: environment.dynamo().await?, derived, cache: LookupCache::default() })
+            let (dynamo, cache_for) = (environment.dynamo().await?, environment.settings().await?.cache_for);
+            Ok(Self { dynamo, derived, cache_for, cache: LookupCache::default() })
         };
         environment.once(make).await
     }

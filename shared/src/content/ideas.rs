@@ -193,7 +193,7 @@ impl Ideas {
                 let tenant = tenant.id().to_string();
                 let operation = GenerateIdeas::ROUTE.operation;
                 let parts = [tenant.as_str(), operation, prompt::VERSION, &models, &input];
-                Some(SharedWork::new(&parts, fresh, stale, self.coalescer.expected(expected)))
+                Some(self.coalescer.work(&parts, fresh, stale, expected))
             }
             _ => None,
         }

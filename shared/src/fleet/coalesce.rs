@@ -23,12 +23,11 @@ use crate::redis::{Redis, RedisError, Script, Value};
 static PUBLISH: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("coalesce/publish.lua")]));
 static RENEW: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("coalesce/renew.lua")]));
 
-/// How long a leader's lock lives; a leader that does not renew it within this time has lost the lead.
+/// How long a leader's lock lives where the stage does not say otherwise (`WorkLeaseMs`). A leader that does not renew it
+/// within this time has lost the lead.
 pub const LEASE: Duration = Duration::from_secs(4);
 /// The largest result that is shared, in bytes of JSON; for a larger one every follower computes for itself.
 const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
-/// How long a brief result lives: long enough for the followers that wait now, too short to outlive an outage.
-const BRIEF: Duration = Duration::from_secs(2);
 /// A follower's pause after its first look at the result; each further pause is half as long again.
 const POLL_FIRST: Duration = Duration::from_millis(30);
 /// The longest pause between two looks.
@@ -45,6 +44,7 @@ pub struct SharedWork {
     fresh: Duration,
     stale: Duration,
     expected: Duration,
+    lease: Duration,
 }
 
 impl SharedWork {
@@ -61,7 +61,20 @@ impl SharedWork {
         }
         let hash = URL_SAFE_NO_PAD.encode(&digest(&SHA256, &all).as_ref()[..18]);
         let keys = [format!("hz1:shr:{hash}:result"), format!("hz1:shr:{hash}:lock")];
-        Self { keys, token: random::token(), fresh, stale, expected }
+        Self { keys, token: random::token(), fresh, stale, expected, lease: LEASE }
+    }
+
+    /// With a leader that has lost the lead when it is silent for so long.
+    #[must_use]
+    pub const fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// How long something not worth keeping serves those who wait for it now: half a lease, in which each of them looks
+    /// several times.
+    fn brief(&self) -> Duration {
+        self.lease / 2
     }
 
     /// The same work under this token, so that a request has one name for its claim and its lock.
@@ -83,7 +96,7 @@ impl SharedWork {
 
     /// The arguments of `gate.lua`: the lease of the lock in milliseconds, the expected duration in microseconds.
     pub(crate) fn args(&self) -> [String; 2] {
-        [LEASE.as_millis().to_string(), self.expected.as_micros().to_string()]
+        [self.lease.as_millis().to_string(), self.expected.as_micros().to_string()]
     }
 }
 
@@ -119,6 +132,7 @@ pub enum ResultLifetime {
 /// Runs shared work: computes it for all, waits for the request that does, or takes a result that is there.
 pub struct Coalescer {
     redis: Arc<Redis>,
+    lease: Duration,
     /// How long the last complete result of this environment took to compute.
     last_lead: Mutex<Option<Duration>>,
 }
@@ -140,16 +154,26 @@ impl Coalescer {
     /// # Errors
     /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self::new(environment.redis().await?))
+        let lease = environment.settings().await?.work_lease;
+        Ok(Self::new(environment.redis().await?).with_lease(lease))
     }
 
     pub const fn new(redis: Arc<Redis>) -> Self {
-        Self { redis, last_lead: Mutex::new(None) }
+        Self { redis, lease: LEASE, last_lead: Mutex::new(None) }
     }
 
-    /// The expected duration of the next computation: that of the last one in this environment, or `otherwise`.
-    pub fn expected(&self, otherwise: Duration) -> Duration {
-        self.last_lead.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or(otherwise)
+    /// A coalescer whose leaders lose the lead when they do not renew it within `lease`.
+    #[must_use]
+    pub const fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// The work of requests with these parts, as in [`SharedWork::new`]. It is expected to take as long as the last
+    /// computation in this environment, or `otherwise`.
+    pub fn work(&self, parts: &[&str], fresh: Duration, stale: Duration, otherwise: Duration) -> SharedWork {
+        let last = *self.last_lead.lock().unwrap_or_else(PoisonError::into_inner);
+        SharedWork::new(parts, fresh, stale, last.unwrap_or(otherwise)).with_lease(self.lease)
     }
 
     /// Computes the result, waits for it or takes it, as the `turn` says. Also answers the role that the request had.
@@ -200,7 +224,7 @@ impl Coalescer {
         let started = Instant::now();
         let mut pause = POLL_FIRST;
         let mut failures = 0;
-        let mut lease_ends = LEASE;
+        let mut lease_ends = work.lease;
         // A leader may be faster than expected, so polling begins after half of the expected time.
         tokio::time::sleep(wait.mul_f64(0.5).min(deadline.left().saturating_sub(RESERVE))).await;
         loop {
@@ -221,7 +245,7 @@ impl Coalescer {
                 if self.take_over(work, deadline).await {
                     return Err(CoalescingRole::Successor);
                 }
-                lease_ends = started.elapsed() + LEASE / 2;
+                lease_ends = started.elapsed() + work.lease / 2;
             }
             // Between 75 and 125 % of the pause, so that followers do not poll in step.
             tokio::time::sleep(pause.mul_f64(0.75 + random::below(500) as f64 / 1000.0)).await;
@@ -241,7 +265,7 @@ impl Coalescer {
     /// Takes the lock if nobody has it; whether this request is the leader now.
     async fn take_over(&self, work: &SharedWork, deadline: Deadline) -> bool {
         let lock = format!("{} 0", work.token);
-        let lease = LEASE.as_millis().to_string();
+        let lease = work.lease.as_millis().to_string();
         let set = self.redis.command("SET", &[&work.keys[1], &lock, "PX", &lease, "NX"], deadline).await;
         matches!(set, Ok(Value::Text(_)))
     }
@@ -256,8 +280,8 @@ impl Coalescer {
         let started = Instant::now();
         let renewing = async {
             loop {
-                tokio::time::sleep(LEASE / 2).await;
-                let args = [work.token.clone(), LEASE.as_millis().to_string()];
+                tokio::time::sleep(work.lease / 2).await;
+                let args = [work.token.clone(), work.lease.as_millis().to_string()];
                 // A failure needs no handling: if another request has taken over, this result is not published.
                 let _ = self.redis.run(&RENEW, &work.keys[1..], &args, deadline).await;
             }
@@ -286,10 +310,12 @@ impl Coalescer {
     ) -> Result<bool, RedisError> {
         let json = serde_json::to_string(value).unwrap_or_default();
         let (fresh, life, payload) = match lifetime {
-            ResultLifetime::Nothing => (Duration::ZERO, BRIEF, String::new()),
+            ResultLifetime::Nothing => (Duration::ZERO, work.brief(), String::new()),
             // `A` tells the followers to compute alone; `V` precedes a value.
-            _ if json.is_empty() || json.len() > PAYLOAD_BYTES_MAX => (BRIEF, BRIEF, "A".to_owned()),
-            ResultLifetime::Brief => (BRIEF, BRIEF, format!("V{json}")),
+            _ if json.is_empty() || json.len() > PAYLOAD_BYTES_MAX => {
+                (work.brief(), work.brief(), "A".to_owned())
+            }
+            ResultLifetime::Brief => (work.brief(), work.brief(), format!("V{json}")),
             ResultLifetime::Full => (work.fresh, work.fresh + work.stale, format!("V{json}")),
         };
         let (fresh, life) = (fresh.as_micros().to_string(), life.as_millis().to_string());

@@ -60,6 +60,13 @@ impl IdempotencyClaim {
         }
     }
 
+    /// The claim with a lease of its own, whatever time its request has.
+    #[must_use]
+    pub const fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
     /// The key of the record in Redis.
     pub fn key(&self) -> &str {
         &self.key

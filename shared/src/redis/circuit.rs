@@ -8,20 +8,34 @@ use crate::clock::Millis;
 
 /// How many failures in a row begin a pause, in which trips are skipped.
 const FAILURES: u32 = 2;
-/// The first pause, in milliseconds; it doubles with each further failure.
+/// The first pause unless another is asked for, in milliseconds. It doubles with each further failure.
 const PAUSE_FIRST_MS: u64 = 1_000;
-const PAUSE_LONGEST_MS: u64 = 4_000;
+/// How many times the first pause the longest one is.
+const PAUSE_GROWTH_MAX: u64 = 4;
 
 /// Whether Redis is worth a trip. It is closed, so that trips are made, while `until_ms` is zero.
-#[derive(Default)]
 pub(super) struct Circuit {
+    /// The first pause, in milliseconds.
+    pause_ms: u64,
     /// Failures in a row.
     failures: AtomicU32,
     /// When the pause ends, by this machine's clock, in milliseconds since 1970.
     until_ms: AtomicU64,
 }
 
+impl Default for Circuit {
+    fn default() -> Self {
+        Self::new(Duration::from_millis(PAUSE_FIRST_MS))
+    }
+}
+
 impl Circuit {
+    /// A closed circuit with this first pause.
+    pub(super) fn new(pause: Duration) -> Self {
+        let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(PAUSE_FIRST_MS);
+        Self { pause_ms, failures: AtomicU32::new(0), until_ms: AtomicU64::new(0) }
+    }
+
     /// Whether a trip has to be skipped. After a pause one caller gets `false` and tries; the others get `true` until
     /// the try has ended. While all is well this costs one atomic load.
     pub(super) fn is_open(&self) -> bool {
@@ -32,22 +46,22 @@ impl Circuit {
     /// Whether a pause lasts. Unlike [`Circuit::is_open`], this does not make the caller the one who tries after it.
     pub(super) fn is_paused(&self) -> bool {
         let until = self.until_ms.load(Ordering::Relaxed);
-        until != 0 && Self::lasts(until, Millis::now().0)
+        until != 0 && self.lasts(until, Millis::now().0)
     }
 
     /// Whether a pause until `until` lasts at `now`. Both are wall-clock times, because that clock goes on while the
     /// environment is frozen; if it was set back, the pause is void.
-    const fn lasts(until: u64, now: u64) -> bool {
-        now < until && until - now <= PAUSE_LONGEST_MS
+    const fn lasts(&self, until: u64, now: u64) -> bool {
+        now < until && until - now <= self.pause_ms * PAUSE_GROWTH_MAX
     }
 
     fn is_open_at(&self, until: u64, now: u64) -> bool {
-        if Self::lasts(until, now) {
+        if self.lasts(until, now) {
             return true;
         }
         // Whoever moves the end of the pause is the one that tries.
         let moved =
-            self.until_ms.compare_exchange(until, now + PAUSE_FIRST_MS, Ordering::Relaxed, Ordering::Relaxed);
+            self.until_ms.compare_exchange(until, now + self.pause_ms, Ordering::Relaxed, Ordering::Relaxed);
         moved.is_err()
     }
 
@@ -63,7 +77,7 @@ impl Circuit {
     pub(super) fn failed(&self, now: Millis) -> Option<Duration> {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let over = failures.checked_sub(FAILURES)?;
-        let pause = (PAUSE_FIRST_MS << over.min(8)).min(PAUSE_LONGEST_MS);
+        let pause = (self.pause_ms << over.min(8)).min(self.pause_ms * PAUSE_GROWTH_MAX);
         self.until_ms.store(now.0 + pause, Ordering::Relaxed);
         Some(Duration::from_millis(pause))
     }

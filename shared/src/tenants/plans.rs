@@ -11,8 +11,6 @@ use crate::contract::ids::TenantId;
 use crate::dynamo::Dynamo;
 use crate::environment::{Environment, StartError};
 
-/// How long a plan is taken from the cache before it is read again.
-pub const REMEMBERED: Duration = Duration::from_secs(10);
 /// How long reading a plan may take. After that, a request goes on with the smallest plan and does not wait longer.
 const READ_WITHIN: Duration = Duration::from_secs(1);
 /// How many plans the cache holds before it is emptied.
@@ -21,6 +19,8 @@ const TENANTS_MAX: usize = 10_000;
 /// The plans of tenants, as this environment last read them.
 pub struct Plans {
     dynamo: Dynamo,
+    /// How long a plan is taken from the cache before it is read again.
+    cache_for: Duration,
     cache: Mutex<HashMap<TenantId, (Millis, Plan)>>,
 }
 
@@ -30,17 +30,22 @@ impl Plans {
     /// # Errors
     /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Arc<Self>, StartError> {
-        let dynamo = environment.dynamo().await?;
-        environment.once(async { Ok(Self { dynamo, cache: Mutex::default() }) }).await
+        let (dynamo, cache_for) = (environment.dynamo().await?, environment.settings().await?.cache_for);
+        environment.once(async { Ok(Self { dynamo, cache_for, cache: Mutex::default() }) }).await
     }
 
     fn cache(&self) -> MutexGuard<'_, HashMap<TenantId, (Millis, Plan)>> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The plan of a tenant, read no longer ago than the stage trusts its caches (`CacheMs`).
+    pub async fn of(&self, tenant: TenantCtx) -> Plan {
+        self.no_older(tenant, self.cache_for).await
+    }
+
     /// The plan of a tenant, read no longer ago than `age_max`. If it cannot be read now, the answer is the plan
     /// that was read last, or the smallest plan if none was.
-    pub async fn of(&self, tenant: TenantCtx, age_max: Duration) -> Plan {
+    pub async fn no_older(&self, tenant: TenantCtx, age_max: Duration) -> Plan {
         let now = Millis::now();
         let last = self.cache().get(&tenant.id()).copied();
         if let Some((_, plan)) = last.filter(|(at, _)| *at <= now && now.since(*at) < age_max) {

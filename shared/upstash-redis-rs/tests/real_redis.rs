@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use local::redis_server::RedisServer;
 use local::upstash::Upstash;
+use local::wait::until;
 use local::wire::{Wire, WireMode};
 use upstash_redis_rs::{Error, Redis, Reply, Script};
 
@@ -200,7 +201,7 @@ async fn a_connection_that_died_while_idle_is_replaced_without_the_caller_notici
     redis.set("n", "1").send().await.unwrap();
     for _ in 0..5 {
         wire.set(WireMode::Cut);
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        until("the connection is dead", async || wire.connections() == 0).await;
         wire.set(WireMode::Open);
         redis.incr("n").send().await.unwrap();
     }

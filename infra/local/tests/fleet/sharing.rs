@@ -4,20 +4,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use local::wire::WireMode as Mode;
+use local::wait::until;
+use local::wire::WireMode;
 use shared::clock::Deadline;
-use shared::fleet::coalesce::{Coalescer, LEASE, ResultLifetime, SharedWork, WorkTurn};
+use shared::fleet::coalesce::{Coalescer, ResultLifetime, SharedWork, WorkTurn};
 use shared::fleet::gate::{Gate, GateAnswer, GateQuestion};
 use shared::metrics::CoalescingRole;
+use shared::redis::Redis;
 
 use crate::{Database, soon};
 
 const HOUR: Duration = Duration::from_secs(3600);
+/// A quarter of a stage's. A leader renews it after half of it, which a busy machine has to keep to.
+const LEASE: Duration = Duration::from_secs(1);
 
 /// An environment with its own client.
 struct Environment {
     gate: Gate,
     coalescer: Coalescer,
+    redis: Arc<Redis>,
 }
 
 impl Environment {
@@ -25,7 +30,13 @@ impl Environment {
         Self {
             gate: Gate::new(database.environment(), HOUR),
             coalescer: Coalescer::new(database.environment()),
+            redis: database.environment(),
         }
+    }
+
+    /// The result under a key of Redis, or the lock; nothing where there is none.
+    async fn stored(&self, key: &str) -> Option<String> {
+        self.redis.command("GET", &[key], soon()).await.unwrap().text().map(str::to_owned)
     }
 
     async fn turn(&self, share: &SharedWork) -> WorkTurn {
@@ -51,7 +62,7 @@ impl Environment {
 }
 
 fn share(fresh: Duration, stale: Duration) -> SharedWork {
-    SharedWork::new(&["ten_1", "x"], fresh, stale, Duration::from_millis(100))
+    SharedWork::new(&["ten_1", "x"], fresh, stale, Duration::from_millis(100)).with_lease(LEASE)
 }
 
 #[tokio::test]
@@ -120,7 +131,7 @@ async fn a_leader_that_works_for_longer_than_its_lease_keeps_the_lead() {
     };
     let (what, same) = (share(HOUR, HOUR), share(HOUR, HOUR));
     let follower = async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        until("somebody leads", async || other.stored(&same.keys()[1]).await.is_some()).await;
         other.request(&same, async || unreachable!("there is a leader")).await
     };
     let (led, followed) = tokio::join!(one.request(&what, slow), follower);
@@ -132,14 +143,19 @@ async fn a_leader_that_gives_up_lets_another_compute_at_once() {
     let database = Database::start().await;
     let (one, other) = (Environment::of(&database), Environment::of(&database));
     let (what, same) = (share(HOUR, HOUR), share(HOUR, HOUR));
+    let follows = tokio::sync::Notify::new();
     let gives_up = async || {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        follows.notified().await;
         ("mine alone".to_owned(), ResultLifetime::Nothing)
     };
     let follower = async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        until("somebody leads", async || other.stored(&same.keys()[1]).await.is_some()).await;
+        let turn = other.turn(&same).await;
+        assert!(matches!(turn, WorkTurn::Follow(_)), "{turn:?}");
+        follows.notify_one();
         let begun = std::time::Instant::now();
-        let answer = other.request(&same, async || ("again".to_owned(), ResultLifetime::Full)).await;
+        let again = async || ("again".to_owned(), ResultLifetime::Full);
+        let answer = other.coalescer.once(&same, turn, soon(), again).await;
         (answer, begun.elapsed())
     };
     let (_, ((result, role), waited)) = tokio::join!(one.request(&what, gives_up), follower);
@@ -153,15 +169,23 @@ async fn a_stale_result_serves_all_but_the_one_that_makes_a_new_one() {
     let fleet: Vec<_> = (0..6).map(|_| Environment::of(&database)).collect();
     let brief = || share(Duration::from_millis(50), HOUR);
     fleet[0].request(&brief(), async || ("old".to_owned(), ResultLifetime::Full)).await;
-    tokio::time::sleep(Duration::from_millis(80)).await;
-    let renew = async || {
-        tokio::time::sleep(Duration::from_millis(400)).await;
-        ("new".to_owned(), ResultLifetime::Full)
-    };
-    let answers = futures_util::future::join_all(
-        fleet.iter().map(|environment| async move { environment.request(&brief(), renew).await }),
-    )
-    .await;
+    // Fresh for 50 ms, and an hour older than that.
+    tokio::time::sleep(Duration::from_millis(51)).await;
+    let served = Arc::new(tokio::sync::Semaphore::new(0));
+    let requests = fleet.iter().map(|environment| {
+        let served = Arc::clone(&served);
+        async move {
+            let renew = async || {
+                // The new one is not there before all others were served.
+                let _others = served.acquire_many(5).await;
+                ("new".to_owned(), ResultLifetime::Full)
+            };
+            let answer = environment.request(&brief(), renew).await;
+            served.add_permits(1);
+            answer
+        }
+    });
+    let answers = futures_util::future::join_all(requests).await;
     let count = |result: &str, of: CoalescingRole| {
         answers.iter().filter(|(r, role)| r == result && *role == of).count()
     };
@@ -180,7 +204,9 @@ async fn what_went_wrong_is_shared_only_briefly() {
     one.request(&what(), async || ("worse".to_owned(), ResultLifetime::Brief)).await;
     let (_, role) = one.request(&what(), async || unreachable!("it is there")).await;
     assert_eq!(role, CoalescingRole::Cached);
-    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    let begun = std::time::Instant::now();
+    until("it is forgotten", async || one.stored(&what().keys()[0]).await.is_none()).await;
+    assert!(begun.elapsed() <= LEASE, "half a lease, and a look");
     let (result, role) = one.request(&what(), async || ("better".to_owned(), ResultLifetime::Full)).await;
     assert_eq!((result.as_str(), role), ("better", CoalescingRole::Leader));
 }
@@ -209,7 +235,7 @@ async fn followers_compute_alone_when_redis_goes_away_or_their_deadline_comes() 
     assert_eq!(role, CoalescingRole::Alone);
     assert!(!short.left().is_zero(), "in time");
     let turn = follower.turn(&share(HOUR, HOUR)).await;
-    database.wire.set(Mode::Cut);
+    database.wire.set(WireMode::Cut);
     let (_, role) = follower.coalescer.once(&share(HOUR, HOUR), turn, soon(), compute).await;
     assert_eq!(role, CoalescingRole::Alone);
 }

@@ -2,11 +2,11 @@
 //! `scripts/test.sh` installs it.
 
 use std::process::Stdio;
-use std::time::Duration;
 
 use crate::support::{World, ideas};
 use local::Options;
 use local::template::repository;
+use local::wait::until;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -39,12 +39,7 @@ async fn world() -> (World, tokio::process::Child) {
         .expect("aimock starts");
     let base = format!("http://127.0.0.1:{port}/v1");
     let http = crate::support::client();
-    for _ in 0..200 {
-        if http.get(format!("{base}/models")).send().await.is_ok() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("aimock answers", async || http.get(format!("{base}/models")).send().await.is_ok()).await;
     let parameters = vec![("AiBaseUrl", base), ("AiModel", "gpt-4o-mini".to_owned())];
     (World::start_with(Options { parameters, ..Options::default() }).await, mock)
 }

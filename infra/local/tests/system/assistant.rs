@@ -1,10 +1,10 @@
 //! The assistant: as JSON and as events, with tools, and honest where no model answers.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use crate::support::{Answer, World, creator};
 use crate::upstream::{Behaviour, Model, world};
+use local::wait::until;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -204,13 +204,8 @@ async fn when_the_client_leaves_the_model_is_left_too() {
     }
     assert_eq!(model.streams_open.load(Ordering::SeqCst), 1);
     drop(response);
-    for _ in 0..400 {
-        if model.streams_open.load(Ordering::SeqCst) == 0 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("the model is still listened to");
+    let unheard = async || model.streams_open.load(Ordering::SeqCst) == 0;
+    until("the model is no longer listened to", unheard).await;
 }
 
 #[tokio::test]

@@ -1,10 +1,9 @@
 //! Work that takes longer than a request: written down, done by a function that the table's stream starts, and
 //! found again.
 
-use std::time::Duration;
-
 use crate::support::{Answer, World, ideas};
 use crate::upstream::{Behaviour, world, world_with};
+use local::wait::{find, until};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -16,16 +15,16 @@ pub async fn ended(world: &World, accepted: &Answer) -> Value {
     assert_eq!(promised["status"], "queued");
     let place = accepted.header("location").to_owned();
     assert_eq!(place, format!("/api/jobs/{}", promised["jobId"].as_str().unwrap()));
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    for _ in 0..100 {
-        let job = world.get(&place).await.ok(200);
-        if job["status"] == "succeeded" || job["status"] == "failed" {
-            return job;
+    find("the job ends", async || {
+        let answer = world.get(&place).await;
+        if answer.status == 429 {
+            return None;
         }
+        let job = answer.ok(200);
         assert!(job["progress"]["done"].as_u64() <= job["progress"]["total"].as_u64(), "{job}");
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-    panic!("the job did not end: {}", world.log("generation-worker"));
+        (job["status"] == "succeeded" || job["status"] == "failed").then_some(job)
+    })
+    .await
 }
 
 pub fn fans(count: usize) -> Value {
@@ -77,14 +76,17 @@ async fn a_job_of_many_recipients_writes_each_of_them_once_and_in_order() {
 
 #[tokio::test]
 async fn a_job_whose_worker_was_killed_goes_on_where_it_stopped_and_pays_nothing_twice() {
-    let (world, model) = world(vec![Behaviour::Rewords, Behaviour::Hangs, Behaviour::Rewords]).await;
+    // A run that was killed holds its job for one lease.
+    let (world, model) = world_with(
+        vec![Behaviour::Rewords, Behaviour::Hangs, Behaviour::Rewords],
+        vec![("JobLeaseMs", "2000".to_owned())],
+    )
+    .await;
     let mut wish = fans(45);
     wish["mode"] = json!("rewrite");
     let accepted = world.post(MESSAGES, wish).await;
     // The first part is written, the second hangs: there it is killed.
-    while model.calls() < 2 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("the second part hangs", async || model.calls() == 2).await;
     world.kill_busy("generation-worker").await;
     let job = ended(&world, &accepted).await;
     assert_eq!(job["status"], "succeeded", "{job}");

@@ -13,6 +13,7 @@ mod accounts;
 mod aimock;
 mod assistant;
 mod bad_input;
+mod contract;
 mod creators;
 mod gateway;
 mod generations;

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::support::{Answer, PASSWORD, World, client, creator, ideas};
-use local::wire::WireMode as Mode;
+use local::wait::until;
+use local::wire::WireMode;
 use local::{Options, Stack};
 use reqwest::Method;
 use serde_json::json;
@@ -17,12 +18,12 @@ async fn with_redis_away_sessions_go_on_and_routes_answer_but_sign_in_refuses() 
     world.post("/api/content-ideas/generate", ideas()).await.ok(200);
     let mut token = world.session().await["refreshToken"].clone();
     for mode in [
-        Mode::Cut,
-        Mode::Silent,
-        Mode::Garbage,
-        Mode::Html(502),
-        Mode::Html(429),
-        Mode::Slow(Duration::from_secs(1)),
+        WireMode::Cut,
+        WireMode::Silent,
+        WireMode::Garbage,
+        WireMode::Html(502),
+        WireMode::Html(429),
+        WireMode::Slow(Duration::from_secs(1)),
     ] {
         world.stack.upstash_wire.set(mode);
         let started = Instant::now();
@@ -37,20 +38,16 @@ async fn with_redis_away_sessions_go_on_and_routes_answer_but_sign_in_refuses() 
         token = world.call(Method::POST, "/api/auth/refresh", "", body).await.ok(200)["refreshToken"].clone();
         assert!(started.elapsed() < PATIENCE, "{mode:?}");
     }
-    world.stack.upstash_wire.set(Mode::Open);
+    world.stack.upstash_wire.set(WireMode::Open);
     // An environment leaves Redis alone for a few seconds after failures in a row.
-    let healed = Instant::now();
-    while world.sign_in("demo@example.com", PASSWORD).await.status != 200 {
-        assert!(healed.elapsed() < PATIENCE, "sign-in does not recover");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    until("sign-in recovers", async || world.sign_in("demo@example.com", PASSWORD).await.status == 200).await;
 }
 
 #[tokio::test]
 async fn with_redis_away_an_environment_still_limits_by_itself() {
     let world = World::start_strict().await;
     world.post("/api/content-ideas/generate", ideas()).await.ok(200);
-    world.stack.upstash_wire.set(Mode::Cut);
+    world.stack.upstash_wire.set(WireMode::Cut);
     let mut statuses = Vec::new();
     for _ in 0..9 {
         statuses.push(world.post("/api/content-ideas/generate", ideas()).await.status);
@@ -78,7 +75,7 @@ async fn with_dynamodb_away_or_throttling_the_answer_is_503_and_nothing_is_half_
     let made = world.post("/api/creators", creator("Ana")).await.ok(201);
     let before = world.stack.dynamo.items("huntaze-local-tenant").unwrap().len();
     let put = format!("/api/creators/{}", made["id"].as_str().unwrap());
-    for mode in [Mode::Cut, Mode::Silent, Mode::Garbage] {
+    for mode in [WireMode::Cut, WireMode::Silent, WireMode::Garbage] {
         world.stack.dynamo_wire.set(mode);
         let started = Instant::now();
         for (method, path) in [(Method::POST, "/api/creators"), (Method::PUT, put.as_str())] {
@@ -88,7 +85,7 @@ async fn with_dynamodb_away_or_throttling_the_answer_is_503_and_nothing_is_half_
         }
         assert!(started.elapsed() < PATIENCE, "{mode:?}");
     }
-    world.stack.dynamo_wire.set(Mode::Open);
+    world.stack.dynamo_wire.set(WireMode::Open);
     world.stack.dynamo.throttle(true);
     world.post("/api/creators", creator("Eve")).await.problem(503, "unavailable");
     world.stack.dynamo.throttle(false);
@@ -100,18 +97,18 @@ async fn with_dynamodb_away_or_throttling_the_answer_is_503_and_nothing_is_half_
 async fn readiness_tells_which_part_is_away_and_fails_only_when_nothing_can_be_served() {
     let world = World::start_strict().await;
     assert_eq!(world.get("/api/health/ready").await.ok(200)["status"], "pass");
-    world.stack.upstash_wire.set(Mode::Cut);
+    world.stack.upstash_wire.set(WireMode::Cut);
     let warned = world.get("/api/health/ready").await.ok(200);
     assert_eq!(warned["status"], "warn");
     let redis =
         warned["checks"].as_array().unwrap().iter().find(|check| check["component"] == "redis").unwrap();
     assert_eq!(redis["status"], "warn");
-    world.stack.upstash_wire.set(Mode::Open);
-    world.stack.dynamo_wire.set(Mode::Silent);
+    world.stack.upstash_wire.set(WireMode::Open);
+    world.stack.dynamo_wire.set(WireMode::Silent);
     let failed = world.get("/api/health/ready").await;
     assert_eq!(failed.ok(503)["status"], "fail");
     world.get("/api/health").await.ok(200);
-    world.stack.dynamo_wire.set(Mode::Open);
+    world.stack.dynamo_wire.set(WireMode::Open);
     assert_eq!(world.get("/api/health/ready").await.ok(200)["status"], "pass");
 }
 
@@ -148,11 +145,14 @@ async fn a_frozen_environment_with_dead_connections_serves_its_next_request() {
     let world = World::start().await;
     world.get("/api/users/me").await.ok(200);
     // What happens to idle connections while an environment is frozen.
-    world.stack.upstash_wire.set(Mode::Cut);
-    world.stack.dynamo_wire.set(Mode::Cut);
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    world.stack.upstash_wire.set(Mode::Open);
-    world.stack.dynamo_wire.set(Mode::Open);
+    world.stack.upstash_wire.set(WireMode::Cut);
+    world.stack.dynamo_wire.set(WireMode::Cut);
+    until("the connections are dead", async || {
+        world.stack.upstash_wire.connections() + world.stack.dynamo_wire.connections() == 0
+    })
+    .await;
+    world.stack.upstash_wire.set(WireMode::Open);
+    world.stack.dynamo_wire.set(WireMode::Open);
     let trips = world.stack.upstash.requests();
     world.get("/api/users/me").await.ok(200);
     assert_eq!(world.stack.upstash.requests() - trips, 1, "the limits were asked again on a new connection");

@@ -11,8 +11,6 @@ use crate::contract::ids::KeyId;
 use crate::dynamo::{Condition, DynamoError, Write, WriteError};
 use crate::tenants::TenantCtx;
 
-/// How long an environment trusts what it read of a key. A revoked key is refused everywhere after this time.
-pub const CACHE_FOR: Duration = Duration::from_secs(10);
 /// How many keys the cache holds before those that are no longer fresh are dropped.
 const CACHED_MAX: usize = 2_000;
 /// How often at most the last use of a key is written down.
@@ -30,8 +28,8 @@ pub(super) struct CachedKey {
 }
 
 impl CachedKey {
-    fn is_fresh(&self, now: Millis) -> bool {
-        now >= self.read_at && now.since(self.read_at) < CACHE_FOR
+    fn is_fresh(&self, now: Millis, cache_for: Duration) -> bool {
+        now >= self.read_at && now.since(self.read_at) < cache_for
     }
 }
 
@@ -47,7 +45,7 @@ impl ApiKeys {
         let cached = self
             .cache()
             .get(&digest)
-            .filter(|cached| cached.is_fresh(now))
+            .filter(|cached| cached.is_fresh(now, self.cache_for))
             .map(|cached| cached.record.clone());
         let record = match cached {
             Some(record) => record,
@@ -55,7 +53,7 @@ impl ApiKeys {
                 let record: Option<KeyRecord> = self.dynamo.get(&record_key(&digest)).await?;
                 let mut cache = self.cache();
                 if cache.len() >= CACHED_MAX {
-                    cache.retain(|_, cached| cached.is_fresh(now));
+                    cache.retain(|_, cached| cached.is_fresh(now, self.cache_for));
                 }
                 let touched_at = cache.get(&digest).map_or(Millis(0), |cached| cached.touched_at);
                 cache.insert(digest, CachedKey { record: record.clone(), read_at: now, touched_at });

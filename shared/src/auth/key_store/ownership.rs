@@ -152,7 +152,7 @@ impl ApiKeys {
     }
 
     /// Revokes a key, with an entry in the audit trail. Environments that have the key in their cache accept it for
-    /// [`CACHE_FOR`](super::CACHE_FOR) more.
+    /// the stage's `CacheMs` more.
     ///
     /// # Errors
     /// [`KeyError::NotFound`], [`KeyError::Write`]

@@ -15,7 +15,7 @@ use crate::environment::{Environment, StartError};
 use crate::telemetry;
 use crate::tenants::credits::{CreditBalance, Credits};
 use crate::tenants::offers::OfferSeries;
-use crate::tenants::plans::{Plans, REMEMBERED};
+use crate::tenants::plans::Plans;
 
 /// The services behind the assistant's tools.
 pub struct Tools {
@@ -164,7 +164,7 @@ impl Tools {
 
     /// The credits of the tenant in this month, or `None` where the account cannot be read.
     pub(super) async fn balance(&self, context: GenerationContext) -> Option<CreditBalance> {
-        let plan = self.plans.of(context.tenant, REMEMBERED).await;
+        let plan = self.plans.of(context.tenant).await;
         let balance = self.credits.balance(context.tenant, &Millis::now().month(), plan).await;
         balance
             .inspect_err(|error| tracing::info!(error = %telemetry::chain(error), "a tool said nothing"))

@@ -1,0 +1,178 @@
+//! What every route of the contract does, whichever it is: each function answers its operations, none without credentials,
+//! and none to another tenant. The routes are those of the contract, streams included, and no list of ours.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::jobs::{ended, fans};
+use crate::support::{Answer, World, creator, ideas};
+use reqwest::Method;
+use serde_json::{Value, json};
+use shared::contract::{self, Access, BodyFormat, Route, ids::CreatorId};
+
+/// Operations that are not called here with another tenant's key, and why. This list may get shorter and never longer.
+const WITHOUT_ANOTHER_TENANT: [(&str, &str); 4] = [
+    ("updateMe", "the session names the user, and a request names nobody else"),
+    ("createKey", "makes something of the caller's tenant, and names nothing that is there"),
+    ("createCreator", "makes something of the caller's tenant, and names nothing that is there"),
+    ("writeMessages", "a request brings its recipients along, and names nothing that is there"),
+];
+
+fn method(route: &Route) -> Method {
+    Method::from_bytes(route.method.as_str().as_bytes()).unwrap()
+}
+
+/// A call of a route with another method, if need be, on the address where it is answered.
+async fn call(world: &World, route: &Route, method: Method, id: &str, key: &str, body: Value) -> Answer {
+    let is_stream = contract::STREAMS.iter().any(|stream| stream.operation == route.operation);
+    let address = if is_stream { world.stack.stream_url() } else { world.stack.url() };
+    let request = world.http.request(method, format!("{address}{}", route.path.replace("{id}", id)));
+    let request = match key {
+        "" => request,
+        key => request.header("authorization", format!("Bearer {key}")),
+    };
+    let media = match route.reads {
+        BodyFormat::Json => "application/json",
+        BodyFormat::Lines => "application/x-ndjson",
+    };
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    Answer::of(request.header("content-type", media).body(body).send().await.unwrap()).await
+}
+
+#[tokio::test]
+async fn every_function_answers_the_operations_of_its_contract_and_no_others() {
+    let world = World::start().await;
+    let mut contracted = BTreeMap::<_, (Route, BTreeSet<&str>)>::new();
+    for route in contract::routes() {
+        let of_path = contracted.entry((route.function, route.path)).or_insert((route, BTreeSet::new()));
+        of_path.1.insert(route.method.as_str());
+    }
+    for ((function, path), (route, methods)) in contracted {
+        let other = ["DELETE", "PUT", "POST"].into_iter().find(|method| !methods.contains(method)).unwrap();
+        let other = Method::from_bytes(other.as_bytes()).unwrap();
+        let answer = call(&world, &route, other, &CreatorId::generate().to_string(), "", Value::Null).await;
+        answer.problem(405, "method_not_allowed");
+        let answered: BTreeSet<_> = answer.header("allow").split(", ").collect();
+        assert_eq!(answered, methods, "{function} at {path}");
+    }
+}
+
+#[tokio::test]
+async fn every_protected_route_asks_for_credentials() {
+    let world = World::start().await;
+    let mut open = BTreeSet::new();
+    for route in contract::routes() {
+        if route.access == Access::Public {
+            open.insert(route.operation);
+            continue;
+        }
+        let id = CreatorId::generate().to_string();
+        let answer = call(&world, &route, method(&route), &id, "", json!({})).await;
+        answer.problem(401, "unauthorized");
+        assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"huntaze\"");
+    }
+    let public =
+        ["getDocs", "getHealth", "getOpenApi", "getReadiness", "refreshSession", "signIn", "signOut"];
+    assert_eq!(open, public.into_iter().chain(["signUp"]).collect(), "what anybody may call");
+}
+
+/// What the demo tenant has: the identifiers that no other tenant may see, use or change.
+struct Belongings {
+    creator: String,
+    key: String,
+    generation: String,
+    job: String,
+}
+
+impl Belongings {
+    async fn of(world: &World) -> Self {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let creator = text(&world.post("/api/creators", creator("Ana")).await.ok(201)["id"]);
+        let key = json!({"name": "mine", "scopes": ["usage:read"]});
+        let key = text(&world.post("/api/keys", key).await.ok(201)["id"]);
+        let made = world.post("/api/content-ideas/generate", ideas()).await.ok(200);
+        let long = world.post("/api/ai-assistant/tools/message-generator", fans(21)).await;
+        let job = text(&long.ok(202)["jobId"]);
+        ended(world, &long).await;
+        Self { creator, key, generation: text(&made["meta"]["generationId"]), job }
+    }
+
+    /// The one that the path of a route names.
+    fn named_by(&self, route: &Route) -> &str {
+        match route.path.split('/').nth(2) {
+            Some("keys") => &self.key,
+            Some("generations") => &self.generation,
+            Some("jobs") => &self.job,
+            _ => &self.creator,
+        }
+    }
+
+    /// What a list of the tenant shows: an identifier, or that only it has written messages.
+    fn is_shown_in(&self, text: &str, tenant: &str) -> bool {
+        let written = "\"route\":\"writeMessages\"";
+        let shown = [self.creator.as_str(), &self.key, &self.generation, &self.job, tenant, written];
+        shown.iter().any(|shown| text.contains(shown))
+    }
+}
+
+/// A body that the route would take, about the creator with this identifier where it is about one.
+fn body(operation: &str, id: &str) -> Value {
+    let talk = json!([{"role": "user", "content": "Hi"}]);
+    match operation {
+        "updateKey" => json!({"name": "theirs"}),
+        "replaceCreator" => creator("Eve"),
+        "importPosts" => json!({
+            "id": "p1", "platform": "threads", "publishedAt": "2026-01-01T00:00:00Z", "text": "x",
+        }),
+        "importOffers" => json!({
+            "day": "2026-01-01", "productType": "message", "currency": "USD", "priceCents": 900, "offered": 9, "sold": 1,
+        }),
+        "generateContentIdeas" => json!({"creatorId": id}),
+        "ideasTool" => json!({"profileId": id}),
+        "advisePrice" => json!({
+            "product": {"type": "message", "currentPriceCents": 900, "feePct": 20, "currency": "USD"}, "creatorId": id,
+        }),
+        "assistantGenerate" | "assistantStream" => json!({"messages": talk, "creatorId": id}),
+        "reviewGeneration" => json!({"status": "approved"}),
+        _ => Value::Null,
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_a_tenant_is_there_for_another_whatever_the_route() {
+    let world = World::start().await;
+    let ours = Belongings::of(&world).await;
+    let tenant = world.get("/api/users/me").await.ok(200)["tenant"]["id"].as_str().unwrap().to_owned();
+    let other = world.other_tenant().await;
+    let mut left: BTreeMap<_, _> = WITHOUT_ANOTHER_TENANT.into();
+    for route in contract::routes() {
+        let has_tenant = matches!(route.access, Access::Session | Access::Caller | Access::Scoped(_));
+        if !has_tenant || left.remove(route.operation).is_some() {
+            continue;
+        }
+        let (operation, id) = (route.operation, ours.named_by(&route));
+        let body = body(operation, id);
+        let answer = call(&world, &route, method(&route), id, &other.key, body.clone()).await;
+        if route.path.contains("{id}") {
+            answer.problem(404, "not_found");
+        } else if body.is_null() {
+            answer.ok(200);
+            assert!(!ours.is_shown_in(&answer.text, &tenant), "{operation}: {}", answer.text);
+            let own = call(&world, &route, method(&route), id, &world.demo.key, body).await;
+            assert!(ours.is_shown_in(&own.text, &tenant), "{operation} shows nothing even to its own tenant");
+        } else {
+            let problem = answer.problem(400, "invalid_request");
+            let pointer = problem["fields"][0]["pointer"].as_str().unwrap();
+            assert!(["/creatorId", "/profileId"].contains(&pointer), "{operation}: {problem}");
+        }
+    }
+    assert!(left.is_empty(), "no operations of a tenant: {left:?}");
+    // All of it is as it was: another's key has changed nothing on the way to its 404.
+    let read = async |path: String| world.get(&path).await.ok(200);
+    assert_eq!(read(format!("/api/creators/{}", ours.creator)).await["name"], "Ana");
+    for kind in ["posts", "offers"] {
+        assert_eq!(read(format!("/api/creators/{}/{kind}", ours.creator)).await["data"], json!([]));
+    }
+    assert_eq!(read(format!("/api/keys/{}", ours.key)).await["name"], "mine");
+    let counts = json!({"draft": 3, "approved": 0, "discarded": 0});
+    assert_eq!(read(format!("/api/generations/{}", ours.generation)).await["items"], counts);
+}
