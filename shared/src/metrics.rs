@@ -17,9 +17,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::Millis;
-use crate::contract::Dependency;
 use crate::contract::generations::GenerationKind;
 use crate::contract::health::BreakerPhase;
+use crate::contract::{Dependency, LimitPolicy};
 
 /// The upper bounds of the histograms' buckets, in seconds; one more takes the rest.
 pub const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
@@ -40,6 +40,18 @@ macro_rules! labels {
 }
 
 labels! {
+    /// The first digit of a status.
+    StatusClass {
+        /// It was done.
+        Success = "2xx",
+        /// It is elsewhere, or as it was.
+        Redirection = "3xx",
+        /// The caller has to change something.
+        ClientError = "4xx",
+        /// We have to change something.
+        ServerError = "5xx",
+    }
+
     /// What became of a trip to Redis.
     RedisTrip {
         /// It came back.
@@ -125,6 +137,18 @@ labels! {
     }
 }
 
+impl StatusClass {
+    /// The class of a status. What is none of ours counts as the nearest.
+    const fn of(status: u16) -> Self {
+        match status {
+            0..300 => Self::Success,
+            300..400 => Self::Redirection,
+            400..500 => Self::ClientError,
+            500.. => Self::ServerError,
+        }
+    }
+}
+
 struct Registry {
     offsets: [usize; FAMILIES.len()],
     cells: Box<[AtomicU64]>,
@@ -161,8 +185,7 @@ fn observe(family: usize, labels: &[usize], took: Duration) {
 /// A request was answered.
 pub fn request(route: &'static str, status: u16, took: Duration) {
     let route = families::index(LabelSet::Route, route);
-    let class = usize::from(status / 100).saturating_sub(2).min(3);
-    add(families::REQUESTS, &[route, class], 0, 1);
+    add(families::REQUESTS, &[route, StatusClass::of(status) as usize], 0, 1);
     observe(families::REQUEST_DURATION, &[route], took);
 }
 
@@ -177,8 +200,8 @@ pub fn limits(decision: LimitDecision) {
 }
 
 /// A limit denied a call.
-pub fn limit_denied(policy: &'static str) {
-    add(families::LIMIT_DENIALS, &[families::index(LabelSet::Policy, policy)], 0, 1);
+pub fn limit_denied(policy: LimitPolicy) {
+    add(families::LIMIT_DENIALS, &[policy as usize], 0, 1);
 }
 
 /// One series, found once: for what is counted in nanoseconds.

@@ -7,11 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use local::template::{Function, Template, repository};
 use shared::contract::Access;
 use shared::contract::consumer::CONSUMERS;
+use shared::contract::health::BreakerPhase;
 use shared::contract::schedule::SCHEDULES;
 use shared::contract::{self, operations};
+use shared::fleet::breaker::BreakerMode;
 
 fn template() -> Template {
     Template::read(&[("Stage", "local"), ("UpstashUrl", "http://localhost")]).unwrap()
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(repository().join(path)).unwrap()
 }
 
 fn folders() -> BTreeSet<String> {
@@ -159,11 +165,23 @@ fn what_is_counted_by_name_has_every_name() {
     assert_eq!(contract::OPERATIONS.split_last().unwrap(), (&"none", named.as_slice()));
     let functions: BTreeSet<_> = contract::FUNCTIONS.iter().map(|name| (*name).to_owned()).collect();
     assert_eq!(functions, folders());
-    for dependency in contract::Dependency::ALL {
-        assert!(shared::metrics::LabelSet::Breaker.values().contains(&dependency.as_str()));
+}
+
+#[test]
+fn the_script_of_breakers_and_its_manual_number_phases_and_name_modes_as_the_code_does() {
+    let phases = BreakerPhase::NAMES;
+    let numbers: Vec<_> = (0..phases.len()).map(|number| number.to_string()).collect();
+    let lua = read("shared/src/fleet/breaker/breaker.lua");
+    let constants = format!("local {} = {}\n", phases.join(", ").to_uppercase(), numbers.join(", "));
+    assert!(lua.contains(&constants), "breaker.lua has not: {constants}");
+    let script = read("scripts/breaker.sh");
+    let list = format!("phases=({})", phases.join(" "));
+    assert!(script.contains(&list), "scripts/breaker.sh has not: {list}");
+    let modes = BreakerMode::NAMES.join(" | ");
+    assert!(script.contains(&format!("case $3 in {modes}) ;;")), "scripts/breaker.sh does not take: {modes}");
+    for mode in BreakerMode::ALL {
+        assert_eq!(BreakerMode::parse(mode.as_str()), mode);
     }
-    let phases: Vec<_> = contract::health::BreakerPhase::ALL.iter().map(|phase| phase.as_str()).collect();
-    assert_eq!(shared::metrics::LabelSet::BreakerPhase.values(), phases);
 }
 
 #[test]

@@ -37,8 +37,8 @@ pub mod usage;
 pub mod users;
 
 pub use route::{
-    Access, Algorithm, BodyFormat, Budget, Coalescing, Dependency, MINUTE, Method, OnOutage, Plan,
-    ReplyFormat, Role, Route, Scope,
+    Access, Algorithm, BodyFormat, Budget, Coalescing, Dependency, LimitPolicy, MINUTE, Method, OnOutage,
+    Plan, ReplyFormat, Role, Route, Scope,
 };
 
 use schemars::JsonSchema;

@@ -162,6 +162,36 @@ impl Access {
     }
 }
 
+/// Whose calls a limit counts: its name in `RateLimit-Policy`, in problems and in metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitPolicy {
+    /// Those of an address.
+    Ip,
+    /// Those of a key or user.
+    Caller,
+    /// Those of all callers of a tenant together, [`TENANT_CALLS`] a minute.
+    Tenant,
+    /// Attempts to sign in to an account, or from an address.
+    Signin,
+}
+
+names!(LimitPolicy);
+
+impl LimitPolicy {
+    /// Every policy.
+    pub const ALL: [Self; 4] = [Self::Ip, Self::Caller, Self::Tenant, Self::Signin];
+
+    /// The name, as callers and operators read it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ip => "ip",
+            Self::Caller => "caller",
+            Self::Tenant => "tenant",
+            Self::Signin => "signin",
+        }
+    }
+}
+
 /// What happens to a request when the limits cannot be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnOutage {

@@ -15,6 +15,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
 
 use crate::clock::Millis;
+use crate::contract::LimitPolicy;
 use local::{Denials, LocalCounts};
 
 /// What an environment that is cut off may still admit of a limit.
@@ -23,8 +24,8 @@ const SHARE_DURING_OUTAGE: u32 = 10;
 /// One limit of one caller.
 #[derive(Debug, Clone)]
 pub struct Limit {
-    /// As in `RateLimit-Policy`.
-    pub name: &'static str,
+    /// Whose calls it counts.
+    pub policy: LimitPolicy,
     /// Calls per window, also the burst.
     pub quota: u32,
     /// The window.
@@ -38,7 +39,7 @@ pub struct Limit {
 impl Limit {
     /// A limit for everything that has the same `identity`.
     pub fn new(
-        name: &'static str,
+        policy: LimitPolicy,
         algorithm: Algorithm,
         quota: u32,
         window: Duration,
@@ -46,12 +47,13 @@ impl Limit {
     ) -> Self {
         // Hashed: an address is no business of a database's key list. The algorithm is part of the key,
         // because none can read what another stored.
+        let name = policy.as_str();
         let number = LimitRule::new(algorithm, quota, window).script_args()[0];
         let digest = digest(&SHA256, format!("{name}|{number}|{identity}").as_bytes());
         let mut id = [0; 16];
         id.copy_from_slice(&digest.as_ref()[..16]);
         let key = format!("hz1:lim:{name}:{number}:{}", URL_SAFE_NO_PAD.encode(id));
-        Self { name, quota, window, algorithm, key, id: u128::from_ne_bytes(id) }
+        Self { policy, quota, window, algorithm, key, id: u128::from_ne_bytes(id) }
     }
 
     /// Where the count lies in Redis.
@@ -67,7 +69,7 @@ impl Limit {
     /// Where the limit stands after a step of its rule.
     pub fn status(&self, step: &LimitStep) -> LimitStatus {
         LimitStatus {
-            name: self.name,
+            policy: self.policy,
             quota: self.quota,
             window: self.window,
             remaining: step.remaining,
@@ -80,8 +82,8 @@ impl Limit {
 /// Where a limit stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitStatus {
-    /// As in `RateLimit-Policy`.
-    pub name: &'static str,
+    /// Whose calls it counts.
+    pub policy: LimitPolicy,
     /// Calls per window.
     pub quota: u32,
     /// The window.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Caller, Refusal};
 use crate::contract::route::TENANT_CALLS;
-use crate::contract::{Algorithm, Budget, MINUTE, OnOutage, Plan, Route, operations};
+use crate::contract::{Algorithm, Budget, LimitPolicy, MINUTE, OnOutage, Plan, Route, operations};
 use crate::fleet::idempotency::IdempotencyClaim;
 use crate::fleet::limits::{Limit, LimitStatus};
 use crate::http::{HttpRequest, Problem, ProblemKind};
@@ -23,7 +23,7 @@ pub(super) fn budget(
         (Budget::Unlimited, _) | (Budget::PerCaller { .. }, None) => None,
         (Budget::PerIp { calls, per, by, on_outage }, _) => {
             let identity = format!("{}|{}", route.operation, incoming.ip_block());
-            Some((vec![Limit::new("ip", by, calls, per, &identity)], on_outage))
+            Some((vec![Limit::new(LimitPolicy::Ip, by, calls, per, &identity)], on_outage))
         }
         (Budget::PerCaller { calls, per, by, on_outage }, Some(caller)) => {
             Some((caller_limits(route.operation, (calls, per, by), caller, plan).to_vec(), on_outage))
@@ -55,8 +55,8 @@ fn caller_limits(
     let own = format!("{operation}|{}", caller.actor());
     let tenant = caller.tenant.id().to_string();
     [
-        Limit::new("caller", by, calls * plan.times(), per, &own),
-        Limit::new("tenant", Algorithm::Gcra, TENANT_CALLS * plan.times(), MINUTE, &tenant),
+        Limit::new(LimitPolicy::Caller, by, calls * plan.times(), per, &own),
+        Limit::new(LimitPolicy::Tenant, Algorithm::Gcra, TENANT_CALLS * plan.times(), MINUTE, &tenant),
     ]
 }
 
@@ -85,14 +85,14 @@ pub(super) fn claim(
 /// A call that a limit denied.
 pub(super) fn denied(statuses: Vec<LimitStatus>) -> Refusal {
     for standing in statuses.iter().filter(|standing| !standing.wait.is_zero()) {
-        metrics::limit_denied(standing.name);
+        metrics::limit_denied(standing.policy);
     }
     let wait = statuses.iter().map(|standing| standing.wait).max().unwrap_or(Duration::from_secs(1));
-    let violated: Vec<_> = statuses.iter().filter(|s| !s.wait.is_zero()).map(|s| s.name).collect();
+    let violated: Vec<_> = statuses.iter().filter(|s| !s.wait.is_zero()).map(|s| s.policy.as_str()).collect();
     let limits: Vec<_> = statuses
         .iter()
         .filter(|s| !s.wait.is_zero())
-        .map(|s| format!("`{}` of {} calls in {} s", s.name, s.quota, s.window.as_secs()))
+        .map(|s| format!("`{}` of {} calls in {} s", s.policy.as_str(), s.quota, s.window.as_secs()))
         .collect();
     let mut problem = Problem::new(
         ProblemKind::RateLimited,

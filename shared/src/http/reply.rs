@@ -224,8 +224,8 @@ impl HttpResponse {
         }
         let list =
             |item: fn(&LimitStatus) -> String| statuses.iter().map(item).collect::<Vec<_>>().join(", ");
-        let policy = list(|s| format!("\"{}\";q={};w={}", s.name, s.quota, s.window.as_secs()));
-        let limit = list(|s| format!("\"{}\";r={};t={}", s.name, s.remaining, ceil_secs(s.reset)));
+        let policy = list(|s| format!("\"{}\";q={};w={}", s.policy.as_str(), s.quota, s.window.as_secs()));
+        let limit = list(|s| format!("\"{}\";r={};t={}", s.policy.as_str(), s.remaining, ceil_secs(s.reset)));
         for (name, value) in [("ratelimit-policy", policy), ("ratelimit", limit)] {
             if let Ok(value) = HeaderValue::from_str(&value) {
                 self.response.headers_mut().insert(HeaderName::from_static(name), value);
