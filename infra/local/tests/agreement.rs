@@ -5,15 +5,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use local::template::{Function, Template, repository};
-use shared::contract::Access;
 use shared::contract::consumer::CONSUMERS;
 use shared::contract::health::BreakerPhase;
 use shared::contract::schedule::SCHEDULES;
-use shared::contract::{self, operations};
+use shared::contract::{self, ROUTES, Route, STREAMS, operations};
 use shared::fleet::breaker::BreakerMode;
 
 fn template() -> Template {
     Template::read(&[("Stage", "local"), ("UpstashUrl", "http://localhost")]).unwrap()
+}
+
+/// The routes of the gateway and those of the functions' own URLs.
+fn routes() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().chain(STREAMS).copied()
 }
 
 fn read(path: &str) -> String {
@@ -34,16 +38,11 @@ fn every_folder_is_a_function_of_the_template_and_the_other_way_round() {
 #[test]
 fn contract_and_template_agree_on_functions_and_paths() {
     let mut contracted = BTreeMap::<String, BTreeSet<String>>::new();
-    for operation in operations() {
-        contracted
-            .entry(operation.route.function.to_owned())
-            .or_default()
-            .insert(operation.route.path.to_owned());
+    for route in ROUTES {
+        contracted.entry(route.function.to_owned()).or_default().insert(route.path.to_owned());
     }
-    let (mut streamed, mut with_url) = (BTreeSet::new(), BTreeSet::new());
-    for stream in contract::STREAMS {
-        streamed.insert(stream.function.to_owned());
-    }
+    let streamed: BTreeSet<_> = STREAMS.iter().map(|stream| stream.function.to_owned()).collect();
+    let mut with_url = BTreeSet::new();
     contracted.insert("not-found".to_owned(), BTreeSet::from(["$default".to_owned()]));
     let mut deployed = BTreeMap::<String, BTreeSet<String>>::new();
     for function in template().functions.into_values() {
@@ -85,36 +84,22 @@ fn contract_and_template_agree_on_consumers_of_the_stream() {
 
 #[test]
 fn every_function_answers_the_operations_of_its_contract() {
-    for operation in operations() {
-        let source = repository().join("functions").join(operation.route.function).join("src/main.rs");
-        let source = std::fs::read_to_string(source).unwrap();
-        let first = source.lines().next().unwrap();
-        let names = first.contains(operation.route.path) && first.contains(operation.route.method.as_str());
-        assert!(
-            names,
-            "{}: its first line names {} {}",
-            operation.route.function,
-            operation.route.method.as_str(),
-            operation.route.path
-        );
+    for route in routes() {
+        let source = read(&format!("functions/{}/src/main.rs", route.function));
+        let (first, method) = (source.lines().next().unwrap(), route.method.as_str());
+        let names = first.contains(route.path) && first.contains(method);
+        assert!(names, "{}: its first line names {method} {}", route.function, route.path);
     }
 }
 
 #[test]
 fn lambda_gives_every_function_more_time_than_its_deadlines() {
     let functions = template().functions;
-    for operation in operations() {
-        let route = operation.route;
+    for route in routes() {
         let timeout_ms = functions[route.function].timeout_secs * 1000;
         assert!(timeout_ms >= route.deadline_ms + 1000, "{}: {timeout_ms} ms", route.operation);
-        assert!(timeout_ms <= 29_000, "{}: the gateway gives up after 30 s", route.operation);
-    }
-    for stream in contract::STREAMS {
-        assert!(
-            functions[stream.function].timeout_secs * 1000 >= stream.deadline_ms + 1000,
-            "{}",
-            stream.operation
-        );
+        let is_patient = route.is_stream() || timeout_ms <= 29_000;
+        assert!(is_patient, "{}: the gateway gives up after 30 s", route.operation);
     }
     for consumer in CONSUMERS {
         assert!(
@@ -146,25 +131,22 @@ fn the_template_sets_the_settings_that_are_read_and_no_others() {
 
 #[test]
 fn the_committed_document_is_the_generated_one() {
-    let committed = std::fs::read_to_string(repository().join("docs/openapi.json")).unwrap();
     let generated = format!("{:#}\n", contract::openapi::document(&operations()));
-    assert!(committed == generated, "run: scripts/docs.sh");
+    assert!(read("docs/openapi.json") == generated, "run: scripts/docs.sh");
 }
 
 #[test]
 fn the_committed_dashboard_is_the_generated_one() {
-    let committed = std::fs::read_to_string(repository().join("infra/monitoring/dashboard.json")).unwrap();
     let generated = format!("{:#}\n", local::dashboard::dashboard());
-    assert!(committed == generated, "run: scripts/docs.sh");
+    assert!(read("infra/monitoring/dashboard.json") == generated, "run: scripts/docs.sh");
 }
 
 #[test]
-fn what_is_counted_by_name_has_every_name() {
-    let mut named: Vec<_> = operations().iter().map(|operation| operation.route.operation).collect();
-    named.extend(contract::STREAMS.map(|stream| stream.operation));
-    assert_eq!(contract::OPERATIONS.split_last().unwrap(), (&"none", named.as_slice()));
+fn what_is_counted_by_function_has_every_function_and_its_last_is_the_one_for_all_else() {
     let functions: BTreeSet<_> = contract::FUNCTIONS.iter().map(|name| (*name).to_owned()).collect();
-    assert_eq!(functions, folders());
+    assert_eq!((functions.len(), functions), (contract::FUNCTIONS.len(), folders()));
+    assert_eq!(contract::FUNCTIONS.last(), Some(&"not-found"));
+    assert_eq!(contract::OPERATIONS.last(), Some(&"none"));
 }
 
 #[test]
@@ -185,19 +167,9 @@ fn the_script_of_breakers_and_its_manual_number_phases_and_name_modes_as_the_cod
 }
 
 #[test]
-fn every_post_that_creates_or_spends_obeys_idempotency_keys() {
-    for operation in operations() {
-        let route = operation.route;
-        let makes = route.method == contract::Method::Post && route.access != Access::Public;
-        assert_eq!(route.idempotent, makes, "{}", route.operation);
-    }
-}
-
-#[test]
 fn cargo_lambda_routes_as_the_template_does() {
-    let manifest = std::fs::read_to_string(repository().join("Cargo.toml")).unwrap();
     let generated = local::watch::router(&template());
-    assert!(manifest.contains(&generated), "put this into Cargo.toml:\n{generated}");
+    assert!(read("Cargo.toml").contains(&generated), "put this into Cargo.toml:\n{generated}");
 }
 
 #[test]
@@ -226,10 +198,7 @@ fn no_function_is_given_a_permission_twice() {
 
 #[test]
 fn functions_that_know_their_caller_have_the_policy_of_the_guard_and_no_others() {
-    let operations = operations();
-    let routes = operations.iter().map(|operation| &operation.route).chain(contract::STREAMS);
-    let known =
-        routes.filter(|route| matches!(route.access, Access::Session | Access::Caller | Access::Scoped(_)));
+    let known = routes().filter(|route| route.access.has_caller());
     let guarded: BTreeSet<_> = known.map(|route| route.function).collect();
     for function in template().functions.values() {
         let expected: &[&str] = if guarded.contains(function.name.as_str()) { &["GuardPolicy"] } else { &[] };
@@ -292,7 +261,7 @@ fn no_schema_of_the_document_has_a_number_for_a_name() {
 
 #[test]
 fn the_manual_lists_every_setting() {
-    let manual = std::fs::read_to_string(repository().join("docs/OPERATING.md")).unwrap();
+    let manual = read("docs/OPERATING.md");
     for name in shared::settings::NAMES.iter().chain([&shared::telemetry::SETTING]) {
         assert!(manual.contains(&format!("`{name}`")), "{name} is not in docs/OPERATING.md");
     }

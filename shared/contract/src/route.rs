@@ -5,6 +5,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::STREAMS;
+use super::names::is_among;
+use super::scope::Scope;
+
 /// One minute, the window of most budgets.
 pub const MINUTE: Duration = Duration::from_secs(60);
 
@@ -38,101 +42,6 @@ impl Method {
             Self::Put => "PUT",
             Self::Patch => "PATCH",
             Self::Delete => "DELETE",
-        }
-    }
-}
-
-/// What a key or a session may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum Scope {
-    /// Talk to the assistant.
-    #[serde(rename = "assistant:write")]
-    AssistantWrite,
-    /// Generate content.
-    #[serde(rename = "content:write")]
-    ContentWrite,
-    /// Read creators.
-    #[serde(rename = "creators:read")]
-    CreatorsRead,
-    /// Create, change and delete creators.
-    #[serde(rename = "creators:write")]
-    CreatorsWrite,
-    /// Read what was generated.
-    #[serde(rename = "generations:read")]
-    GenerationsRead,
-    /// Create, change and revoke API keys.
-    #[serde(rename = "keys:admin")]
-    KeysAdmin,
-    /// Write messages to fans.
-    #[serde(rename = "messages:write")]
-    MessagesWrite,
-    /// Ask for price advice.
-    #[serde(rename = "pricing:write")]
-    PricingWrite,
-    /// Read usage and limits.
-    #[serde(rename = "usage:read")]
-    UsageRead,
-}
-
-impl Scope {
-    /// Every scope.
-    pub const ALL: [Self; 9] = [
-        Self::AssistantWrite,
-        Self::ContentWrite,
-        Self::CreatorsRead,
-        Self::CreatorsWrite,
-        Self::GenerationsRead,
-        Self::KeysAdmin,
-        Self::MessagesWrite,
-        Self::PricingWrite,
-        Self::UsageRead,
-    ];
-
-    /// As written in requests and answers.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::AssistantWrite => "assistant:write",
-            Self::ContentWrite => "content:write",
-            Self::CreatorsRead => "creators:read",
-            Self::CreatorsWrite => "creators:write",
-            Self::GenerationsRead => "generations:read",
-            Self::KeysAdmin => "keys:admin",
-            Self::MessagesWrite => "messages:write",
-            Self::PricingWrite => "pricing:write",
-            Self::UsageRead => "usage:read",
-        }
-    }
-}
-
-/// What a user is in a tenant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Role {
-    /// May do everything, also give the tenant away.
-    Owner,
-    /// May do everything else.
-    Admin,
-    /// Works with creators and content.
-    Member,
-    /// Looks.
-    Viewer,
-}
-
-impl Role {
-    /// The scopes of a session with this role.
-    pub const fn scopes(self) -> &'static [Scope] {
-        match self {
-            Self::Owner | Self::Admin => &Scope::ALL,
-            Self::Member => &[
-                Scope::AssistantWrite,
-                Scope::ContentWrite,
-                Scope::CreatorsRead,
-                Scope::CreatorsWrite,
-                Scope::GenerationsRead,
-                Scope::MessagesWrite,
-                Scope::UsageRead,
-            ],
-            Self::Viewer => &[Scope::CreatorsRead, Scope::GenerationsRead, Scope::UsageRead],
         }
     }
 }
@@ -243,6 +152,37 @@ pub enum Budget {
     },
 }
 
+impl Budget {
+    /// For what costs a trip or two to the tables and no model: lists, single items and small changes.
+    pub const LIGHT: Self =
+        Self::PerCaller { calls: 120, per: MINUTE, by: Algorithm::Gcra, on_outage: OnOutage::LocalLimit };
+
+    /// For what costs more or is needed less: a text of a model, API keys, a report.
+    pub const MEDIUM: Self =
+        Self::PerCaller { calls: 60, per: MINUTE, by: Algorithm::Gcra, on_outage: OnOutage::LocalLimit };
+
+    /// For what keeps an environment busy for long: imports, and conversations in which a model is asked several times.
+    pub const HEAVY: Self =
+        Self::PerCaller { calls: 30, per: MINUTE, by: Algorithm::Gcra, on_outage: OnOutage::LocalLimit };
+
+    /// For routes that read passwords, which are slow to check and can be guessed: without the fleet's counts nobody gets in.
+    pub const PASSWORD: Self =
+        Self::PerIp { calls: 30, per: MINUTE, by: Algorithm::SlidingWindow, on_outage: OnOutage::Refuse };
+
+    /// For routes that read a sealed token. Nobody guesses one, so an outage of Redis need not end everybody's session.
+    pub const TOKEN: Self =
+        Self::PerIp { calls: 30, per: MINUTE, by: Algorithm::Gcra, on_outage: OnOutage::LocalLimit };
+
+    /// For documents that are the same for everybody.
+    pub const DOCUMENT: Self =
+        Self::PerIp { calls: 60, per: MINUTE, by: Algorithm::FixedWindow, on_outage: OnOutage::LocalLimit };
+
+    /// Whether calls are counted by who makes them.
+    pub const fn is_per_caller(self) -> bool {
+        matches!(self, Self::PerCaller { .. })
+    }
+}
+
 /// What a tenant has paid for. Multiplies the budgets of its callers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -316,31 +256,8 @@ pub enum Coalescing {
     },
 }
 
-/// The form of the body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BodyFormat {
-    /// `application/json`
-    Json,
-    /// Records, one a line: `application/x-ndjson` or `text/csv`
-    Lines,
-}
-
-/// The form of the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReplyFormat {
-    /// `application/json`
-    Json,
-    /// `text/html`
-    Html,
-    /// Prometheus text, version 0.0.4
-    Metrics,
-    /// `text/event-stream`
-    Events,
-    /// 204
-    None,
-}
-
-/// A route and its policy. No member has a default, so none can be forgotten.
+/// A route and its policy. No member has a default, so none can be forgotten, and none follows from another: what does is a
+/// method here, or follows from the types of the contract ([`super::media`]).
 #[derive(Debug, Clone, Copy)]
 pub struct Route {
     /// The folder, package, binary and Lambda function that answers.
@@ -361,20 +278,45 @@ pub struct Route {
     pub deadline_ms: u64,
     /// The longest body read.
     pub body_bytes_max: usize,
-    /// The form of the body.
-    pub reads: BodyFormat,
-    /// The status of a success.
-    pub success: u16,
-    /// The form of a success.
-    pub media: ReplyFormat,
     /// Whether calls count in `GET /api/usage`.
     pub metered: bool,
-    /// Whether `Idempotency-Key` is obeyed: on every POST that creates or spends.
-    pub idempotent: bool,
     /// Whether equal requests share one computation.
     pub sharing: Coalescing,
     /// What the answer depends on.
     pub depends_on: &'static [Dependency],
     /// Whether long work is answered with 202 and a job, and any work is where `Prefer: respond-async` asks for it.
     pub may_queue: bool,
+}
+
+impl Route {
+    /// Whether its answers leave piece by piece, from a function with a URL of its own: whether it is one of [`STREAMS`].
+    pub const fn is_stream(&self) -> bool {
+        let streams = names_of!(STREAMS, |stream| stream.operation);
+        is_among(&streams, streams.len(), self.operation)
+    }
+
+    /// Whether `Idempotency-Key` is obeyed: every POST of a caller creates or spends. What a stream has sent cannot be sent again.
+    pub const fn is_idempotent(&self) -> bool {
+        matches!(self.method, Method::Post) && self.access.has_caller() && !self.is_stream()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ROUTES;
+    use super::*;
+
+    #[test]
+    fn posts_of_callers_obey_idempotency_keys_and_nothing_else_does() {
+        let obeys = |name: &str| {
+            let mut routes = ROUTES.iter().chain(STREAMS);
+            routes.find(|route| route.operation == name).is_some_and(|route| route.is_idempotent())
+        };
+        for name in ["createKey", "importPosts", "generateContentIdeas", "assistantGenerate", "advisePrice"] {
+            assert!(obeys(name), "{name} creates or spends");
+        }
+        for name in ["signUp", "signIn", "getKey", "revokeKey", "replaceCreator", "assistantStream"] {
+            assert!(!obeys(name), "{name} has no caller, may be repeated as it is, or is a stream");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Caller, Refusal};
 use crate::contract::route::TENANT_CALLS;
-use crate::contract::{Algorithm, Budget, LimitPolicy, MINUTE, OnOutage, Plan, Route, operations};
+use crate::contract::{Algorithm, Budget, LimitPolicy, MINUTE, OnOutage, Plan, ROUTES, Route};
 use crate::fleet::idempotency::IdempotencyClaim;
 use crate::fleet::limits::{Limit, LimitStatus};
 use crate::http::{HttpRequest, Problem, ProblemKind};
@@ -34,13 +34,13 @@ pub(super) fn budget(
 /// Every limit of a caller under a plan, with the operation's name before that of its own.
 pub fn limits_of(caller: &Caller, plan: Plan) -> Vec<(String, Limit)> {
     let mut all = Vec::new();
-    for operation in operations() {
-        let Budget::PerCaller { calls, per, by, .. } = operation.route.budget else { continue };
-        let [own, tenant] = caller_limits(operation.route.operation, (calls, per, by), caller, plan);
+    for route in ROUTES {
+        let Budget::PerCaller { calls, per, by, .. } = route.budget else { continue };
+        let [own, tenant] = caller_limits(route.operation, (calls, per, by), caller, plan);
         if all.is_empty() {
             all.push(("tenant".to_owned(), tenant));
         }
-        all.push((format!("{}/caller", operation.route.operation), own));
+        all.push((format!("{}/caller", route.operation), own));
     }
     all
 }
@@ -67,7 +67,7 @@ pub(super) fn claim(
     caller: Option<&Caller>,
     token: &str,
 ) -> Result<Option<IdempotencyClaim>, Problem> {
-    let Some(key) = incoming.raw_header(IDEMPOTENCY_HEADER).filter(|_| route.idempotent) else {
+    let Some(key) = incoming.raw_header(IDEMPOTENCY_HEADER).filter(|_| route.is_idempotent()) else {
         return Ok(None);
     };
     let is_usable = (1..=255).contains(&key.len()) && key.iter().all(|byte| (0x21..=0x7e).contains(byte));

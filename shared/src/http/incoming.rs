@@ -13,7 +13,7 @@ use serde::de::value::MapDeserializer;
 use super::{Problem, ProblemKind};
 use crate::clock::Deadline;
 use crate::contract::ids::RequestId;
-use crate::contract::{BodyFormat, Method, Route};
+use crate::contract::{BodyFormat, Method, RequestBody, Route};
 
 /// A request whose route is known.
 pub struct HttpRequest {
@@ -118,10 +118,11 @@ impl HttpRequest {
         })
     }
 
-    /// The body, in the form that the route reads.
-    pub(crate) fn read<T: DeserializeOwned>(&self, route: &Route) -> Result<T, Problem> {
-        match route.reads {
-            BodyFormat::Json => self.body(route.method),
+    /// The body, in the form that the contract reads.
+    pub(crate) fn read<B: RequestBody>(&self) -> Result<B::Value, Problem> {
+        match B::FORMAT {
+            BodyFormat::None => json(b"{}"),
+            BodyFormat::Json => self.json(),
             BodyFormat::Lines => self.lines(),
         }
     }
@@ -151,25 +152,14 @@ impl HttpRequest {
     }
 
     /// The body. An empty one counts as `{}`, so that what has only optional members may be left out.
-    fn body<T: DeserializeOwned>(&self, method: Method) -> Result<T, Problem> {
-        let bytes: &[u8] = match (method, self.body.as_ref()) {
-            (Method::Get | Method::Delete, _) | (_, []) => b"{}",
-            (_, bytes) => {
+    fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        match self.body.as_ref() {
+            [] => json(b"{}"),
+            bytes => {
                 self.require_json()?;
-                bytes
+                json(bytes)
             }
-        };
-        // serde would read a struct from an array, too.
-        if bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|first| *first == b'[') {
-            return Err(Problem::invalid("", "expected a JSON object, got an array"));
         }
-        let mut parser = serde_json::Deserializer::from_slice(bytes);
-        let value = serde_path_to_error::deserialize(&mut parser).map_err(|error| {
-            let pointer = pointer(error.path());
-            Problem::invalid(pointer, explain(error.inner()))
-        })?;
-        parser.end().map_err(|error| Problem::invalid("", explain(&error)))?;
-        Ok(value)
     }
 
     fn require_json(&self) -> Result<(), Problem> {
@@ -186,6 +176,20 @@ impl HttpRequest {
             format!("This route reads JSON: send `content-type: application/json` ({got})."),
         ))
     }
+}
+
+fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // serde would read a struct from an array, too.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|first| *first == b'[') {
+        return Err(Problem::invalid("", "expected a JSON object, got an array"));
+    }
+    let mut parser = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut parser).map_err(|error| {
+        let pointer = pointer(error.path());
+        Problem::invalid(pointer, explain(error.inner()))
+    })?;
+    parser.end().map_err(|error| Problem::invalid("", explain(&error)))?;
+    Ok(value)
 }
 
 /// RFC 6901.

@@ -14,14 +14,13 @@ use lambda_http::http::header::{
     WWW_AUTHENTICATE,
 };
 use lambda_http::http::{HeaderMap, Response, StatusCode};
-use serde::Serialize;
 
 use super::events::{self, EventSender, EventStream};
 use super::{Problem, ProblemKind};
 use crate::contract::ids::{JobId, RequestId};
 use crate::contract::jobs::{AcceptedJob, JobStatus};
 use crate::contract::problem::MEDIA_TYPE;
-use crate::contract::{ReplyFormat, Route, StreamEvent};
+use crate::contract::{ReplyBody, ReplyFormat, StreamEvent};
 use crate::fleet::idempotency::StoredResponse;
 use crate::fleet::limits::LimitStatus;
 
@@ -124,13 +123,13 @@ pub struct HttpResponse {
 }
 
 impl HttpResponse {
-    /// A success of a route.
+    /// A success of a contract that answers so.
     ///
     /// # Errors
     /// [`Problem`] when the reply cannot be written as JSON.
-    pub fn success<T: Serialize>(route: &Route, reply: Reply<T>) -> Result<Self, Problem> {
+    pub fn success<R: ReplyBody>(reply: Reply<R::Value>) -> Result<Self, Problem> {
         let mut events = None;
-        let (media, body) = match (route.media, reply.content) {
+        let (media, body) = match (R::FORMAT, reply.content) {
             (ReplyFormat::Events, Content::Events(stream)) => {
                 events = Some(stream);
                 (Some("text/event-stream"), Body::Empty)
@@ -159,7 +158,7 @@ impl HttpResponse {
             }
         };
         let mut response = Response::new(body);
-        let success = StatusCode::from_u16(route.success).unwrap_or(StatusCode::OK);
+        let success = StatusCode::from_u16(R::STATUS).unwrap_or(StatusCode::OK);
         *response.status_mut() = reply.status.unwrap_or(success);
         if let Some(media) = media {
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));

@@ -17,7 +17,7 @@ use super::log::{RequestLine, RequestLog};
 use super::shutdown;
 use crate::clock::{Deadline, Millis};
 use crate::contract::ids::RequestId;
-use crate::contract::{CallerMarker as _, Contract, Route};
+use crate::contract::{self, Contract as _, Route};
 use crate::endpoint::PreparedEndpoint;
 use crate::environment::{Environment, StartError};
 use crate::guard::{Admission, Demand, Guard, GuardAnswer, Refusal};
@@ -54,8 +54,7 @@ impl Function {
     /// With an endpoint.
     #[must_use]
     pub fn answers<E: PreparedEndpoint>(mut self) -> Self {
-        // A handler has a caller exactly where its route admits one.
-        const { assert!(E::Contract::ROUTE.access.has_caller() == <E::Contract as Contract>::Caller::HAS_CALLER) };
+        const { contract::check::<E::Contract>() };
         let route = E::Contract::ROUTE;
         self.endpoints.push(EndpointSlot { route, connect: connect::<E>, handler: OnceCell::new() });
         self

@@ -92,7 +92,11 @@ impl World {
 
     /// With a token or key, and a JSON body unless it is null.
     pub async fn call(&self, method: Method, path: &str, token: &str, body: Value) -> Answer {
-        let mut request = self.request(method, path);
+        self.call_at(&self.stack.url(), method, path, token, body).await
+    }
+
+    async fn call_at(&self, url: &str, method: Method, path: &str, token: &str, body: Value) -> Answer {
+        let mut request = self.http.request(method, format!("{url}{path}"));
         if !token.is_empty() {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -100,6 +104,11 @@ impl World {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
         Answer::of(request.send().await.expect("an answer")).await
+    }
+
+    /// As [`World::call`], at the URL whose answers are streams.
+    pub async fn call_stream(&self, method: Method, path: &str, token: &str, body: Value) -> Answer {
+        self.call_at(&self.stack.stream_url(), method, path, token, body).await
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -207,6 +216,11 @@ impl World {
     pub fn log(&self, function: &str) -> String {
         std::fs::read_to_string(self.stack.logs().join(format!("{function}.log"))).unwrap_or_default()
     }
+}
+
+/// A path of the contract with something for its parameters.
+pub fn path_of(template: &str) -> String {
+    template.replace("{id}", "cr_01M81FWMPQ75XWQTJS706NQ0F8")
 }
 
 pub fn client() -> reqwest::Client {
