@@ -63,7 +63,7 @@ scopes! {
     /// Write messages to fans.
     MessagesWrite = "messages:write", roles: [Owner, Admin, Member];
     /// Ask for price advice.
-    PricingWrite = "pricing:write", roles: [Owner, Admin];
+    PricingWrite = "pricing:write", roles: [Owner, Admin, Member];
     /// Read usage and limits.
     UsageRead = "usage:read", roles: [Owner, Admin, Member, Viewer];
 }
@@ -81,6 +81,15 @@ impl Role {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_makes_content_may_ask_for_its_price() {
+        for role in Role::ALL {
+            let has = |scope| role.scopes().contains(&scope);
+            assert_eq!(has(Scope::PricingWrite), has(Scope::ContentWrite), "{role:?}");
+        }
+        assert!(Role::Member.scopes().contains(&Scope::PricingWrite));
+    }
 
     #[test]
     fn each_role_may_do_what_the_next_one_may_and_an_owner_everything() {
