@@ -69,7 +69,7 @@ enum Command {
         #[arg(long)]
         binaries: Option<PathBuf>,
     },
-    /// Print the router configuration of `cargo lambda watch`
+    /// Print Cargo.toml with the router of `cargo lambda watch` as template.yaml says
     Router,
     /// Print the OpenAPI document of the contract
     Openapi,
@@ -133,7 +133,7 @@ async fn run(command: Command) -> Result<(), LocalError> {
             Ok(())
         }
         Command::Router => {
-            print!("{}", local::watch::router(&local::template::Template::read(&[("Stage", "local")])?));
+            print!("{}", local::watch::manifest(&local::template::Template::read(&[("Stage", "local")])?)?);
             Ok(())
         }
         Command::Openapi => {
