@@ -20,6 +20,7 @@ pub mod lambda;
 pub mod permissions;
 pub mod redis_server;
 pub mod secrets;
+pub mod skeleton;
 pub mod stack;
 pub mod stream;
 pub mod template;
@@ -51,6 +52,9 @@ pub enum LocalError {
         /// Why, and what to do.
         why: String,
     },
+    /// The skeleton of a function cannot be written.
+    #[error("function: {0}")]
+    Function(String),
     /// The tests did not use what the functions may do, or what they used was not recorded.
     #[error("permissions: {0}")]
     Uses(String),

@@ -69,6 +69,14 @@ enum Command {
         #[arg(long)]
         binaries: Option<PathBuf>,
     },
+    /// Write the skeleton of a function that the contract names and nobody has written yet
+    ///
+    /// It makes functions/NAME, its block in template.yaml, and a test for each of its operations, and overwrites nothing.
+    /// Every endpoint answers 501 until its body is written, and a test tells of each that is not.
+    Function {
+        /// The `function` of its routes in the contract
+        name: String,
+    },
     /// Print Cargo.toml with the router of `cargo lambda watch` as template.yaml says
     Router,
     /// Print the OpenAPI document of the contract
@@ -130,6 +138,15 @@ async fn run(command: Command) -> Result<(), LocalError> {
             let binaries = binaries.unwrap_or_else(local::lambda::binaries);
             eprintln!("measuring {}; a minute or two", binaries.display());
             println!("{}", local::bench::run(&binaries).await?);
+            Ok(())
+        }
+        Command::Function { name } => {
+            for path in local::skeleton::write(&local::template::repository(), &name)? {
+                println!("wrote {}", path.display());
+            }
+            println!(
+                "next: its permissions in template.yaml, its body and its tests; docs/ADDING-A-ROUTE.md"
+            );
             Ok(())
         }
         Command::Router => {

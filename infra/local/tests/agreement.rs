@@ -172,6 +172,18 @@ fn the_committed_router_of_cargo_lambda_is_the_generated_one() {
 }
 
 #[test]
+fn nothing_of_a_new_function_is_left_to_write() {
+    for folder in folders() {
+        let source = read(&format!("functions/{folder}/src/main.rs"));
+        assert!(!source.contains("not_implemented"), "functions/{folder}: an endpoint has no body yet");
+    }
+    assert!(
+        !read("template.yaml").contains("Statement: []"),
+        "template.yaml: a function has no permissions yet"
+    );
+}
+
+#[test]
 fn no_policy_has_a_wildcard() {
     for function in template().functions.values() {
         for permission in &function.permissions {

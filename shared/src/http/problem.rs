@@ -29,6 +29,7 @@ pub enum ProblemKind {
     Refused,
     RateLimited,
     Internal,
+    NotImplemented,
     Unavailable,
     AiUnavailable,
     Deadline,
@@ -51,6 +52,7 @@ impl ProblemKind {
             Self::Unprocessable | Self::InsufficientData | Self::IdempotencyMismatch | Self::Refused => 422,
             Self::RateLimited => 429,
             Self::Internal => 500,
+            Self::NotImplemented => 501,
             Self::Unavailable | Self::AiUnavailable => 503,
             Self::Deadline => 504,
         }
@@ -76,6 +78,7 @@ impl ProblemKind {
             Self::Refused => "refused",
             Self::RateLimited => "rate_limited",
             Self::Internal => "internal",
+            Self::NotImplemented => "not_implemented",
             Self::Unavailable => "unavailable",
             Self::AiUnavailable => "ai_unavailable",
             Self::Deadline => "deadline",
@@ -102,6 +105,7 @@ impl ProblemKind {
             Self::Refused => "Declined by the model",
             Self::RateLimited => "Rate limit exceeded",
             Self::Internal => "Internal error",
+            Self::NotImplemented => "Not written yet",
             Self::Unavailable => "Temporarily unavailable",
             Self::AiUnavailable => "No model available",
             Self::Deadline => "Deadline exceeded",
@@ -130,7 +134,8 @@ impl ProblemKind {
             | Self::Unprocessable
             | Self::InsufficientData
             | Self::IdempotencyMismatch
-            | Self::Refused => false,
+            | Self::Refused
+            | Self::NotImplemented => false,
         }
     }
 
@@ -224,6 +229,11 @@ impl Problem {
     pub fn internal(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let detail = "Something went wrong on our side. Quote `instance` when you report it.";
         Self::new(ProblemKind::Internal, detail).because(source)
+    }
+
+    /// 501, of an endpoint whose contract is there before its body. No function of ours is deployed with one: a test sees to that.
+    pub fn not_implemented() -> Self {
+        Self::new(ProblemKind::NotImplemented, "This route is announced, and nothing answers it yet.")
     }
 
     /// The body of the answer.
