@@ -31,7 +31,7 @@ if [ "$1" = set ]; then
   if [ "$3" = normal ]; then redis DEL "hz1:brk:$2:mode"; else redis SET "hz1:brk:$2:mode" "$3" EX "${4:-86400}"; fi >/dev/null
   say "$2: $3"; exit 0
 fi
-phases=(closed open half-open ramp) keys=$(redis SMEMBERS hz1:brk:names)
+phases=(closed open half_open ramp) keys=$(redis SMEMBERS hz1:brk:names)
 [ -n "$keys" ] || say "no breaker has been used yet"
 for name in $keys; do
   state=$(redis GET "hz1:brk:$name"); mode=$(redis GET "hz1:brk:$name:mode")

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # usage: scripts/docs.sh
 #
-# Writes the generated documents anew: docs/openapi.json, infra/monitoring/dashboard.json and docs/pricing-curve.svg. Tests
-# compare each with what the code says.
+# Writes anew what is generated: docs/openapi.json, infra/monitoring/dashboard.json, docs/pricing-curve.svg and the router of
+# `cargo lambda watch` in Cargo.toml. Tests compare each with what the code says.
 #
 #   -h, --help   print this and do nothing
 set -euo pipefail
@@ -18,5 +18,6 @@ write() {
   mv "$file.new" "$file"; say "wrote $file"
 }
 write docs/openapi.json cargo run -q -p local --locked -- openapi
+write Cargo.toml cargo run -q -p local --locked -- router
 write infra/monitoring/dashboard.json cargo run -q -p local --locked -- dashboard
 write docs/pricing-curve.svg cargo run -q -p bench --bin plot --locked

@@ -11,7 +11,7 @@ use crate::content::GenerationContext;
 use crate::contract::auth::SessionTokens;
 use crate::contract::ids::{GenerationId, RequestId};
 use crate::contract::page::{Page, PageQuery};
-use crate::contract::{CallerMarker, Contract, NoCaller, SomeCaller};
+use crate::contract::{BodyIn, CallerMarker, Contract, NoCaller, ReplyIn, SomeCaller};
 use crate::dynamo;
 use crate::environment::{Environment, StartError};
 use crate::fleet::coalesce::{SharedWork, WorkTurn};
@@ -75,7 +75,7 @@ pub trait Endpoint: Send + Sync + Sized + 'static {
     fn handle(
         &self,
         call: Call<Self::Contract>,
-    ) -> impl Future<Output = Result<Reply<<Self::Contract as Contract>::Reply>, Problem>> + Send;
+    ) -> impl Future<Output = Result<Reply<ReplyIn<Self::Contract>>, Problem>> + Send;
 }
 
 /// An endpoint that looks at a request before the guard admits it: to say how many calls it counts as, or which other
@@ -112,7 +112,7 @@ pub trait PreparedEndpoint: Send + Sync + Sized + 'static {
         &self,
         call: Call<Self::Contract>,
         prepared: Self::Prepared,
-    ) -> impl Future<Output = Result<Reply<<Self::Contract as Contract>::Reply>, Problem>> + Send;
+    ) -> impl Future<Output = Result<Reply<ReplyIn<Self::Contract>>, Problem>> + Send;
 }
 
 impl<E: Endpoint> PreparedEndpoint for E {
@@ -131,7 +131,7 @@ impl<E: Endpoint> PreparedEndpoint for E {
         &self,
         call: Call<E::Contract>,
         (): (),
-    ) -> impl Future<Output = Result<Reply<<E::Contract as Contract>::Reply>, Problem>> + Send {
+    ) -> impl Future<Output = Result<Reply<ReplyIn<E::Contract>>, Problem>> + Send {
         Endpoint::handle(self, call)
     }
 }
@@ -140,7 +140,7 @@ impl<E: Endpoint> PreparedEndpoint for E {
 pub struct ParsedRequest<C: ServedContract> {
     pub path: C::Path,
     pub query: C::Query,
-    pub body: C::Body,
+    pub body: BodyIn<C>,
     /// The caller; `()` on a route without callers.
     pub caller: CallerIn<C>,
     /// When the answer must be on its way.
@@ -158,7 +158,7 @@ impl<C: ServedContract> ParsedRequest<C> {
         Ok(Self {
             path: incoming.path::<C::Path>()?,
             query: incoming.query::<C::Query>()?,
-            body: incoming.read::<C::Body>(&C::ROUTE)?,
+            body: incoming.read::<C::Body>()?,
             caller: C::Caller::of(caller)?,
             deadline: incoming.deadline,
             prefers_job: incoming.prefers("respond-async"),
@@ -170,7 +170,7 @@ impl<C: ServedContract> ParsedRequest<C> {
 pub struct Call<C: ServedContract> {
     pub path: C::Path,
     pub query: C::Query,
-    pub body: C::Body,
+    pub body: BodyIn<C>,
     /// The caller; `()` on a route without callers.
     pub caller: CallerIn<C>,
     /// The request's identifier, as in the header `x-request-id`.

@@ -17,9 +17,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::Millis;
-use crate::contract::Dependency;
 use crate::contract::generations::GenerationKind;
 use crate::contract::health::BreakerPhase;
+use crate::contract::{Dependency, LimitPolicy};
 
 /// The upper bounds of the histograms' buckets, in seconds. One more bucket, without a bound, takes the rest.
 pub const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
@@ -41,6 +41,18 @@ macro_rules! labels {
 }
 
 labels! {
+    /// The class of a status, which is its first digit.
+    StatusClass {
+        /// The request was carried out.
+        Success = "2xx",
+        /// The answer is elsewhere, or did not change.
+        Redirection = "3xx",
+        /// The caller has to change something.
+        ClientError = "4xx",
+        /// We have to change something.
+        ServerError = "5xx",
+    }
+
     /// How a trip to Redis ended.
     RedisTrip {
         Answered = "answered",
@@ -118,6 +130,18 @@ labels! {
     }
 }
 
+impl StatusClass {
+    /// The class of a status; a status that we never answer with counts as the nearest.
+    const fn of(status: u16) -> Self {
+        match status {
+            0..300 => Self::Success,
+            300..400 => Self::Redirection,
+            400..500 => Self::ClientError,
+            500.. => Self::ServerError,
+        }
+    }
+}
+
 /// The counters of this process: the cells of all families in a row, and where those of each family begin.
 struct Registry {
     offsets: [usize; FAMILIES.len()],
@@ -157,8 +181,7 @@ fn observe(family: usize, labels: &[usize], duration: Duration) {
 /// Counts a request that was answered, and how long that took.
 pub fn request(route: &'static str, status: u16, duration: Duration) {
     let route = families::index(LabelSet::Route, route);
-    let class = usize::from(status / 100).saturating_sub(2).min(3);
-    add(families::REQUESTS, &[route, class], 0, 1);
+    add(families::REQUESTS, &[route, StatusClass::of(status) as usize], 0, 1);
     observe(families::REQUEST_DURATION, &[route], duration);
 }
 
@@ -173,8 +196,8 @@ pub fn limits(decision: LimitDecision) {
 }
 
 /// Counts a call that the limit of this policy denied.
-pub fn limit_denied(policy: &'static str) {
-    add(families::LIMIT_DENIALS, &[families::index(LabelSet::Policy, policy)], 0, 1);
+pub fn limit_denied(policy: LimitPolicy) {
+    add(families::LIMIT_DENIALS, &[policy as usize], 0, 1);
 }
 
 /// One series that was looked up in advance, for what is counted on a path where each look-up would cost too much.

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use crate::clock::Deadline;
 use crate::content::{self, GenerationContext, IdeaOrder, Ideas, Messages};
-use crate::contract::SomeCaller;
 use crate::contract::ids::{GenerationId, JobId, RequestId};
 use crate::contract::messages::{MessageBatch, MessageRequest};
+use crate::contract::{ReplyIn, SomeCaller};
 use crate::dynamo::{DynamoError, WriteError};
 use crate::endpoint::{Call, ServedContract};
 use crate::environment::{Environment, StartError};
@@ -40,7 +40,7 @@ pub async fn queue<C: ServedContract<Caller = SomeCaller>>(
     jobs: &Jobs,
     call: &Call<C>,
     task: &JobTask,
-) -> Result<Reply<C::Reply>, Problem> {
+) -> Result<Reply<ReplyIn<C>>, Problem> {
     let id = call.seed().map_or_else(JobId::generate, |seed| JobId::from_bytes(seed.0));
     jobs.queue(call.caller.tenant, &JobRecord::new(id, call.request_id, call.caller.key_kind, task)).await?;
     Ok(Reply::accepted(id))

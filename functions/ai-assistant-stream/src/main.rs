@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use shared::content::Assistant;
-use shared::contract::assistant::{AssistantAnswer, StreamAssistant};
+use shared::contract::assistant::{AssistantEvent, StreamAssistant};
 use shared::contract::creators::Creator;
 use shared::endpoint::{Call, ParsedRequest, PreparedEndpoint};
 use shared::environment::{Environment, StartError};
@@ -41,7 +41,7 @@ impl PreparedEndpoint for StreamTurn {
         &self,
         call: Call<StreamAssistant>,
         creator: Option<Creator>,
-    ) -> Result<Reply<AssistantAnswer>, Problem> {
+    ) -> Result<Reply<AssistantEvent>, Problem> {
         let context = call.generation(1);
         let assistant = Arc::clone(&self.assistant);
         Reply::streamed(|listener| async move {

@@ -19,7 +19,7 @@ use std::time::Duration;
 use divan::Bencher;
 use futures_util::task::noop_waker_ref;
 use shared::clock::Deadline;
-use shared::contract::Dependency;
+use shared::contract::{Dependency, LimitPolicy};
 use shared::fleet::breaker::{AI, Breaker, Failure};
 use shared::fleet::gate::{Gate, GateAnswer, GateQuestion};
 use shared::fleet::limits::{Algorithm, Limit, LocalLimits};
@@ -149,13 +149,15 @@ mod breaker_open {
 }
 
 mod local_limiter {
-    use super::{Algorithm, Bencher, Duration, Limit, LocalLimits};
+    use super::{Algorithm, Bencher, Duration, Limit, LimitPolicy, LocalLimits};
 
     const KEYS: usize = 1_000;
 
     fn limits(by: Algorithm) -> Vec<[Limit; 1]> {
         let minute = Duration::from_secs(60);
-        (0..KEYS).map(|i| [Limit::new("caller", by, 10_000_000, minute, &format!("caller-{i}"))]).collect()
+        (0..KEYS)
+            .map(|i| [Limit::new(LimitPolicy::Caller, by, 10_000_000, minute, &format!("caller-{i}"))])
+            .collect()
     }
 
     #[divan::bench(args = [Algorithm::Gcra, Algorithm::SlidingWindow])]
@@ -185,7 +187,7 @@ fn trip_skipped(bencher: Bencher) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let redis = unreachable_redis();
     let gate = Gate::new(Arc::clone(&redis), Duration::from_secs(3600));
-    let limits = [Limit::new("caller", Algorithm::Gcra, 1000, Duration::from_secs(60), "a")];
+    let limits = [Limit::new(LimitPolicy::Caller, Algorithm::Gcra, 1000, Duration::from_secs(60), "a")];
     let pass = |deadline| {
         result_of(
             gate.ask(&GateQuestion { limits: &limits, cost: Some(1), ..GateQuestion::default() }, deadline),

@@ -20,6 +20,7 @@ pub mod lambda;
 pub mod permissions;
 pub mod redis_server;
 pub mod secrets;
+pub mod skeleton;
 pub mod stack;
 pub mod stream;
 pub mod template;
@@ -52,6 +53,9 @@ pub enum LocalError {
         /// The reason, and where there is one the remedy.
         why: String,
     },
+    /// The skeleton of a function cannot be written.
+    #[error("function: {0}")]
+    Function(String),
     /// The tests did not use everything that the functions may do, or what they used was not recorded.
     #[error("permissions: {0}")]
     UnprovenPermissions(String),

@@ -70,7 +70,15 @@ enum Command {
         #[arg(long)]
         binaries: Option<PathBuf>,
     },
-    /// Print the router configuration of `cargo lambda watch`
+    /// Write the skeleton of a function that the contract names and nobody has written yet
+    ///
+    /// It makes functions/NAME, its block in template.yaml, and a test for each of its operations, and overwrites nothing.
+    /// Every endpoint answers 501 until its body is written, and a test tells of each that is not.
+    Function {
+        /// The `function` of its routes in the contract
+        name: String,
+    },
+    /// Print Cargo.toml with the router of `cargo lambda watch` as template.yaml says
     Router,
     /// Print the OpenAPI document of the contract
     Openapi,
@@ -133,8 +141,20 @@ async fn run(command: Command) -> Result<(), LocalError> {
             println!("{}", local::bench::run(&binaries).await?);
             Ok(())
         }
+        Command::Function { name } => {
+            for path in local::skeleton::write(&local::template::repository(), &name)? {
+                println!("wrote {}", path.display());
+            }
+            println!(
+                "next: its permissions in template.yaml, its body and its tests; docs/ADDING-A-ROUTE.md"
+            );
+            Ok(())
+        }
         Command::Router => {
-            print!("{}", local::watch::router(&local::template::SamTemplate::read(&[("Stage", "local")])?));
+            print!(
+                "{}",
+                local::watch::manifest(&local::template::SamTemplate::read(&[("Stage", "local")])?)?
+            );
             Ok(())
         }
         Command::Openapi => {

@@ -135,7 +135,7 @@ impl SamTemplate {
         Self::parse(&text, parameters)
     }
 
-    fn parse(text: &str, parameters: &[(&str, &str)]) -> Result<Self, LocalError> {
+    pub(crate) fn parse(text: &str, parameters: &[(&str, &str)]) -> Result<Self, LocalError> {
         let document: Mapping =
             serde_yaml_ng::from_str(text).map_err(|error| malformed(error.to_string()))?;
         let resources = document.get("Resources");

@@ -6,12 +6,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use local::template::{SamTemplate, TemplateFunction, repository};
 use shared::contract::consumer::CONSUMERS;
+use shared::contract::health::BreakerPhase;
 use shared::contract::schedule::SCHEDULES;
-use shared::contract::{self, operations};
-use shared::contract::{Access, ReplyFormat};
+use shared::contract::{self, ROUTES, Route, STREAMS, operations};
+use shared::fleet::breaker::BreakerMode;
 
 fn template() -> SamTemplate {
     SamTemplate::read(&[("Stage", "local"), ("UpstashUrl", "http://localhost")]).unwrap()
+}
+
+/// The routes of the gateway and those of the functions' own URLs.
+fn routes() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().chain(STREAMS).copied()
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(repository().join(path)).unwrap()
 }
 
 fn folders() -> BTreeSet<String> {
@@ -28,16 +38,11 @@ fn every_folder_is_a_function_of_the_template_and_the_other_way_round() {
 #[test]
 fn contract_and_template_agree_on_functions_and_paths() {
     let mut contracted = BTreeMap::<String, BTreeSet<String>>::new();
-    for operation in operations() {
-        contracted
-            .entry(operation.route.function.to_owned())
-            .or_default()
-            .insert(operation.route.path.to_owned());
+    for route in ROUTES {
+        contracted.entry(route.function.to_owned()).or_default().insert(route.path.to_owned());
     }
-    let (mut streamed, mut with_url) = (BTreeSet::new(), BTreeSet::new());
-    for stream in contract::STREAMS {
-        streamed.insert(stream.function.to_owned());
-    }
+    let streamed: BTreeSet<_> = STREAMS.iter().map(|stream| stream.function.to_owned()).collect();
+    let mut with_url = BTreeSet::new();
     contracted.insert("not-found".to_owned(), BTreeSet::from(["$default".to_owned()]));
     let mut deployed = BTreeMap::<String, BTreeSet<String>>::new();
     for function in template().functions.into_values() {
@@ -80,7 +85,7 @@ fn contract_and_template_agree_on_consumers_of_the_stream() {
 #[test]
 fn lambda_gives_every_function_more_time_than_its_deadlines() {
     let functions = template().functions;
-    for route in contract::routes() {
+    for route in routes() {
         let timeout_ms = functions[route.function].timeout_secs * 1000;
         assert!(timeout_ms >= route.deadline_ms + 1000, "{}: {timeout_ms} ms", route.operation);
         let by_gateway = !functions[route.function].has_url;
@@ -116,49 +121,56 @@ fn the_template_sets_the_settings_that_are_read_and_no_others() {
 
 #[test]
 fn the_committed_document_is_the_generated_one() {
-    let committed = std::fs::read_to_string(repository().join("docs/openapi.json")).unwrap();
     let generated = format!("{:#}\n", contract::openapi::document(&operations()));
-    assert!(committed == generated, "run: scripts/docs.sh");
+    assert!(read("docs/openapi.json") == generated, "run: scripts/docs.sh");
 }
 
 #[test]
 fn the_committed_dashboard_is_the_generated_one() {
-    let committed = std::fs::read_to_string(repository().join("infra/monitoring/dashboard.json")).unwrap();
     let generated = format!("{:#}\n", local::dashboard::dashboard());
-    assert!(committed == generated, "run: scripts/docs.sh");
+    assert!(read("infra/monitoring/dashboard.json") == generated, "run: scripts/docs.sh");
 }
 
 #[test]
-fn what_is_counted_by_name_has_every_name() {
-    let named: Vec<_> = contract::routes().iter().map(|route| route.operation).collect();
-    assert_eq!(contract::OPERATIONS.split_last().unwrap(), (&"none", named.as_slice()));
+fn what_is_counted_by_function_has_every_function_and_its_last_is_the_one_for_all_else() {
     let functions: BTreeSet<_> = contract::FUNCTIONS.iter().map(|name| (*name).to_owned()).collect();
-    assert_eq!(functions, folders());
-    for dependency in contract::Dependency::ALL {
-        assert!(shared::metrics::LabelSet::Breaker.values().contains(&dependency.as_str()));
-    }
-    let phases: Vec<_> = contract::health::BreakerPhase::ALL.iter().map(|phase| phase.as_str()).collect();
-    assert_eq!(shared::metrics::LabelSet::BreakerPhase.values(), phases);
+    assert_eq!((functions.len(), functions), (contract::FUNCTIONS.len(), folders()));
+    assert_eq!(contract::FUNCTIONS.last(), Some(&"not-found"));
+    assert_eq!(contract::OPERATIONS.last(), Some(&"none"));
 }
 
 #[test]
-fn every_post_that_creates_or_spends_obeys_idempotency_keys() {
-    for route in contract::routes() {
-        // An answer that leaves piece by piece is not there to be stored whole.
-        if route.media == ReplyFormat::Events {
-            assert!(!route.idempotent, "{}", route.operation);
-            continue;
-        }
-        let makes = route.method == contract::Method::Post && route.access != Access::Public;
-        assert_eq!(route.idempotent, makes, "{}", route.operation);
+fn the_script_of_breakers_and_its_manual_number_phases_and_name_modes_as_the_code_does() {
+    let phases = BreakerPhase::NAMES;
+    let numbers: Vec<_> = (0..phases.len()).map(|number| number.to_string()).collect();
+    let lua = read("shared/src/fleet/breaker/breaker.lua");
+    let constants = format!("local {} = {}\n", phases.join(", ").to_uppercase(), numbers.join(", "));
+    assert!(lua.contains(&constants), "breaker.lua has not: {constants}");
+    let script = read("scripts/breaker.sh");
+    let list = format!("phases=({})", phases.join(" "));
+    assert!(script.contains(&list), "scripts/breaker.sh has not: {list}");
+    let modes = BreakerMode::NAMES.join(" | ");
+    assert!(script.contains(&format!("case $3 in {modes}) ;;")), "scripts/breaker.sh does not take: {modes}");
+    for mode in BreakerMode::ALL {
+        assert_eq!(BreakerMode::parse(mode.as_str()), mode);
     }
 }
 
 #[test]
-fn cargo_lambda_routes_as_the_template_does() {
-    let manifest = std::fs::read_to_string(repository().join("Cargo.toml")).unwrap();
-    let generated = local::watch::router(&template());
-    assert!(manifest.contains(&generated), "put this into Cargo.toml:\n{generated}");
+fn the_committed_router_of_cargo_lambda_is_the_generated_one() {
+    assert!(read("Cargo.toml") == local::watch::manifest(&template()).unwrap(), "run: scripts/docs.sh");
+}
+
+#[test]
+fn nothing_of_a_new_function_is_left_to_write() {
+    for folder in folders() {
+        let source = read(&format!("functions/{folder}/src/main.rs"));
+        assert!(!source.contains("not_implemented"), "functions/{folder}: an endpoint has no body yet");
+    }
+    assert!(
+        !read("template.yaml").contains("Statement: []"),
+        "template.yaml: a function has no permissions yet"
+    );
 }
 
 #[test]
@@ -187,9 +199,7 @@ fn no_function_is_given_a_permission_twice() {
 
 #[test]
 fn functions_that_know_their_caller_have_the_policy_of_the_guard_and_no_others() {
-    let known = contract::routes()
-        .into_iter()
-        .filter(|route| matches!(route.access, Access::Session | Access::Caller | Access::Scoped(_)));
+    let known = routes().filter(|route| route.access.has_caller());
     let guarded: BTreeSet<_> = known.map(|route| route.function).collect();
     for function in template().functions.values() {
         let expected: &[&str] = if guarded.contains(function.name.as_str()) { &["GuardPolicy"] } else { &[] };
@@ -252,7 +262,7 @@ fn no_schema_of_the_document_has_a_number_for_a_name() {
 
 #[test]
 fn the_manual_lists_every_setting() {
-    let manual = std::fs::read_to_string(repository().join("docs/OPERATING.md")).unwrap();
+    let manual = read("docs/OPERATING.md");
     for name in shared::settings::NAMES.iter().chain([&shared::telemetry::SETTING]) {
         assert!(manual.contains(&format!("`{name}`")), "{name} is not in docs/OPERATING.md");
     }

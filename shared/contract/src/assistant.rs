@@ -9,8 +9,8 @@ use super::ids::{CreatorId, GenerationId, RequestId};
 use super::meta::Meta;
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, Dependency, MINUTE, Method, Nothing,
-    OnOutage, ReplyFormat, Route, Scope, SomeCaller, StreamEvent,
+    Access, Budget, Coalescing, Contract, Dependency, Events, Json, Method, Nothing, Route, Scope,
+    SomeCaller, StreamEvent,
 };
 
 /// `POST /api/ai-assistant/generate`
@@ -24,19 +24,10 @@ impl Contract for AskAssistant {
         operation: "assistantGenerate",
         summary: "The assistant's next turn, with the tools it may use. The stream URL answers the same as events.",
         access: Access::Scoped(Scope::AssistantWrite),
-        budget: Budget::PerCaller {
-            calls: 30,
-            per: MINUTE,
-            by: Algorithm::Gcra,
-            on_outage: OnOutage::LocalLimit,
-        },
+        budget: Budget::HEAVY,
         deadline_ms: 24_000,
         body_bytes_max: BODY_BYTES_MAX,
-        reads: BodyFormat::Json,
-        success: 200,
-        media: ReplyFormat::Json,
         metered: true,
-        idempotent: true,
         sharing: Coalescing::Off,
         depends_on: &[Dependency::Ai, Dependency::AiFallback],
         may_queue: false,
@@ -44,8 +35,8 @@ impl Contract for AskAssistant {
     type Caller = SomeCaller;
     type Path = Nothing;
     type Query = Nothing;
-    type Body = AssistantRequest;
-    type Reply = AssistantAnswer;
+    type Body = Json<AssistantRequest>;
+    type Reply = Json<AssistantAnswer>;
 }
 
 /// The same path on the stream URL. It obeys no idempotency key, because a stream cannot be stored under one.
@@ -54,17 +45,24 @@ pub struct StreamAssistant;
 impl Contract for StreamAssistant {
     const ROUTE: Route = Route {
         function: "ai-assistant-stream",
+        method: Method::Post,
+        path: "/api/ai-assistant/generate",
         operation: "assistantStream",
+        summary: "The assistant's next turn, with the tools it may use. The stream URL answers the same as events.",
+        access: Access::Scoped(Scope::AssistantWrite),
+        budget: Budget::HEAVY,
         deadline_ms: 60_000,
-        media: ReplyFormat::Events,
-        idempotent: false,
-        ..AskAssistant::ROUTE
+        body_bytes_max: BODY_BYTES_MAX,
+        metered: true,
+        sharing: Coalescing::Off,
+        depends_on: &[Dependency::Ai, Dependency::AiFallback],
+        may_queue: false,
     };
     type Caller = SomeCaller;
     type Path = Nothing;
     type Query = Nothing;
-    type Body = AssistantRequest;
-    type Reply = AssistantAnswer;
+    type Body = Json<AssistantRequest>;
+    type Reply = Events<AssistantEvent>;
 }
 
 /// A conversation with the assistant, and the tools that the assistant may use.

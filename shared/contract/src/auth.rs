@@ -8,42 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::bounded::Text;
 use super::ids::{TenantId, UserId};
 use super::route::AUTH_BODY_BYTES_MAX;
-use super::{
-    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, MINUTE, Method, NoCaller, Nothing, OnOutage,
-    ReplyFormat, Role, Route,
-};
-
-const fn public(function: &'static str, path: &'static str, operation: &'static str) -> Route {
-    Route {
-        function,
-        method: Method::Post,
-        path,
-        operation,
-        summary: "",
-        access: Access::Public,
-        budget: Budget::PerIp {
-            calls: 30,
-            per: MINUTE,
-            by: Algorithm::SlidingWindow,
-            on_outage: OnOutage::Refuse,
-        },
-        deadline_ms: 8_000,
-        body_bytes_max: AUTH_BODY_BYTES_MAX,
-        reads: BodyFormat::Json,
-        success: 200,
-        media: ReplyFormat::Json,
-        metered: false,
-        idempotent: false,
-        sharing: Coalescing::Off,
-        depends_on: &[],
-        may_queue: false,
-    }
-}
-
-/// The budget of routes that take a refresh token. Tokens are sealed and cannot be guessed, so these routes stay open
-/// while Redis is away; otherwise an outage would end everybody's session.
-const WITHOUT_GUESSING: Budget =
-    Budget::PerIp { calls: 30, per: MINUTE, by: Algorithm::Gcra, on_outage: OnOutage::LocalLimit };
+use super::{Accepted, Access, Budget, Coalescing, Contract, Json, Method, NoCaller, Nothing, Role, Route};
 
 /// A secret text, whose `Debug` output does not contain it, so that it is never logged.
 #[derive(Clone, Deserialize)]
@@ -80,15 +45,25 @@ pub struct SignUp;
 
 impl Contract for SignUp {
     const ROUTE: Route = Route {
+        function: "auth-signup",
+        method: Method::Post,
+        path: "/api/auth/signup",
+        operation: "signUp",
         summary: "Open an account. A known address is answered exactly as a new one.",
-        success: 202,
-        ..public("auth-signup", "/api/auth/signup", "signUp")
+        access: Access::Public,
+        budget: Budget::PASSWORD,
+        deadline_ms: 8_000,
+        body_bytes_max: AUTH_BODY_BYTES_MAX,
+        metered: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
     };
     type Caller = NoCaller;
     type Path = Nothing;
     type Query = Nothing;
-    type Body = SignUpRequest;
-    type Reply = SignUpReply;
+    type Body = Json<SignUpRequest>;
+    type Reply = Accepted<SignUpReply>;
 }
 
 /// The account to open.
@@ -127,14 +102,25 @@ pub struct SignIn;
 
 impl Contract for SignIn {
     const ROUTE: Route = Route {
+        function: "auth-signin",
+        method: Method::Post,
+        path: "/api/auth/signin",
+        operation: "signIn",
         summary: "Exchange address and password for an access token and a refresh token.",
-        ..public("auth-signin", "/api/auth/signin", "signIn")
+        access: Access::Public,
+        budget: Budget::PASSWORD,
+        deadline_ms: 8_000,
+        body_bytes_max: AUTH_BODY_BYTES_MAX,
+        metered: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
     };
     type Caller = NoCaller;
     type Path = Nothing;
     type Query = Nothing;
-    type Body = SignInRequest;
-    type Reply = SignInReply;
+    type Body = Json<SignInRequest>;
+    type Reply = Json<SignInReply>;
 }
 
 /// The credentials of a user.
@@ -206,15 +192,25 @@ pub struct Refresh;
 
 impl Contract for Refresh {
     const ROUTE: Route = Route {
+        function: "auth-refresh",
+        method: Method::Post,
+        path: "/api/auth/refresh",
+        operation: "refreshSession",
         summary: "Exchange a refresh token, from the body or the cookie, for new tokens.",
-        budget: WITHOUT_GUESSING,
-        ..public("auth-refresh", "/api/auth/refresh", "refreshSession")
+        access: Access::Public,
+        budget: Budget::TOKEN,
+        deadline_ms: 8_000,
+        body_bytes_max: AUTH_BODY_BYTES_MAX,
+        metered: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
     };
     type Caller = NoCaller;
     type Path = Nothing;
     type Query = Nothing;
-    type Body = RefreshRequest;
-    type Reply = SessionTokens;
+    type Body = Json<RefreshRequest>;
+    type Reply = Json<SessionTokens>;
 }
 
 /// `POST /api/auth/signout`
@@ -222,16 +218,24 @@ pub struct SignOut;
 
 impl Contract for SignOut {
     const ROUTE: Route = Route {
+        function: "auth-signout",
+        method: Method::Post,
+        path: "/api/auth/signout",
+        operation: "signOut",
         summary: "End the session of a refresh token, from the body or the cookie.",
-        budget: WITHOUT_GUESSING,
-        success: 204,
-        media: ReplyFormat::None,
-        ..public("auth-signout", "/api/auth/signout", "signOut")
+        access: Access::Public,
+        budget: Budget::TOKEN,
+        deadline_ms: 8_000,
+        body_bytes_max: AUTH_BODY_BYTES_MAX,
+        metered: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
     };
     type Caller = NoCaller;
     type Path = Nothing;
     type Query = Nothing;
-    type Body = RefreshRequest;
+    type Body = Json<RefreshRequest>;
     type Reply = Nothing;
 }
 

@@ -19,4 +19,4 @@ pub const GENERATION_WORKER: Consumer =
 pub const CONSUMERS: [&Consumer; 1] = [&GENERATION_WORKER];
 
 /// The names of the functions of all consumers.
-pub const NAMES: [&str; 1] = [GENERATION_WORKER.function];
+pub const NAMES: [&str; CONSUMERS.len()] = names_of!(CONSUMERS, |consumer| consumer.function);

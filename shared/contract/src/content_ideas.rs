@@ -11,8 +11,7 @@ use super::ids::{CreatorId, IdeaId};
 use super::meta::Meta;
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, Dependency, MINUTE, Method, Nothing,
-    OnOutage, ReplyFormat, Route, Scope, SomeCaller,
+    Access, Budget, Coalescing, Contract, Dependency, Json, Method, Nothing, Route, Scope, SomeCaller,
 };
 
 /// `POST /api/content-ideas/generate`
@@ -26,19 +25,10 @@ impl Contract for GenerateIdeas {
         operation: "generateContentIdeas",
         summary: "Ideas for a creator, each with hook, outline, caption and hashtags. Drafts: a person posts.",
         access: Access::Scoped(Scope::ContentWrite),
-        budget: Budget::PerCaller {
-            calls: 60,
-            per: MINUTE,
-            by: Algorithm::Gcra,
-            on_outage: OnOutage::LocalLimit,
-        },
+        budget: Budget::MEDIUM,
         deadline_ms: 24_000,
         body_bytes_max: BODY_BYTES_MAX,
-        reads: BodyFormat::Json,
-        success: 200,
-        media: ReplyFormat::Json,
         metered: true,
-        idempotent: true,
         sharing: Coalescing::On {
             fresh: Duration::from_secs(30),
             stale: Duration::from_secs(90),
@@ -50,8 +40,8 @@ impl Contract for GenerateIdeas {
     type Caller = SomeCaller;
     type Path = Nothing;
     type Query = Nothing;
-    type Body = IdeaRequest;
-    type Reply = IdeaBatch;
+    type Body = Json<IdeaRequest>;
+    type Reply = Json<IdeaBatch>;
 }
 
 /// `POST /api/ai-assistant/tools/content-ideas`
@@ -60,16 +50,28 @@ pub struct GenerateIdeasFromBrief;
 impl Contract for GenerateIdeasFromBrief {
     const ROUTE: Route = Route {
         function: "ai-tools-content-ideas",
+        method: Method::Post,
         path: "/api/ai-assistant/tools/content-ideas",
-        operation: "ideasTool",
+        operation: "generateIdeasFromBrief",
         summary: "Ideas for a stored creator from a brief in free words. Drafts: a person posts.",
-        ..GenerateIdeas::ROUTE
+        access: Access::Scoped(Scope::ContentWrite),
+        budget: Budget::MEDIUM,
+        deadline_ms: 24_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        metered: true,
+        sharing: Coalescing::On {
+            fresh: Duration::from_secs(30),
+            stale: Duration::from_secs(90),
+            expected: Duration::from_secs(4),
+        },
+        depends_on: &[Dependency::Ai, Dependency::AiFallback],
+        may_queue: true,
     };
     type Caller = SomeCaller;
     type Path = Nothing;
     type Query = Nothing;
-    type Body = IdeaBriefRequest;
-    type Reply = IdeaBatch;
+    type Body = Json<IdeaBriefRequest>;
+    type Reply = Json<IdeaBatch>;
 }
 
 /// A stored creator, and a brief in free words about the ideas that are wanted.

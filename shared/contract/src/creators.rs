@@ -7,40 +7,7 @@ use super::bounded::{List, Text};
 use super::ids::CreatorId;
 use super::page::{Page, PageQuery};
 use super::route::BODY_BYTES_MAX;
-use super::{
-    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, MINUTE, Method, Nothing, OnOutage,
-    ReplyFormat, Route, Scope, SomeCaller,
-};
-
-const fn route(function: &'static str, method: Method, path: &'static str, scope: Scope) -> Route {
-    Route {
-        function,
-        method,
-        path,
-        operation: "",
-        summary: "",
-        access: Access::Scoped(scope),
-        budget: Budget::PerCaller {
-            calls: 120,
-            per: MINUTE,
-            by: Algorithm::Gcra,
-            on_outage: OnOutage::LocalLimit,
-        },
-        deadline_ms: 5_000,
-        body_bytes_max: BODY_BYTES_MAX,
-        reads: BodyFormat::Json,
-        success: 200,
-        media: ReplyFormat::Json,
-        metered: false,
-        idempotent: matches!(method, Method::Post),
-        sharing: Coalescing::Off,
-        depends_on: &[],
-        may_queue: false,
-    }
-}
-
-const ALL: &str = "/api/creators";
-const ONE: &str = "/api/creators/{id}";
+use super::{Access, Budget, Coalescing, Contract, Created, Json, Method, Nothing, Route, Scope, SomeCaller};
 
 /// The path parameters of a route about one creator.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -54,15 +21,25 @@ pub struct ListCreators;
 
 impl Contract for ListCreators {
     const ROUTE: Route = Route {
+        function: "creators",
+        method: Method::Get,
+        path: "/api/creators",
         operation: "listCreators",
         summary: "The tenant's creators, oldest first.",
-        ..route("creators", Method::Get, ALL, Scope::CreatorsRead)
+        access: Access::Scoped(Scope::CreatorsRead),
+        budget: Budget::LIGHT,
+        deadline_ms: 5_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        metered: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
     };
     type Caller = SomeCaller;
     type Path = Nothing;
     type Query = PageQuery;
     type Body = Nothing;
-    type Reply = Page<Creator>;
+    type Reply = Json<Page<Creator>>;
 }
 
 /// `POST /api/creators`
@@ -70,16 +47,25 @@ pub struct CreateCreator;
 
 impl Contract for CreateCreator {
     const ROUTE: Route = Route {
+        function: "creators",
+        method: Method::Post,
+        path: "/api/creators",
         operation: "createCreator",
         summary: "Add a creator.",
-        success: 201,
-        ..route("creators", Method::Post, ALL, Scope::CreatorsWrite)
+        access: Access::Scoped(Scope::CreatorsWrite),
+        budget: Budget::LIGHT,
+        deadline_ms: 5_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        metered: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
     };
     type Caller = SomeCaller;
     type Path = Nothing;
     type Query = Nothing;
-    type Body = Profile;
-    type Reply = Creator;
+    type Body = Json<Profile>;
+    type Reply = Created<Creator>;
 }
 
 /// `GET /api/creators/{id}`
@@ -87,15 +73,25 @@ pub struct GetCreator;
 
 impl Contract for GetCreator {
     const ROUTE: Route = Route {
+        function: "creators-id",
+        method: Method::Get,
+        path: "/api/creators/{id}",
         operation: "getCreator",
         summary: "One creator.",
-        ..route("creators-id", Method::Get, ONE, Scope::CreatorsRead)
+        access: Access::Scoped(Scope::CreatorsRead),
+        budget: Budget::LIGHT,
+        deadline_ms: 5_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        metered: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
     };
     type Caller = SomeCaller;
     type Path = CreatorPath;
     type Query = Nothing;
     type Body = Nothing;
-    type Reply = Creator;
+    type Reply = Json<Creator>;
 }
 
 /// `PUT /api/creators/{id}`
@@ -103,15 +99,25 @@ pub struct ReplaceCreator;
 
 impl Contract for ReplaceCreator {
     const ROUTE: Route = Route {
+        function: "creators-id",
+        method: Method::Put,
+        path: "/api/creators/{id}",
         operation: "replaceCreator",
         summary: "Replace a creator's profile. With `version`, only if nobody changed it since (else 409).",
-        ..route("creators-id", Method::Put, ONE, Scope::CreatorsWrite)
+        access: Access::Scoped(Scope::CreatorsWrite),
+        budget: Budget::LIGHT,
+        deadline_ms: 5_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        metered: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
     };
     type Caller = SomeCaller;
     type Path = CreatorPath;
     type Query = VersionQuery;
-    type Body = Profile;
-    type Reply = Creator;
+    type Body = Json<Profile>;
+    type Reply = Json<Creator>;
 }
 
 /// `DELETE /api/creators/{id}`
@@ -119,11 +125,19 @@ pub struct DeleteCreator;
 
 impl Contract for DeleteCreator {
     const ROUTE: Route = Route {
+        function: "creators-id",
+        method: Method::Delete,
+        path: "/api/creators/{id}",
         operation: "deleteCreator",
         summary: "Remove a creator.",
-        success: 204,
-        media: ReplyFormat::None,
-        ..route("creators-id", Method::Delete, ONE, Scope::CreatorsWrite)
+        access: Access::Scoped(Scope::CreatorsWrite),
+        budget: Budget::LIGHT,
+        deadline_ms: 5_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        metered: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
     };
     type Caller = SomeCaller;
     type Path = CreatorPath;

@@ -8,46 +8,32 @@ use super::ids::{CreatorId, GenerationId};
 use super::meta::Meta;
 use super::page::Page;
 use super::route::BODY_BYTES_MAX;
-use super::{
-    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, MINUTE, Method, Nothing, OnOutage,
-    ReplyFormat, Route, Scope, SomeCaller,
-};
-
-const LIST: Route = Route {
-    function: "generations",
-    method: Method::Get,
-    path: "/api/generations",
-    operation: "listGenerations",
-    summary: "What was made for the tenant, newest first. Kept for 90 days.",
-    access: Access::Scoped(Scope::GenerationsRead),
-    budget: Budget::PerCaller {
-        calls: 120,
-        per: MINUTE,
-        by: Algorithm::Gcra,
-        on_outage: OnOutage::LocalLimit,
-    },
-    deadline_ms: 5_000,
-    body_bytes_max: BODY_BYTES_MAX,
-    reads: BodyFormat::Json,
-    success: 200,
-    media: ReplyFormat::Json,
-    metered: true,
-    idempotent: false,
-    sharing: Coalescing::Off,
-    depends_on: &[],
-    may_queue: false,
-};
+use super::{Access, Budget, Coalescing, Contract, Json, Method, Nothing, Route, Scope, SomeCaller};
 
 /// `GET /api/generations`
 pub struct ListGenerations;
 
 impl Contract for ListGenerations {
-    const ROUTE: Route = LIST;
+    const ROUTE: Route = Route {
+        function: "generations",
+        method: Method::Get,
+        path: "/api/generations",
+        operation: "listGenerations",
+        summary: "What was made for the tenant, newest first. Kept for 90 days.",
+        access: Access::Scoped(Scope::GenerationsRead),
+        budget: Budget::LIGHT,
+        deadline_ms: 5_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        metered: true,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
+    };
     type Caller = SomeCaller;
     type Path = Nothing;
     type Query = GenerationQuery;
     type Body = Nothing;
-    type Reply = Page<Generation>;
+    type Reply = Json<Page<Generation>>;
 }
 
 /// `GET /api/generations/{id}`
@@ -56,16 +42,24 @@ pub struct GetGeneration;
 impl Contract for GetGeneration {
     const ROUTE: Route = Route {
         function: "generations-id",
+        method: Method::Get,
         path: "/api/generations/{id}",
         operation: "getGeneration",
         summary: "One generation with its content, and what was decided about each part.",
-        ..LIST
+        access: Access::Scoped(Scope::GenerationsRead),
+        budget: Budget::LIGHT,
+        deadline_ms: 5_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        metered: true,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
     };
     type Caller = SomeCaller;
     type Path = GenerationPath;
     type Query = Nothing;
     type Body = Nothing;
-    type Reply = GenerationDetail;
+    type Reply = Json<GenerationDetail>;
 }
 
 /// `PATCH /api/generations/{id}`
@@ -73,17 +67,25 @@ pub struct ReviewGeneration;
 
 impl Contract for ReviewGeneration {
     const ROUTE: Route = Route {
+        function: "generations-id",
         method: Method::Patch,
+        path: "/api/generations/{id}",
         operation: "reviewGeneration",
         summary: "Approves or discards drafts. Final, and kept in the audit trail.",
         access: Access::Caller,
-        ..GetGeneration::ROUTE
+        budget: Budget::LIGHT,
+        deadline_ms: 5_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        metered: true,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
     };
     type Caller = SomeCaller;
     type Path = GenerationPath;
     type Query = Nothing;
-    type Body = Review;
-    type Reply = Generation;
+    type Body = Json<Review>;
+    type Reply = Json<Generation>;
 }
 
 /// The query parameters of the list of generations.

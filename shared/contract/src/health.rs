@@ -5,40 +5,33 @@ use serde::Serialize;
 
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, MINUTE, Method, NoCaller, Nothing, OnOutage,
-    ReplyFormat, Route,
-};
-
-const LIVE: Route = Route {
-    function: "health",
-    method: Method::Get,
-    path: "/api/health",
-    operation: "getHealth",
-    summary: "Whether functions run. Looks at nothing but itself.",
-    access: Access::Public,
-    budget: Budget::Unlimited,
-    deadline_ms: 2_000,
-    body_bytes_max: BODY_BYTES_MAX,
-    reads: BodyFormat::Json,
-    success: 200,
-    media: ReplyFormat::Json,
-    metered: false,
-    idempotent: false,
-    sharing: Coalescing::Off,
-    depends_on: &[],
-    may_queue: false,
+    Access, Algorithm, Budget, Coalescing, Contract, Json, MINUTE, Method, NoCaller, Nothing, OnOutage, Route,
 };
 
 /// `GET /api/health`
 pub struct GetHealth;
 
 impl Contract for GetHealth {
-    const ROUTE: Route = LIVE;
+    const ROUTE: Route = Route {
+        function: "health",
+        method: Method::Get,
+        path: "/api/health",
+        operation: "getHealth",
+        summary: "Whether functions run. Looks at nothing but itself.",
+        access: Access::Public,
+        budget: Budget::Unlimited,
+        deadline_ms: 2_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        metered: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
+    };
     type Caller = NoCaller;
     type Path = Nothing;
     type Query = Nothing;
     type Body = Nothing;
-    type Reply = Health;
+    type Reply = Json<Health>;
 }
 
 /// `GET /api/health/ready`
@@ -47,9 +40,11 @@ pub struct GetReadiness;
 impl Contract for GetReadiness {
     const ROUTE: Route = Route {
         function: "health-ready",
+        method: Method::Get,
         path: "/api/health/ready",
         operation: "getReadiness",
         summary: "Whether requests can be served: 503 only when none could be.",
+        access: Access::Public,
         // Wide, because a tenth of it must do for watchers while Redis is away.
         budget: Budget::PerIp {
             calls: 300,
@@ -58,13 +53,17 @@ impl Contract for GetReadiness {
             on_outage: OnOutage::LocalLimit,
         },
         deadline_ms: 5_000,
-        ..LIVE
+        body_bytes_max: BODY_BYTES_MAX,
+        metered: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
     };
     type Caller = NoCaller;
     type Path = Nothing;
     type Query = Nothing;
     type Body = Nothing;
-    type Reply = Health;
+    type Reply = Json<Health>;
 }
 
 /// The health of the system or of one component.

@@ -7,10 +7,7 @@ use super::generations::{GenerationContent, GenerationKind};
 use super::ids::{GenerationId, JobId};
 use super::problem::ProblemBody;
 use super::route::BODY_BYTES_MAX;
-use super::{
-    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, MINUTE, Method, Nothing, OnOutage,
-    ReplyFormat, Route, SomeCaller,
-};
+use super::{Access, Budget, Coalescing, Contract, Json, Method, Nothing, Route, SomeCaller};
 
 /// `GET /api/jobs/{id}`
 pub struct GetJob;
@@ -23,19 +20,10 @@ impl Contract for GetJob {
         operation: "getJob",
         summary: "How far a job is, and its result or problem. Kept for a week.",
         access: Access::Caller,
-        budget: Budget::PerCaller {
-            calls: 120,
-            per: MINUTE,
-            by: Algorithm::Gcra,
-            on_outage: OnOutage::LocalLimit,
-        },
+        budget: Budget::LIGHT,
         deadline_ms: 5_000,
         body_bytes_max: BODY_BYTES_MAX,
-        reads: BodyFormat::Json,
-        success: 200,
-        media: ReplyFormat::Json,
         metered: true,
-        idempotent: false,
         sharing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
@@ -44,7 +32,7 @@ impl Contract for GetJob {
     type Path = JobPath;
     type Query = Nothing;
     type Body = Nothing;
-    type Reply = Job;
+    type Reply = Json<Job>;
 }
 
 /// The path parameters of a route about one job.

@@ -7,37 +7,7 @@ use super::bounded::{List, Text, Timestamp, Whole};
 use super::ids::KeyId;
 use super::page::{Page, PageQuery};
 use super::route::BODY_BYTES_MAX;
-use super::{
-    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, MINUTE, Method, Nothing, OnOutage,
-    ReplyFormat, Route, Scope, SomeCaller,
-};
-
-const fn route(function: &'static str, method: Method, path: &'static str, operation: &'static str) -> Route {
-    Route {
-        function,
-        method,
-        path,
-        operation,
-        summary: "",
-        access: Access::Scoped(Scope::KeysAdmin),
-        budget: Budget::PerCaller {
-            calls: 60,
-            per: MINUTE,
-            by: Algorithm::Gcra,
-            on_outage: OnOutage::LocalLimit,
-        },
-        deadline_ms: 5_000,
-        body_bytes_max: BODY_BYTES_MAX,
-        reads: BodyFormat::Json,
-        success: 200,
-        media: ReplyFormat::Json,
-        metered: false,
-        idempotent: matches!(method, Method::Post),
-        sharing: Coalescing::Off,
-        depends_on: &[],
-        may_queue: false,
-    }
-}
+use super::{Access, Budget, Coalescing, Contract, Created, Json, Method, Nothing, Route, Scope, SomeCaller};
 
 /// The path parameters of a route about one API key.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -51,14 +21,25 @@ pub struct ListKeys;
 
 impl Contract for ListKeys {
     const ROUTE: Route = Route {
+        function: "keys",
+        method: Method::Get,
+        path: "/api/keys",
+        operation: "listKeys",
         summary: "The tenant's keys, oldest first. The keys themselves are never shown again.",
-        ..route("keys", Method::Get, "/api/keys", "listKeys")
+        access: Access::Scoped(Scope::KeysAdmin),
+        budget: Budget::MEDIUM,
+        deadline_ms: 5_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        metered: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
     };
     type Caller = SomeCaller;
     type Path = Nothing;
     type Query = PageQuery;
     type Body = Nothing;
-    type Reply = Page<Key>;
+    type Reply = Json<Page<Key>>;
 }
 
 /// `POST /api/keys`
@@ -66,41 +47,77 @@ pub struct CreateKey;
 
 impl Contract for CreateKey {
     const ROUTE: Route = Route {
+        function: "keys",
+        method: Method::Post,
+        path: "/api/keys",
+        operation: "createKey",
         summary: "Make a key. Its scopes must be among the caller's own. `key` is shown this once.",
-        success: 201,
-        ..route("keys", Method::Post, "/api/keys", "createKey")
+        access: Access::Scoped(Scope::KeysAdmin),
+        budget: Budget::MEDIUM,
+        deadline_ms: 5_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        metered: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
     };
     type Caller = SomeCaller;
     type Path = Nothing;
     type Query = Nothing;
-    type Body = NewKey;
-    type Reply = CreatedKey;
+    type Body = Json<NewKey>;
+    type Reply = Created<CreatedKey>;
 }
 
 /// `GET /api/keys/{id}`
 pub struct GetKey;
 
 impl Contract for GetKey {
-    const ROUTE: Route =
-        Route { summary: "One key.", ..route("keys-id", Method::Get, "/api/keys/{id}", "getKey") };
+    const ROUTE: Route = Route {
+        function: "keys-id",
+        method: Method::Get,
+        path: "/api/keys/{id}",
+        operation: "getKey",
+        summary: "One key.",
+        access: Access::Scoped(Scope::KeysAdmin),
+        budget: Budget::MEDIUM,
+        deadline_ms: 5_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        metered: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
+    };
     type Caller = SomeCaller;
     type Path = KeyPath;
     type Query = Nothing;
     type Body = Nothing;
-    type Reply = Key;
+    type Reply = Json<Key>;
 }
 
 /// `PATCH /api/keys/{id}`
 pub struct UpdateKey;
 
 impl Contract for UpdateKey {
-    const ROUTE: Route =
-        Route { summary: "Rename a key.", ..route("keys-id", Method::Patch, "/api/keys/{id}", "updateKey") };
+    const ROUTE: Route = Route {
+        function: "keys-id",
+        method: Method::Patch,
+        path: "/api/keys/{id}",
+        operation: "updateKey",
+        summary: "Rename a key.",
+        access: Access::Scoped(Scope::KeysAdmin),
+        budget: Budget::MEDIUM,
+        deadline_ms: 5_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        metered: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
+    };
     type Caller = SomeCaller;
     type Path = KeyPath;
     type Query = Nothing;
-    type Body = KeyChanges;
-    type Reply = Key;
+    type Body = Json<KeyChanges>;
+    type Reply = Json<Key>;
 }
 
 /// `DELETE /api/keys/{id}`
@@ -108,10 +125,19 @@ pub struct RevokeKey;
 
 impl Contract for RevokeKey {
     const ROUTE: Route = Route {
+        function: "keys-id",
+        method: Method::Delete,
+        path: "/api/keys/{id}",
+        operation: "revokeKey",
         summary: "Revoke a key. It is refused everywhere within ten seconds.",
-        success: 204,
-        media: ReplyFormat::None,
-        ..route("keys-id", Method::Delete, "/api/keys/{id}", "revokeKey")
+        access: Access::Scoped(Scope::KeysAdmin),
+        budget: Budget::MEDIUM,
+        deadline_ms: 5_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        metered: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
     };
     type Caller = SomeCaller;
     type Path = KeyPath;
@@ -125,15 +151,25 @@ pub struct RotateKey;
 
 impl Contract for RotateKey {
     const ROUTE: Route = Route {
+        function: "keys-rotate",
+        method: Method::Post,
+        path: "/api/keys/{id}/rotate",
+        operation: "rotateKey",
         summary: "Make a successor with the same name and scopes; the old key works until the grace ends.",
-        success: 201,
-        ..route("keys-rotate", Method::Post, "/api/keys/{id}/rotate", "rotateKey")
+        access: Access::Scoped(Scope::KeysAdmin),
+        budget: Budget::MEDIUM,
+        deadline_ms: 5_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        metered: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
     };
     type Caller = SomeCaller;
     type Path = KeyPath;
     type Query = Nothing;
-    type Body = Rotation;
-    type Reply = CreatedKey;
+    type Body = Json<Rotation>;
+    type Reply = Created<CreatedKey>;
 }
 
 /// Whether an API key is for live work or for tests.

@@ -1,6 +1,6 @@
 //! The API in words: every route with its policy, and every body with its limits.
 //!
-//! Invariant: nothing here does anything. `docs/openapi.json` is generated from this module alone, and a
+//! Invariant: nothing here does anything. `docs/openapi.json` is generated from this package alone, and a
 //! test compares it with `template.yaml` and the folders under `functions/`.
 
 #![warn(missing_docs)]
@@ -21,6 +21,7 @@ pub mod ids;
 pub mod jobs;
 pub mod keys;
 pub mod lines;
+pub mod media;
 pub mod messages;
 pub mod meta;
 pub mod metrics;
@@ -33,32 +34,42 @@ pub mod price_advice;
 pub mod problem;
 pub mod route;
 pub mod schedule;
+pub mod scope;
 pub mod usage;
 pub mod users;
 
-pub use route::{
-    Access, Algorithm, BodyFormat, Budget, Coalescing, Dependency, MINUTE, Method, OnOutage, Plan,
-    ReplyFormat, Role, Route, Scope,
+pub use media::{
+    Accepted, BodyFormat, Created, Events, Html, Json, MetricsText, ReplyBody, ReplyFormat, RequestBody,
 };
+pub use route::{
+    Access, Algorithm, Budget, Coalescing, Dependency, LimitPolicy, MINUTE, Method, OnOutage, Plan, Route,
+};
+pub use scope::{Role, Scope};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// One operation of the API: its policy and the types that travel.
 pub trait Contract: Send + Sync + 'static {
-    /// Path, method and policy.
+    /// The path, the method and the policy of the operation.
     const ROUTE: Route;
     /// Whether there is a caller: [`SomeCaller`] or [`NoCaller`], as `ROUTE.access` says.
     type Caller: CallerMarker;
-    /// What the path's `{parameters}` become.
+    /// The type that the path's `{parameters}` are parsed into.
     type Path: DeserializeOwned + JsonSchema + Send + Sync;
-    /// What the query string becomes.
+    /// The type that the query string is parsed into.
     type Query: DeserializeOwned + JsonSchema + Send + Sync;
-    /// What the body becomes; [`Nothing`] where there is none.
-    type Body: DeserializeOwned + JsonSchema + Send + Sync;
-    /// What is answered; [`Nothing`] for 204.
-    type Reply: Serialize + JsonSchema + Send;
+    /// The form of the body, with the type that it is parsed into.
+    type Body: RequestBody;
+    /// The form of the answer, with its type and its status.
+    type Reply: ReplyBody;
 }
+
+/// The type of the body that endpoints of a contract get.
+pub type BodyIn<C> = <<C as Contract>::Body as RequestBody>::Value;
+
+/// The type of the value that endpoints of a contract return.
+pub type ReplyIn<C> = <<C as Contract>::Reply as ReplyBody>::Value;
 
 /// A type that says whether the handlers of a route have a caller.
 pub trait CallerMarker: Send + Sync + 'static {
@@ -89,134 +100,119 @@ pub trait StreamEvent: Serialize + Send + 'static {
     fn error(code: &str, detail: String, retryable: bool) -> Self;
 }
 
-/// No parameters, no query, no body.
+/// The type of a path without parameters, an empty query, or a body that is not there.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
-/// Every operation that the API offers, in the order of the documentation.
-pub fn operations() -> Vec<openapi::Operation> {
-    use openapi::Operation as Op;
-    vec![
-        Op::of::<auth::SignUp>(),
-        Op::of::<auth::SignIn>(),
-        Op::of::<auth::Refresh>(),
-        Op::of::<auth::SignOut>(),
-        Op::of::<users::GetMe>(),
-        Op::of::<users::UpdateMe>(),
-        Op::of::<keys::ListKeys>(),
-        Op::of::<keys::CreateKey>(),
-        Op::of::<keys::GetKey>(),
-        Op::of::<keys::UpdateKey>(),
-        Op::of::<keys::RevokeKey>(),
-        Op::of::<keys::RotateKey>(),
-        Op::of::<creators::ListCreators>(),
-        Op::of::<creators::CreateCreator>(),
-        Op::of::<creators::GetCreator>(),
-        Op::of::<creators::ReplaceCreator>(),
-        Op::of::<creators::DeleteCreator>(),
-        Op::of::<posts::ListPosts>(),
-        Op::of::<posts::ImportPosts>(),
-        Op::of::<offers::ListOffers>(),
-        Op::of::<offers::ImportOffers>(),
-        Op::of::<content_ideas::GenerateIdeas>(),
-        Op::of::<content_ideas::GenerateIdeasFromBrief>(),
-        Op::of::<messages::WriteMessages>(),
-        Op::of::<price_advice::AdvisePrice>(),
-        Op::of::<assistant::AskAssistant>(),
-        Op::of::<jobs::GetJob>(),
-        Op::of::<generations::ListGenerations>(),
-        Op::of::<generations::GetGeneration>(),
-        Op::of::<generations::ReviewGeneration>(),
-        Op::of::<usage::GetUsage>(),
-        Op::of::<health::GetHealth>(),
-        Op::of::<health::GetReadiness>(),
-        Op::of::<metrics::GetMetrics>(),
-        Op::of::<openapi::GetDocument>(),
-        Op::of::<openapi::GetDocs>(),
-    ]
+/// Makes every list of operations from the one list below, and checks each contract when it is compiled.
+macro_rules! operations {
+    ($($contract:path),+; streams: $($stream:path),+;) => {
+        /// Every operation behind the API's gateway, in the order of the documentation.
+        pub fn operations() -> Vec<openapi::Operation> {
+            vec![$(openapi::Operation::of::<$contract>()),+]
+        }
+
+        /// The operations that functions answer on URLs of their own, piece by piece.
+        pub fn streams() -> Vec<openapi::Operation> {
+            vec![$(openapi::Operation::of::<$stream>()),+]
+        }
+
+        /// The routes of [`operations`], without the schemas of their types.
+        pub const ROUTES: &[&Route] = &[$(&<$contract as Contract>::ROUTE),+];
+
+        /// The routes of [`streams`].
+        pub const STREAMS: &[&Route] = &[$(&<$stream as Contract>::ROUTE),+];
+
+        const _: () = {
+            $(check::<$contract>();)+
+            $(check::<$stream>();)+
+        };
+    };
 }
 
-/// The routes that functions answer on URLs of their own, piece by piece.
-pub const STREAMS: [&Route; 1] = [&assistant::StreamAssistant::ROUTE];
-
-/// Every route of the API: those of [`operations`], then [`STREAMS`].
-pub fn routes() -> Vec<Route> {
-    operations().into_iter().map(|operation| operation.route).chain(STREAMS.into_iter().copied()).collect()
+operations! {
+    auth::SignUp,
+    auth::SignIn,
+    auth::Refresh,
+    auth::SignOut,
+    users::GetMe,
+    users::UpdateMe,
+    keys::ListKeys,
+    keys::CreateKey,
+    keys::GetKey,
+    keys::UpdateKey,
+    keys::RevokeKey,
+    keys::RotateKey,
+    creators::ListCreators,
+    creators::CreateCreator,
+    creators::GetCreator,
+    creators::ReplaceCreator,
+    creators::DeleteCreator,
+    posts::ListPosts,
+    posts::ImportPosts,
+    offers::ListOffers,
+    offers::ImportOffers,
+    content_ideas::GenerateIdeas,
+    content_ideas::GenerateIdeasFromBrief,
+    messages::WriteMessages,
+    price_advice::AdvisePrice,
+    assistant::AskAssistant,
+    jobs::GetJob,
+    generations::ListGenerations,
+    generations::GetGeneration,
+    generations::ReviewGeneration,
+    usage::GetUsage,
+    health::GetHealth,
+    health::GetReadiness,
+    metrics::GetMetrics,
+    openapi::GetDocument,
+    openapi::GetDocs;
+    streams:
+    assistant::StreamAssistant;
 }
 
-/// The names of all operations, streams last, for what is counted by them. The last is what is none of ours.
-pub const OPERATIONS: [&str; 38] = [
-    "signUp",
-    "signIn",
-    "refreshSession",
-    "signOut",
-    "getMe",
-    "updateMe",
-    "listKeys",
-    "createKey",
-    "getKey",
-    "updateKey",
-    "revokeKey",
-    "rotateKey",
-    "listCreators",
-    "createCreator",
-    "getCreator",
-    "replaceCreator",
-    "deleteCreator",
-    "listPosts",
-    "importPosts",
-    "listOffers",
-    "importOffers",
-    "generateContentIdeas",
-    "ideasTool",
-    "writeMessages",
-    "advisePrice",
-    "assistantGenerate",
-    "getJob",
-    "listGenerations",
-    "getGeneration",
-    "reviewGeneration",
-    "getUsage",
-    "getHealth",
-    "getReadiness",
-    "getMetrics",
-    "getOpenApi",
-    "getDocs",
-    "assistantStream",
-    "none",
-];
+/// Fails the build for a contract whose parts do not fit each other, or that is in no list.
+pub const fn check<C: Contract>() {
+    let route = C::ROUTE;
+    assert!(
+        names::is_among(&OPERATIONS, OPERATIONS.len() - 1, route.operation),
+        "`operations!` does not list it"
+    );
+    assert!(!route.function.is_empty() && !route.operation.is_empty() && !route.summary.is_empty());
+    assert!(route.access.has_caller() == C::Caller::HAS_CALLER, "`Caller` is not what `access` says");
+    assert!(
+        route.access.has_caller() == route.budget.is_per_caller(),
+        "a caller is counted, and nobody else by caller"
+    );
+    let has_body = !matches!(route.method, Method::Get | Method::Delete);
+    let reads_body = !matches!(<C::Body as RequestBody>::FORMAT, BodyFormat::None);
+    assert!(!reads_body || has_body, "the body of a GET or DELETE is not read");
+    let answers_events = matches!(<C::Reply as ReplyBody>::FORMAT, ReplyFormat::Events);
+    assert!(answers_events == route.is_stream(), "events are answered by `streams`, and by nothing else");
+}
 
-/// All functions.
-pub const FUNCTIONS: [&str; 30] = [
-    "ai-assistant-generate",
-    "ai-assistant-stream",
-    "ai-tools-content-ideas",
-    "ai-tools-message-generator",
-    "ai-tools-pricing-optimizer",
-    "auth-refresh",
-    "auth-signin",
-    "auth-signout",
-    "auth-signup",
-    "breaker-probe",
-    "content-ideas-generate",
-    "creators",
-    "creators-id",
-    "generation-worker",
-    "generations",
-    "generations-id",
-    "health",
-    "health-ready",
-    "jobs-id",
-    "keys",
-    "keys-id",
-    "keys-rotate",
-    "metrics",
-    "offers",
-    "openapi",
-    "posts",
-    "usage",
-    "usage-rollup",
-    "users-me",
-    "not-found",
-];
+const FUNCTION_NAMES: [&str;
+    ROUTES.len() + STREAMS.len() + schedule::NAMES.len() + consumer::NAMES.len() + 1] = {
+    let mut names = ["not-found"; _];
+    let lists: [&[&str]; 4] = [
+        &names_of!(ROUTES, |route| route.function),
+        &names_of!(STREAMS, |stream| stream.function),
+        &schedule::NAMES,
+        &consumer::NAMES,
+    ];
+    names::fill(&mut names, &lists);
+    names
+};
+
+/// The names of all functions, for the labels of metrics. The last one answers paths that do not exist.
+pub const FUNCTIONS: [&str; names::count_unique(&FUNCTION_NAMES)] = names::unique(&FUNCTION_NAMES);
+
+/// The names of all operations and then of the streams, for the labels of metrics. The last name stands for every other path.
+pub const OPERATIONS: [&str; ROUTES.len() + STREAMS.len() + 1] = {
+    let mut names = ["none"; _];
+    let lists: [&[&str]; 2] =
+        [&names_of!(ROUTES, |route| route.operation), &names_of!(STREAMS, |stream| stream.operation)];
+    names::fill(&mut names, &lists);
+    names
+};

@@ -11,8 +11,7 @@ use super::creators::Goal;
 use super::meta::Meta;
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, Dependency, MINUTE, Method, Nothing,
-    OnOutage, ReplyFormat, Route, Scope, SomeCaller,
+    Access, Budget, Coalescing, Contract, Dependency, Json, Method, Nothing, Route, Scope, SomeCaller,
 };
 
 /// `POST /api/ai-assistant/tools/message-generator`
@@ -26,19 +25,10 @@ impl Contract for WriteMessages {
         operation: "writeMessages",
         summary: "Messages to fans from a template, each personalised and checked. Drafts: a person sends.",
         access: Access::Scoped(Scope::MessagesWrite),
-        budget: Budget::PerCaller {
-            calls: 60,
-            per: MINUTE,
-            by: Algorithm::Gcra,
-            on_outage: OnOutage::LocalLimit,
-        },
+        budget: Budget::MEDIUM,
         deadline_ms: 24_000,
         body_bytes_max: BODY_BYTES_MAX,
-        reads: BodyFormat::Json,
-        success: 200,
-        media: ReplyFormat::Json,
         metered: true,
-        idempotent: true,
         sharing: Coalescing::Off,
         depends_on: &[Dependency::Ai, Dependency::AiFallback],
         may_queue: true,
@@ -46,8 +36,8 @@ impl Contract for WriteMessages {
     type Caller = SomeCaller;
     type Path = Nothing;
     type Query = Nothing;
-    type Body = MessageRequest;
-    type Reply = MessageBatch;
+    type Body = Json<MessageRequest>;
+    type Reply = Json<MessageBatch>;
 }
 
 /// A template for messages, and the recipients to write for.

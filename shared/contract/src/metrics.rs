@@ -1,10 +1,9 @@
 //! `GET /api/metrics`: the metrics of all execution environments, summed up for Prometheus.
 
-use super::openapi::Document;
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, MINUTE, Method, NoCaller, Nothing, OnOutage,
-    ReplyFormat, Route,
+    Access, Algorithm, Budget, Coalescing, Contract, MINUTE, Method, MetricsText, NoCaller, Nothing,
+    OnOutage, Route,
 };
 
 /// `GET /api/metrics`
@@ -26,11 +25,7 @@ impl Contract for GetMetrics {
         },
         deadline_ms: 8_000,
         body_bytes_max: BODY_BYTES_MAX,
-        reads: BodyFormat::Json,
-        success: 200,
-        media: ReplyFormat::Metrics,
         metered: false,
-        idempotent: false,
         sharing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
@@ -39,5 +34,5 @@ impl Contract for GetMetrics {
     type Path = Nothing;
     type Query = Nothing;
     type Body = Nothing;
-    type Reply = Document;
+    type Reply = MetricsText;
 }

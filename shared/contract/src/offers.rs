@@ -8,11 +8,9 @@ use super::creators::CreatorPath;
 use super::currency::Currency;
 use super::lines::{ImportResult, Lines};
 use super::page::{Page, PageQuery};
-use super::posts::{ImportPosts, ListPosts};
 use super::price_advice::{Cents, Count, ProductType, Segment, everybody};
-use super::{Contract, Nothing, Route, SomeCaller};
-
-const PATH: &str = "/api/creators/{id}/offers";
+use super::route::{BODY_BYTES_MAX, IMPORT_BYTES_MAX};
+use super::{Access, Budget, Coalescing, Contract, Json, Method, Nothing, Route, Scope, SomeCaller};
 
 /// `GET /api/creators/{id}/offers`
 pub struct ListOffers;
@@ -20,16 +18,24 @@ pub struct ListOffers;
 impl Contract for ListOffers {
     const ROUTE: Route = Route {
         function: "offers",
-        path: PATH,
+        method: Method::Get,
+        path: "/api/creators/{id}/offers",
         operation: "listOffers",
         summary: "A creator's offers, day by day, product by product.",
-        ..ListPosts::ROUTE
+        access: Access::Scoped(Scope::CreatorsRead),
+        budget: Budget::LIGHT,
+        deadline_ms: 15_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        metered: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
     };
     type Caller = SomeCaller;
     type Path = CreatorPath;
     type Query = PageQuery;
     type Body = Nothing;
-    type Reply = Page<DayOffers>;
+    type Reply = Json<Page<DayOffers>>;
 }
 
 /// `POST /api/creators/{id}/offers`
@@ -38,16 +44,24 @@ pub struct ImportOffers;
 impl Contract for ImportOffers {
     const ROUTE: Route = Route {
         function: "offers",
-        path: PATH,
+        method: Method::Post,
+        path: "/api/creators/{id}/offers",
         operation: "importOffers",
         summary: "Import a creator's offers, one day of one price a line: JSON Lines or CSV with a header. A line that is there is replaced.",
-        ..ImportPosts::ROUTE
+        access: Access::Scoped(Scope::CreatorsWrite),
+        budget: Budget::HEAVY,
+        deadline_ms: 15_000,
+        body_bytes_max: IMPORT_BYTES_MAX,
+        metered: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
     };
     type Caller = SomeCaller;
     type Path = CreatorPath;
     type Query = Nothing;
     type Body = Lines;
-    type Reply = ImportResult;
+    type Reply = Json<ImportResult>;
 }
 
 /// How often one product was offered to one segment at one price on one day, and how often it was sold. Importing a

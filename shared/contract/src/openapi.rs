@@ -1,19 +1,18 @@
 //! The OpenAPI 3.1 document, which is generated from the contracts, and the two routes that serve it.
 
-use std::any::TypeId;
+use std::any::type_name;
 
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::assistant::AssistantEvent;
 use super::jobs::AcceptedJob;
 use super::problem::{MEDIA_TYPE, ProblemBody, ProblemKind};
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, MINUTE, Method, NoCaller, Nothing, OnOutage,
-    ReplyFormat, Route, STREAMS,
+    Access, BodyFormat, BodyIn, Budget, Coalescing, Contract, Html, Json, Method, NoCaller, Nothing,
+    ReplyBody, ReplyFormat, ReplyIn, RequestBody, Route, streams,
 };
 
 /// A document that is answered as it is, and not as JSON of a type.
@@ -21,41 +20,30 @@ use super::{
 #[serde(transparent)]
 pub struct Document(pub &'static str);
 
-const DOCUMENT: Route = Route {
-    function: "openapi",
-    method: Method::Get,
-    path: "/api/openapi.json",
-    operation: "getOpenApi",
-    summary: "This API as an OpenAPI 3.1 document.",
-    access: Access::Public,
-    budget: Budget::PerIp {
-        calls: 60,
-        per: MINUTE,
-        by: Algorithm::FixedWindow,
-        on_outage: OnOutage::LocalLimit,
-    },
-    deadline_ms: 2_000,
-    body_bytes_max: BODY_BYTES_MAX,
-    reads: BodyFormat::Json,
-    success: 200,
-    media: ReplyFormat::Json,
-    metered: false,
-    idempotent: false,
-    sharing: Coalescing::Off,
-    depends_on: &[],
-    may_queue: false,
-};
-
 /// `GET /api/openapi.json`
 pub struct GetDocument;
 
 impl Contract for GetDocument {
-    const ROUTE: Route = DOCUMENT;
+    const ROUTE: Route = Route {
+        function: "openapi",
+        method: Method::Get,
+        path: "/api/openapi.json",
+        operation: "getOpenApi",
+        summary: "This API as an OpenAPI 3.1 document.",
+        access: Access::Public,
+        budget: Budget::DOCUMENT,
+        deadline_ms: 2_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        metered: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
+    };
     type Caller = NoCaller;
     type Path = Nothing;
     type Query = Nothing;
     type Body = Nothing;
-    type Reply = Document;
+    type Reply = Json<Document>;
 }
 
 /// `GET /api/docs`
@@ -63,24 +51,41 @@ pub struct GetDocs;
 
 impl Contract for GetDocs {
     const ROUTE: Route = Route {
+        function: "openapi",
+        method: Method::Get,
         path: "/api/docs",
         operation: "getDocs",
         summary: "This API as a page to read and try.",
-        media: ReplyFormat::Html,
-        ..DOCUMENT
+        access: Access::Public,
+        budget: Budget::DOCUMENT,
+        deadline_ms: 2_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        metered: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
     };
     type Caller = NoCaller;
     type Path = Nothing;
     type Query = Nothing;
     type Body = Nothing;
-    type Reply = Document;
+    type Reply = Html;
 }
 
 /// A contract whose types have been erased, so that all contracts fit into one list. It keeps their JSON schemas.
 pub struct Operation {
     /// The path, the method and the policy of the operation.
-    pub route: Route,
-    takes_body: bool,
+    pub route: &'static Route,
+    /// The contract's full name in Rust, for programs that write programs.
+    pub contract: &'static str,
+    /// The full name of what endpoints give as the reply.
+    pub reply_type: &'static str,
+    /// The form of the body that clients send.
+    pub reads: BodyFormat,
+    /// The form of a successful answer.
+    pub replies: ReplyFormat,
+    /// The status of a successful answer.
+    pub success: u16,
     path: fn(&mut SchemaGenerator) -> Schema,
     query: fn(&mut SchemaGenerator) -> Schema,
     body: fn(&mut SchemaGenerator) -> Schema,
@@ -89,17 +94,18 @@ pub struct Operation {
 
 impl Operation {
     /// Erases the types of a contract.
-    pub fn of<C: Contract>() -> Self
-    where
-        C::Body: 'static,
-    {
+    pub fn of<C: Contract>() -> Self {
         Self {
-            route: C::ROUTE,
-            takes_body: TypeId::of::<C::Body>() != TypeId::of::<Nothing>(),
+            route: &C::ROUTE,
+            contract: type_name::<C>(),
+            reply_type: type_name::<ReplyIn<C>>(),
+            reads: C::Body::FORMAT,
+            replies: C::Reply::FORMAT,
+            success: C::Reply::STATUS,
             path: SchemaGenerator::root_schema_for_properties::<C::Path>,
             query: SchemaGenerator::root_schema_for_properties::<C::Query>,
-            body: SchemaGenerator::subschema_for::<C::Body>,
-            reply: SchemaGenerator::subschema_for::<C::Reply>,
+            body: SchemaGenerator::subschema_for::<BodyIn<C>>,
+            reply: SchemaGenerator::subschema_for::<ReplyIn<C>>,
         }
     }
 }
@@ -170,16 +176,15 @@ fn explain(kind: ProblemKind) -> Value {
 
 /// The OpenAPI object of one operation. Schemas of what clients send go to `received`, of what they get to `answered`.
 fn describe(operation: &Operation, received: &mut SchemaGenerator, answered: &mut SchemaGenerator) -> Value {
-    let route = &operation.route;
-    let content = match route.media {
+    let route = operation.route;
+    let content = match operation.replies {
         ReplyFormat::Json => Some(("application/json", json!((operation.reply)(answered)))),
         ReplyFormat::Html => Some(("text/html", json!({"type": "string"}))),
         ReplyFormat::Metrics => Some(("text/plain", json!({"type": "string"}))),
         ReplyFormat::Events => Some(("text/event-stream", json!({"type": "string"}))),
         ReplyFormat::None => None,
     };
-    let mut success =
-        json!({"description": if route.success == 204 { "The operation succeeded." } else { "The answer." }});
+    let mut success = json!({"description": if operation.replies == ReplyFormat::None { "The operation succeeded." } else { "The answer." }});
     if let Some((media, schema)) = content {
         success["content"] = json!({media: {"schema": schema}});
     }
@@ -190,15 +195,18 @@ fn describe(operation: &Operation, received: &mut SchemaGenerator, answered: &mu
         "summary": route.summary,
         "tags": [route.path.split('/').nth(2).unwrap_or_default()],
         "responses": {
-            route.success.to_string(): success,
+            operation.success.to_string(): success,
             "default": {"$ref": "#/components/responses/Problem"},
         },
         "security": security(route.access),
         "x-deadline-ms": route.deadline_ms,
     });
-    let is_same = |stream: &&&Route| stream.path == route.path && stream.method == route.method;
-    if let Some(stream) = STREAMS.iter().find(is_same) {
-        let events = json!({"schema": answered.subschema_for::<AssistantEvent>()});
+    let streams = streams();
+    let is_same =
+        |stream: &&Operation| (stream.route.path, stream.route.method) == (route.path, route.method);
+    if let Some(stream) = streams.iter().find(is_same) {
+        // What an event of each name carries.
+        let events = json!({"schema": (stream.reply)(answered)});
         described["responses"][stream.success.to_string()]["content"]["text/event-stream"] = events;
     }
     if route.may_queue {
@@ -211,7 +219,7 @@ fn describe(operation: &Operation, received: &mut SchemaGenerator, answered: &mu
             "description": "Send `respond-async` to get a job at once instead of waiting for the answer (RFC 7240).",
         }));
     }
-    if route.idempotent {
+    if route.is_idempotent() {
         parameters.push(json!({
             "name": "Idempotency-Key", "in": "header", "required": false,
             "schema": {"type": "string", "minLength": 1, "maxLength": 255},
@@ -221,14 +229,14 @@ fn describe(operation: &Operation, received: &mut SchemaGenerator, answered: &mu
     if !parameters.is_empty() {
         described["parameters"] = Value::Array(parameters);
     }
-    if operation.takes_body {
-        let schema = (operation.body)(received);
-        let content = match route.reads {
-            BodyFormat::Json => json!({"application/json": {"schema": schema}}),
-            BodyFormat::Lines => json!({
-                "application/x-ndjson": {"schema": {"type": "string"}}, "text/csv": {"schema": {"type": "string"}},
-            }),
-        };
+    let content = match operation.reads {
+        BodyFormat::None => None,
+        BodyFormat::Json => Some(json!({"application/json": {"schema": (operation.body)(received)}})),
+        BodyFormat::Lines => Some(json!({
+            "application/x-ndjson": {"schema": {"type": "string"}}, "text/csv": {"schema": {"type": "string"}},
+        })),
+    };
+    if let Some(content) = content {
         described["requestBody"] = json!({"required": true, "content": content});
     }
     if let Access::Scoped(scope) = route.access {
@@ -265,17 +273,18 @@ fn parameters(place: &str, schema: Schema) -> Vec<Value> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{ROUTES, STREAMS};
     use super::*;
 
     #[test]
     fn every_operation_has_its_own_name_and_place() {
         let mut names = std::collections::BTreeSet::new();
         let mut places = std::collections::BTreeSet::new();
-        for operation in super::super::operations() {
-            let route = operation.route;
+        for route in ROUTES.iter().chain(STREAMS) {
             assert!(names.insert(route.operation), "{} stands twice", route.operation);
-            assert!(places.insert((route.path, route.method.as_str())), "{} stands twice", route.path);
-            assert!(!route.summary.is_empty(), "{} has no summary", route.operation);
+            // A stream has the path of the route that answers the same at once.
+            let place = (route.path, route.method.as_str(), route.is_stream());
+            assert!(places.insert(place), "{} stands twice", route.path);
         }
     }
 

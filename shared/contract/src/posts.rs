@@ -8,46 +8,32 @@ use super::creators::{CreatorPath, Platform};
 use super::lines::{ImportResult, Lines};
 use super::page::{Page, PageQuery};
 use super::route::{BODY_BYTES_MAX, IMPORT_BYTES_MAX};
-use super::{
-    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, MINUTE, Method, Nothing, OnOutage,
-    ReplyFormat, Route, Scope, SomeCaller,
-};
-
-const LIST: Route = Route {
-    function: "posts",
-    method: Method::Get,
-    path: "/api/creators/{id}/posts",
-    operation: "listPosts",
-    summary: "A creator's posts, oldest first.",
-    access: Access::Scoped(Scope::CreatorsRead),
-    budget: Budget::PerCaller {
-        calls: 120,
-        per: MINUTE,
-        by: Algorithm::Gcra,
-        on_outage: OnOutage::LocalLimit,
-    },
-    deadline_ms: 15_000,
-    body_bytes_max: BODY_BYTES_MAX,
-    reads: BodyFormat::Json,
-    success: 200,
-    media: ReplyFormat::Json,
-    metered: false,
-    idempotent: false,
-    sharing: Coalescing::Off,
-    depends_on: &[],
-    may_queue: false,
-};
+use super::{Access, Budget, Coalescing, Contract, Json, Method, Nothing, Route, Scope, SomeCaller};
 
 /// `GET /api/creators/{id}/posts`
 pub struct ListPosts;
 
 impl Contract for ListPosts {
-    const ROUTE: Route = LIST;
+    const ROUTE: Route = Route {
+        function: "posts",
+        method: Method::Get,
+        path: "/api/creators/{id}/posts",
+        operation: "listPosts",
+        summary: "A creator's posts, oldest first.",
+        access: Access::Scoped(Scope::CreatorsRead),
+        budget: Budget::LIGHT,
+        deadline_ms: 15_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        metered: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
+    };
     type Caller = SomeCaller;
     type Path = CreatorPath;
     type Query = PageQuery;
     type Body = Nothing;
-    type Reply = Page<Post>;
+    type Reply = Json<Page<Post>>;
 }
 
 /// `POST /api/creators/{id}/posts`
@@ -55,26 +41,25 @@ pub struct ImportPosts;
 
 impl Contract for ImportPosts {
     const ROUTE: Route = Route {
+        function: "posts",
         method: Method::Post,
+        path: "/api/creators/{id}/posts",
         operation: "importPosts",
         summary: "Import a creator's posts, one a line: JSON Lines or CSV with a header. A post that is there is replaced.",
         access: Access::Scoped(Scope::CreatorsWrite),
-        budget: Budget::PerCaller {
-            calls: 30,
-            per: MINUTE,
-            by: Algorithm::Gcra,
-            on_outage: OnOutage::LocalLimit,
-        },
+        budget: Budget::HEAVY,
+        deadline_ms: 15_000,
         body_bytes_max: IMPORT_BYTES_MAX,
-        reads: BodyFormat::Lines,
-        idempotent: true,
-        ..LIST
+        metered: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
     };
     type Caller = SomeCaller;
     type Path = CreatorPath;
     type Query = Nothing;
     type Body = Lines;
-    type Reply = ImportResult;
+    type Reply = Json<ImportResult>;
 }
 
 /// A post that a creator has published.

@@ -15,10 +15,7 @@ use super::bounded::{List, Number, Text, Whole};
 use super::currency::Currency;
 use super::ids::CreatorId;
 use super::route::BODY_BYTES_MAX;
-use super::{
-    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, MINUTE, Method, Nothing, OnOutage,
-    ReplyFormat, Route, Scope, SomeCaller,
-};
+use super::{Access, Budget, Coalescing, Contract, Json, Method, Nothing, Route, Scope, SomeCaller};
 
 /// `POST /api/ai-assistant/tools/pricing-optimizer`
 pub struct AdvisePrice;
@@ -31,19 +28,10 @@ impl Contract for AdvisePrice {
         operation: "advisePrice",
         summary: "Which price to keep, test or take, from what was offered and sold, with how sure that is.",
         access: Access::Scoped(Scope::PricingWrite),
-        budget: Budget::PerCaller {
-            calls: 120,
-            per: MINUTE,
-            by: Algorithm::Gcra,
-            on_outage: OnOutage::LocalLimit,
-        },
+        budget: Budget::LIGHT,
         deadline_ms: 5_000,
         body_bytes_max: BODY_BYTES_MAX,
-        reads: BodyFormat::Json,
-        success: 200,
-        media: ReplyFormat::Json,
         metered: true,
-        idempotent: true,
         sharing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
@@ -51,8 +39,8 @@ impl Contract for AdvisePrice {
     type Caller = SomeCaller;
     type Path = Nothing;
     type Query = Nothing;
-    type Body = PriceAdviceRequest;
-    type Reply = PriceAdvice;
+    type Body = Json<PriceAdviceRequest>;
+    type Reply = Json<PriceAdvice>;
 }
 
 /// The highest price, in the smallest unit of its currency.

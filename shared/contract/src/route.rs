@@ -1,24 +1,28 @@
-//! What is fixed about a route before anyone calls it.
+//! Routes: the path, the method and the policy of each operation.
 
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::STREAMS;
+use super::names::is_among;
+use super::scope::Scope;
+
 /// One minute, the window of most budgets.
 pub const MINUTE: Duration = Duration::from_secs(60);
 
-/// Body limits by kind of route, in bytes.
+/// The longest body of routes that take a password or a token, in bytes.
 pub const AUTH_BODY_BYTES_MAX: usize = 8 * 1024;
-/// The limit wherever nothing else is said.
+/// The longest body of most routes, in bytes.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
-/// What bulk imports read.
+/// The longest body of a bulk import, in bytes.
 pub const IMPORT_BYTES_MAX: usize = 1024 * 1024;
 
-/// The budget that all calls of one tenant share, whatever the route.
+/// How many calls a minute all callers of one tenant have together, whatever the route.
 pub const TENANT_CALLS: u32 = 600;
 
-/// An HTTP method that routes use.
+/// An HTTP method of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the documentation")]
 pub enum Method {
@@ -30,7 +34,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// In capitals, as on the wire.
+    /// The method in capitals, as requests write it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -42,118 +46,23 @@ impl Method {
     }
 }
 
-/// What a key or a session may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum Scope {
-    /// Talk to the assistant.
-    #[serde(rename = "assistant:write")]
-    AssistantWrite,
-    /// Generate content.
-    #[serde(rename = "content:write")]
-    ContentWrite,
-    /// Read creators.
-    #[serde(rename = "creators:read")]
-    CreatorsRead,
-    /// Create, change and delete creators.
-    #[serde(rename = "creators:write")]
-    CreatorsWrite,
-    /// Read what was generated.
-    #[serde(rename = "generations:read")]
-    GenerationsRead,
-    /// Create, change and revoke API keys.
-    #[serde(rename = "keys:admin")]
-    KeysAdmin,
-    /// Write messages to fans.
-    #[serde(rename = "messages:write")]
-    MessagesWrite,
-    /// Ask for price advice.
-    #[serde(rename = "pricing:write")]
-    PricingWrite,
-    /// Read usage and limits.
-    #[serde(rename = "usage:read")]
-    UsageRead,
-}
-
-impl Scope {
-    /// Every scope.
-    pub const ALL: [Self; 9] = [
-        Self::AssistantWrite,
-        Self::ContentWrite,
-        Self::CreatorsRead,
-        Self::CreatorsWrite,
-        Self::GenerationsRead,
-        Self::KeysAdmin,
-        Self::MessagesWrite,
-        Self::PricingWrite,
-        Self::UsageRead,
-    ];
-
-    /// As written in requests and answers.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::AssistantWrite => "assistant:write",
-            Self::ContentWrite => "content:write",
-            Self::CreatorsRead => "creators:read",
-            Self::CreatorsWrite => "creators:write",
-            Self::GenerationsRead => "generations:read",
-            Self::KeysAdmin => "keys:admin",
-            Self::MessagesWrite => "messages:write",
-            Self::PricingWrite => "pricing:write",
-            Self::UsageRead => "usage:read",
-        }
-    }
-}
-
-/// What a user is in a tenant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Role {
-    /// May do everything, also give the tenant away.
-    Owner,
-    /// May do everything else.
-    Admin,
-    /// Works with creators and content.
-    Member,
-    /// Looks.
-    Viewer,
-}
-
-impl Role {
-    /// The scopes of a session with this role.
-    pub const fn scopes(self) -> &'static [Scope] {
-        match self {
-            Self::Owner | Self::Admin => &Scope::ALL,
-            Self::Member => &[
-                Scope::AssistantWrite,
-                Scope::ContentWrite,
-                Scope::CreatorsRead,
-                Scope::CreatorsWrite,
-                Scope::GenerationsRead,
-                Scope::MessagesWrite,
-                Scope::UsageRead,
-            ],
-            Self::Viewer => &[Scope::CreatorsRead, Scope::GenerationsRead, Scope::UsageRead],
-        }
-    }
-}
-
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Anyone.
+    /// Anyone may call it, without credentials.
     Public,
-    /// A signed-in user; no API key.
+    /// A signed-in user may call it, but no API key.
     Session,
-    /// A session or a key, whatever its scopes.
+    /// A session or a key may call it, whatever its scopes.
     Caller,
-    /// A session or a key with this scope.
+    /// A session or a key with this scope may call it.
     Scoped(Scope),
-    /// Whoever has the stage's scrape token.
+    /// The one who holds the stage's scrape token may call it.
     Scraper,
 }
 
 impl Access {
-    /// Whether whoever passes is a caller: a user or a key of a tenant.
+    /// Whether those who may call are callers of a tenant: a user or a key.
     pub const fn has_caller(self) -> bool {
         match self {
             Self::Public | Self::Scraper => false,
@@ -162,16 +71,46 @@ impl Access {
     }
 }
 
-/// What happens to a request when the limits cannot be asked.
+/// Whose calls a limit counts: its name in `RateLimit-Policy`, in problems and in metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitPolicy {
+    /// The calls from one address.
+    Ip,
+    /// The calls of one key or user.
+    Caller,
+    /// The calls of all callers of a tenant together, [`TENANT_CALLS`] a minute.
+    Tenant,
+    /// Attempts to sign in to an account, or from an address.
+    Signin,
+}
+
+names!(LimitPolicy);
+
+impl LimitPolicy {
+    /// Every policy.
+    pub const ALL: [Self; 4] = [Self::Ip, Self::Caller, Self::Tenant, Self::Signin];
+
+    /// The name as callers and operators read it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ip => "ip",
+            Self::Caller => "caller",
+            Self::Tenant => "tenant",
+            Self::Signin => "signin",
+        }
+    }
+}
+
+/// What happens to a request while Redis, which counts the limits, is away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnOutage {
-    /// A tenth of the limit, counted by each execution environment alone.
+    /// Each execution environment admits a tenth of the limit by its own count.
     LocalLimit,
-    /// 503: where guessing is worse than waiting.
+    /// The request is refused with 503. For routes where guessing the count is worse than waiting.
     Refuse,
 }
 
-/// How calls are counted.
+/// The algorithm by which the calls of a limit are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
     /// Calls come back one by one, evenly (ITU-T I.371).
@@ -180,16 +119,16 @@ pub enum Algorithm {
     FixedWindow,
     /// The last window fades while the next one fills.
     SlidingWindow,
-    /// As GCRA, told as tokens that fill a bucket.
+    /// As GCRA, in the terms of tokens that fill a bucket.
     TokenBucket,
 }
 
-/// How often a route may be called.
+/// The limit on how often a route may be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Budget {
-    /// Not counted; the route costs less than counting it.
+    /// Calls are not counted, because counting would cost more than the route does.
     Unlimited,
-    /// By the address of the client.
+    /// Calls are counted by the address of the client.
     PerIp {
         /// Calls per window, also the burst.
         calls: u32,
@@ -200,7 +139,7 @@ pub enum Budget {
         /// When Redis is away.
         on_outage: OnOutage,
     },
-    /// By the key or user; [`TENANT_CALLS`] a minute applies as well.
+    /// Calls are counted by the key or user; [`TENANT_CALLS`] a minute applies as well.
     PerCaller {
         /// Calls per window, also the burst; a plan multiplies it.
         calls: u32,
@@ -213,21 +152,52 @@ pub enum Budget {
     },
 }
 
-/// What a tenant has paid for. Multiplies the budgets of its callers.
+impl Budget {
+    /// For what costs a trip or two to the tables and no model: lists, single items and small changes.
+    pub const LIGHT: Self =
+        Self::PerCaller { calls: 120, per: MINUTE, by: Algorithm::Gcra, on_outage: OnOutage::LocalLimit };
+
+    /// For what costs more or is needed less: a text of a model, API keys, a report.
+    pub const MEDIUM: Self =
+        Self::PerCaller { calls: 60, per: MINUTE, by: Algorithm::Gcra, on_outage: OnOutage::LocalLimit };
+
+    /// For what keeps an environment busy for long: imports, and conversations in which a model is asked several times.
+    pub const HEAVY: Self =
+        Self::PerCaller { calls: 30, per: MINUTE, by: Algorithm::Gcra, on_outage: OnOutage::LocalLimit };
+
+    /// For routes that read passwords, which are slow to check and can be guessed: without the fleet's counts nobody gets in.
+    pub const PASSWORD: Self =
+        Self::PerIp { calls: 30, per: MINUTE, by: Algorithm::SlidingWindow, on_outage: OnOutage::Refuse };
+
+    /// For routes that read a sealed token. Nobody guesses one, so an outage of Redis need not end everybody's session.
+    pub const TOKEN: Self =
+        Self::PerIp { calls: 30, per: MINUTE, by: Algorithm::Gcra, on_outage: OnOutage::LocalLimit };
+
+    /// For documents that are the same for everybody.
+    pub const DOCUMENT: Self =
+        Self::PerIp { calls: 60, per: MINUTE, by: Algorithm::FixedWindow, on_outage: OnOutage::LocalLimit };
+
+    /// Whether calls are counted by who makes them.
+    pub const fn is_per_caller(self) -> bool {
+        matches!(self, Self::PerCaller { .. })
+    }
+}
+
+/// The plan of a tenant. It multiplies the limits of the tenant's callers and sets the credits of a month.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Plan {
-    /// Nothing yet.
+    /// The free plan.
     #[default]
     Free,
-    /// A creator's.
+    /// The plan for a single creator.
     Pro,
-    /// An agency's.
+    /// The plan for agencies.
     Agency,
 }
 
 impl Plan {
-    /// How many times the calls that contracts name.
+    /// The factor by which the plan multiplies the calls of a budget.
     pub const fn times(self) -> u32 {
         match self {
             Self::Free => 1,
@@ -236,7 +206,7 @@ impl Plan {
         }
     }
 
-    /// The credits of a month. One credit is one call of a model.
+    /// The credits that the plan gives for a month. One credit is one call of a model.
     pub const fn credits(self) -> u64 {
         match self {
             Self::Free => 200,
@@ -246,10 +216,10 @@ impl Plan {
     }
 }
 
-/// What the answers of a route depend on and may have to do without. Each has a breaker for the whole fleet.
+/// A service that the answers of a route depend on and may have to do without. Each has a breaker for the whole fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dependency {
-    /// The model that writes.
+    /// The model that is asked first.
     Ai,
     /// The model that is asked where the first cannot answer.
     AiFallback,
@@ -261,7 +231,7 @@ impl Dependency {
     /// Every dependency.
     pub const ALL: [Self; 2] = [Self::Ai, Self::AiFallback];
 
-    /// As in metrics, logs and the names of breakers.
+    /// The name in metrics, logs and the names of breakers.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ai => "ai",
@@ -270,47 +240,24 @@ impl Dependency {
     }
 }
 
-/// How equal requests of a tenant share one computation.
+/// Whether equal requests of a tenant share one computation, and for how long its result serves them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coalescing {
     /// Every request computes for itself.
     Off,
     /// One request leads and the others take its answer.
     On {
-        /// The answer serves equal requests for so long after it was made.
+        /// How long an answer serves equal requests after it was made.
         fresh: Duration,
-        /// And for so long after that, while another request makes a new one.
+        /// How much longer it serves them while another request makes a new one.
         stale: Duration,
-        /// What the first leader is expected to take.
+        /// How long the first computation in an environment is expected to take.
         expected: Duration,
     },
 }
 
-/// The form of the body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BodyFormat {
-    /// `application/json`
-    Json,
-    /// Records, one a line: `application/x-ndjson` or `text/csv`
-    Lines,
-}
-
-/// The form of the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReplyFormat {
-    /// `application/json`
-    Json,
-    /// `text/html`
-    Html,
-    /// Prometheus text, version 0.0.4
-    Metrics,
-    /// `text/event-stream`
-    Events,
-    /// 204
-    None,
-}
-
-/// A route and its policy. No member has a default, so none can be forgotten.
+/// A route and its policy. No member has a default, so none can be forgotten, and none follows from another: what does is a
+/// method here, or follows from the types of the contract ([`super::media`]).
 #[derive(Debug, Clone, Copy)]
 pub struct Route {
     /// The folder, package, binary and Lambda function that answers.
@@ -325,26 +272,51 @@ pub struct Route {
     pub summary: &'static str,
     /// Who may call.
     pub access: Access,
-    /// How often.
+    /// How often it may be called.
     pub budget: Budget,
     /// The time from the arrival of the event to the answer, in milliseconds.
     pub deadline_ms: u64,
-    /// The longest body read.
+    /// The longest body that is read, in bytes.
     pub body_bytes_max: usize,
-    /// The form of the body.
-    pub reads: BodyFormat,
-    /// The status of a success.
-    pub success: u16,
-    /// The form of a success.
-    pub media: ReplyFormat,
     /// Whether calls count in `GET /api/usage`.
     pub metered: bool,
-    /// Whether `Idempotency-Key` is obeyed: on every POST that creates or spends.
-    pub idempotent: bool,
     /// Whether equal requests share one computation.
     pub sharing: Coalescing,
-    /// What the answer depends on.
+    /// The services that its answers depend on.
     pub depends_on: &'static [Dependency],
     /// Whether long work is answered with 202 and a job, and any work is where `Prefer: respond-async` asks for it.
     pub may_queue: bool,
+}
+
+impl Route {
+    /// Whether its answers are sent piece by piece, from a function with a URL of its own: whether it is one of [`STREAMS`].
+    pub const fn is_stream(&self) -> bool {
+        let streams = names_of!(STREAMS, |stream| stream.operation);
+        is_among(&streams, streams.len(), self.operation)
+    }
+
+    /// Whether `Idempotency-Key` is obeyed: every POST of a caller creates or spends. What a stream has sent cannot be sent again.
+    pub const fn is_idempotent(&self) -> bool {
+        matches!(self.method, Method::Post) && self.access.has_caller() && !self.is_stream()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ROUTES;
+    use super::*;
+
+    #[test]
+    fn posts_of_callers_obey_idempotency_keys_and_nothing_else_does() {
+        let obeys = |name: &str| {
+            let mut routes = ROUTES.iter().chain(STREAMS);
+            routes.find(|route| route.operation == name).is_some_and(|route| route.is_idempotent())
+        };
+        for name in ["createKey", "importPosts", "generateContentIdeas", "assistantGenerate", "advisePrice"] {
+            assert!(obeys(name), "{name} creates or spends");
+        }
+        for name in ["signUp", "signIn", "getKey", "revokeKey", "replaceCreator", "assistantStream"] {
+            assert!(!obeys(name), "{name} has no caller, may be repeated as it is, or is a stream");
+        }
+    }
 }

@@ -23,4 +23,4 @@ pub const BREAKER_PROBE: Schedule =
 pub const SCHEDULES: [&Schedule; 2] = [&USAGE_ROLLUP, &BREAKER_PROBE];
 
 /// The names of the functions of all schedules.
-pub const NAMES: [&str; 2] = [USAGE_ROLLUP.function, BREAKER_PROBE.function];
+pub const NAMES: [&str; SCHEDULES.len()] = names_of!(SCHEDULES, |schedule| schedule.function);

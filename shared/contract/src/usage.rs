@@ -5,10 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bounded::Text;
 use super::route::BODY_BYTES_MAX;
-use super::{
-    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, MINUTE, Method, Nothing, OnOutage,
-    ReplyFormat, Route, Scope, SomeCaller,
-};
+use super::{Access, Budget, Coalescing, Contract, Json, Method, Nothing, Route, Scope, SomeCaller};
 
 /// `GET /api/usage`
 pub struct GetUsage;
@@ -21,19 +18,10 @@ impl Contract for GetUsage {
         operation: "getUsage",
         summary: "Calls of the metered routes in a month, and the limits that apply.",
         access: Access::Scoped(Scope::UsageRead),
-        budget: Budget::PerCaller {
-            calls: 60,
-            per: MINUTE,
-            by: Algorithm::Gcra,
-            on_outage: OnOutage::LocalLimit,
-        },
+        budget: Budget::MEDIUM,
         deadline_ms: 5_000,
         body_bytes_max: BODY_BYTES_MAX,
-        reads: BodyFormat::Json,
-        success: 200,
-        media: ReplyFormat::Json,
         metered: false,
-        idempotent: false,
         sharing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
@@ -42,7 +30,7 @@ impl Contract for GetUsage {
     type Path = Nothing;
     type Query = UsageQuery;
     type Body = Nothing;
-    type Reply = UsageReport;
+    type Reply = Json<UsageReport>;
 }
 
 /// The query parameters of the usage report.

@@ -7,45 +7,33 @@ use super::bounded::Text;
 use super::ids::{TenantId, UserId};
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Algorithm, BodyFormat, Budget, Coalescing, Contract, MINUTE, Method, Nothing, OnOutage, Plan,
-    ReplyFormat, Role, Route, Scope, SomeCaller,
-};
-
-const ME: Route = Route {
-    function: "users-me",
-    method: Method::Get,
-    path: "/api/users/me",
-    operation: "getMe",
-    summary: "Who the caller is, and what the credentials allow.",
-    access: Access::Caller,
-    budget: Budget::PerCaller {
-        calls: 120,
-        per: MINUTE,
-        by: Algorithm::Gcra,
-        on_outage: OnOutage::LocalLimit,
-    },
-    deadline_ms: 5_000,
-    body_bytes_max: BODY_BYTES_MAX,
-    reads: BodyFormat::Json,
-    success: 200,
-    media: ReplyFormat::Json,
-    metered: false,
-    idempotent: false,
-    sharing: Coalescing::Off,
-    depends_on: &[],
-    may_queue: false,
+    Access, Budget, Coalescing, Contract, Json, Method, Nothing, Plan, Role, Route, Scope, SomeCaller,
 };
 
 /// `GET /api/users/me`
 pub struct GetMe;
 
 impl Contract for GetMe {
-    const ROUTE: Route = ME;
+    const ROUTE: Route = Route {
+        function: "users-me",
+        method: Method::Get,
+        path: "/api/users/me",
+        operation: "getMe",
+        summary: "Who the caller is, and what the credentials allow.",
+        access: Access::Caller,
+        budget: Budget::LIGHT,
+        deadline_ms: 5_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        metered: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
+    };
     type Caller = SomeCaller;
     type Path = Nothing;
     type Query = Nothing;
     type Body = Nothing;
-    type Reply = Me;
+    type Reply = Json<Me>;
 }
 
 /// `PATCH /api/users/me`
@@ -53,18 +41,26 @@ pub struct UpdateMe;
 
 impl Contract for UpdateMe {
     const ROUTE: Route = Route {
+        function: "users-me",
         method: Method::Patch,
+        path: "/api/users/me",
         operation: "updateMe",
         summary: "Change name, locale or time zone. Members that are absent stay.",
         // A key belongs to the tenant and has no business in a person's profile.
         access: Access::Session,
-        ..ME
+        budget: Budget::LIGHT,
+        deadline_ms: 5_000,
+        body_bytes_max: BODY_BYTES_MAX,
+        metered: false,
+        sharing: Coalescing::Off,
+        depends_on: &[],
+        may_queue: false,
     };
     type Caller = SomeCaller;
     type Path = Nothing;
     type Query = Nothing;
-    type Body = ProfileUpdate;
-    type Reply = Me;
+    type Body = Json<ProfileUpdate>;
+    type Reply = Json<Me>;
 }
 
 /// The changes to make to the user's profile. Members that are left out stay as they are.

@@ -64,7 +64,7 @@ impl SharedWork {
         Self { keys, token: random::token(), fresh, stale, expected, lease: LEASE }
     }
 
-    /// With a leader that has lost the lead when it is silent for so long.
+    /// The work with another lease: a leader that does not renew its lock within this time has lost the lead.
     #[must_use]
     pub const fn with_lease(mut self, lease: Duration) -> Self {
         self.lease = lease;

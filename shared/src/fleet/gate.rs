@@ -227,7 +227,7 @@ fn decode(
     let micros = |value: &Value| number(value).map(Duration::from_micros);
     let status = |(limit, values): (&Limit, &Value)| match values.list() {
         [wait, remaining, reset] => Some(LimitStatus {
-            name: limit.name,
+            policy: limit.policy,
             quota: limit.quota,
             window: limit.window,
             remaining: u32::try_from(remaining.int()?).ok()?,

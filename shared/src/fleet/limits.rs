@@ -15,6 +15,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
 
 use crate::clock::Millis;
+use crate::contract::LimitPolicy;
 use local::{Denials, LocalCounts};
 
 /// While Redis is away, one environment alone admits at most the quota divided by this.
@@ -23,8 +24,8 @@ const QUOTA_DIVISOR_DURING_OUTAGE: u32 = 10;
 /// One rate limit of one caller.
 #[derive(Debug, Clone)]
 pub struct Limit {
-    /// The name of the policy, as the header `RateLimit-Policy` shows it.
-    pub name: &'static str,
+    /// Whose calls the limit counts; its name is that of the policy in the header `RateLimit-Policy`.
+    pub policy: LimitPolicy,
     /// How many calls a window admits; all of them may come at once.
     pub quota: u32,
     pub window: Duration,
@@ -37,7 +38,7 @@ pub struct Limit {
 impl Limit {
     /// A limit that all calls with the same `name`, `algorithm`, `window` and `identity` share.
     pub fn new(
-        name: &'static str,
+        policy: LimitPolicy,
         algorithm: Algorithm,
         quota: u32,
         window: Duration,
@@ -46,6 +47,7 @@ impl Limit {
         // The identity can be a client's address, which must not be readable in the database's list of keys, so it
         // is hashed. Algorithm and window are part of the key, because a count means nothing under others: a deployment
         // that changes a window begins to count anew. The quota is not, so that a plan that is raised keeps its count.
+        let name = policy.as_str();
         let algorithm_number = LimitRule::new(algorithm, quota, window).script_args()[0];
         let digest = digest(
             &SHA256,
@@ -55,7 +57,7 @@ impl Limit {
         id.copy_from_slice(&digest.as_ref()[..16]);
         let (seconds, hash) = (window.as_secs(), URL_SAFE_NO_PAD.encode(id));
         let key = format!("hz1:lim:{name}:{algorithm_number}:{seconds}:{hash}");
-        Self { name, quota, window, algorithm, key, id: u128::from_ne_bytes(id) }
+        Self { policy, quota, window, algorithm, key, id: u128::from_ne_bytes(id) }
     }
 
     /// The key of the count in Redis.
@@ -71,7 +73,7 @@ impl Limit {
     /// The status to show to the caller after a step of the limit's rule.
     pub fn status(&self, step: &LimitStep) -> LimitStatus {
         LimitStatus {
-            name: self.name,
+            policy: self.policy,
             quota: self.quota,
             window: self.window,
             remaining: step.remaining,
@@ -84,8 +86,8 @@ impl Limit {
 /// How much of a limit is used up, as the `RateLimit` headers show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitStatus {
-    /// The name of the policy, as the header `RateLimit-Policy` shows it.
-    pub name: &'static str,
+    /// Whose calls the limit counts; its name is that of the policy in the header `RateLimit-Policy`.
+    pub policy: LimitPolicy,
     /// How many calls a window admits.
     pub quota: u32,
     pub window: Duration,

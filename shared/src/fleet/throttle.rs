@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::clock::Deadline;
+use crate::contract::LimitPolicy;
 use crate::metrics;
 use crate::redis::{Redis, RedisError, Script, Value};
 
@@ -68,7 +69,7 @@ impl Attempts {
         match answer.first().and_then(Value::int) {
             Some(0) => Ok(None),
             Some(wait) => {
-                metrics::limit_denied("signin");
+                metrics::limit_denied(LimitPolicy::Signin);
                 Ok(Some(Duration::from_millis(u64::try_from(wait).unwrap_or(1))))
             }
             None => Err(RedisError::malformed("the throttle script answered with another number of values")),

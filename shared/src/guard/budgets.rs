@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Caller, Refusal};
 use crate::contract::route::TENANT_CALLS;
-use crate::contract::{Algorithm, Budget, MINUTE, OnOutage, Plan, Route, operations};
+use crate::contract::{Algorithm, Budget, LimitPolicy, MINUTE, OnOutage, Plan, ROUTES, Route};
 use crate::fleet::idempotency::IdempotencyClaim;
 use crate::fleet::limits::{Limit, LimitStatus};
 use crate::http::{HttpRequest, Problem, ProblemKind};
@@ -23,7 +23,7 @@ pub(super) fn budget(
         (Budget::Unlimited, _) | (Budget::PerCaller { .. }, None) => None,
         (Budget::PerIp { calls, per, by, on_outage }, _) => {
             let identity = format!("{}|{}", route.operation, incoming.ip_block());
-            Some((vec![Limit::new("ip", by, calls, per, &identity)], on_outage))
+            Some((vec![Limit::new(LimitPolicy::Ip, by, calls, per, &identity)], on_outage))
         }
         (Budget::PerCaller { calls, per, by, on_outage }, Some(caller)) => {
             Some((caller_limits(route.operation, (calls, per, by), caller, plan).to_vec(), on_outage))
@@ -35,13 +35,13 @@ pub(super) fn budget(
 /// `<operation>/caller` for the others.
 pub fn limits_of(caller: &Caller, plan: Plan) -> Vec<(String, Limit)> {
     let mut all = Vec::new();
-    for operation in operations() {
-        let Budget::PerCaller { calls, per, by, .. } = operation.route.budget else { continue };
-        let [own, tenant] = caller_limits(operation.route.operation, (calls, per, by), caller, plan);
+    for route in ROUTES {
+        let Budget::PerCaller { calls, per, by, .. } = route.budget else { continue };
+        let [own, tenant] = caller_limits(route.operation, (calls, per, by), caller, plan);
         if all.is_empty() {
             all.push(("tenant".to_owned(), tenant));
         }
-        all.push((format!("{}/caller", operation.route.operation), own));
+        all.push((format!("{}/caller", route.operation), own));
     }
     all
 }
@@ -56,8 +56,8 @@ fn caller_limits(
     let own = format!("{operation}|{}", caller.actor());
     let tenant = caller.tenant.id().to_string();
     [
-        Limit::new("caller", by, calls * plan.times(), per, &own),
-        Limit::new("tenant", Algorithm::Gcra, TENANT_CALLS * plan.times(), MINUTE, &tenant),
+        Limit::new(LimitPolicy::Caller, by, calls * plan.times(), per, &own),
+        Limit::new(LimitPolicy::Tenant, Algorithm::Gcra, TENANT_CALLS * plan.times(), MINUTE, &tenant),
     ]
 }
 
@@ -68,7 +68,7 @@ pub(super) fn claim(
     caller: Option<&Caller>,
     token: &str,
 ) -> Result<Option<IdempotencyClaim>, Problem> {
-    let Some(key) = incoming.raw_header(IDEMPOTENCY_HEADER).filter(|_| route.idempotent) else {
+    let Some(key) = incoming.raw_header(IDEMPOTENCY_HEADER).filter(|_| route.is_idempotent()) else {
         return Ok(None);
     };
     let is_usable = (1..=255).contains(&key.len()) && key.iter().all(|byte| (0x21..=0x7e).contains(byte));
@@ -86,14 +86,14 @@ pub(super) fn claim(
 /// The refusal of a call that at least one of these limits denies, counted in the metrics.
 pub(super) fn denial(statuses: Vec<LimitStatus>) -> Refusal {
     for status in statuses.iter().filter(|status| !status.wait.is_zero()) {
-        metrics::limit_denied(status.name);
+        metrics::limit_denied(status.policy);
     }
     let wait = statuses.iter().map(|status| status.wait).max().unwrap_or(Duration::from_secs(1));
-    let violated: Vec<_> = statuses.iter().filter(|s| !s.wait.is_zero()).map(|s| s.name).collect();
+    let violated: Vec<_> = statuses.iter().filter(|s| !s.wait.is_zero()).map(|s| s.policy.as_str()).collect();
     let limits: Vec<_> = statuses
         .iter()
         .filter(|s| !s.wait.is_zero())
-        .map(|s| format!("`{}` of {} calls in {} s", s.name, s.quota, s.window.as_secs()))
+        .map(|s| format!("`{}` of {} calls in {} s", s.policy.as_str(), s.quota, s.window.as_secs()))
         .collect();
     let mut problem = Problem::new(
         ProblemKind::RateLimited,

@@ -107,7 +107,7 @@ impl Guard {
             user: claims.sub,
             via: CredentialKind::Session,
             role: Some(role),
-            scopes: role.scopes().to_vec(),
+            scopes: role.scopes(),
             key_kind: KeyKind::Live,
             key: None,
         })

@@ -13,7 +13,7 @@ use serde::de::value::MapDeserializer;
 use super::{Problem, ProblemKind};
 use crate::clock::Deadline;
 use crate::contract::ids::RequestId;
-use crate::contract::{BodyFormat, Method, Route};
+use crate::contract::{BodyFormat, Method, RequestBody, Route};
 
 /// A request for a known route, not parsed yet.
 pub struct HttpRequest {
@@ -116,10 +116,11 @@ impl HttpRequest {
         })
     }
 
-    /// Parses the body in the format that the route reads.
-    pub(crate) fn read<T: DeserializeOwned>(&self, route: &Route) -> Result<T, Problem> {
-        match route.reads {
-            BodyFormat::Json => self.read_json(route.method),
+    /// Parses the body in the format that the contract reads.
+    pub(crate) fn read<B: RequestBody>(&self) -> Result<B::Value, Problem> {
+        match B::FORMAT {
+            BodyFormat::None => json(b"{}"),
+            BodyFormat::Json => self.read_json(),
             BodyFormat::Lines => self.read_lines(),
         }
     }
@@ -152,26 +153,14 @@ impl HttpRequest {
 
     /// Parses the body as a JSON object. An empty body counts as `{}`, so that a client may leave out a body whose
     /// members are all optional.
-    fn read_json<T: DeserializeOwned>(&self, method: Method) -> Result<T, Problem> {
-        let bytes: &[u8] = match (method, self.body.as_ref()) {
-            (Method::Get | Method::Delete, _) | (_, []) => b"{}",
-            (_, bytes) => {
+    fn read_json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        match self.body.as_ref() {
+            [] => json(b"{}"),
+            bytes => {
                 self.require_json()?;
-                bytes
+                json(bytes)
             }
-        };
-        // serde accepts an array for a struct, with the values in the order of its fields: nobody should rely on that
-        // order.
-        if bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|first| *first == b'[') {
-            return Err(Problem::invalid("", "expected a JSON object, got an array"));
         }
-        let mut parser = serde_json::Deserializer::from_slice(bytes);
-        let value = serde_path_to_error::deserialize(&mut parser).map_err(|error| {
-            let pointer = pointer(error.path());
-            Problem::invalid(pointer, explain(error.inner()))
-        })?;
-        parser.end().map_err(|error| Problem::invalid("", explain(&error)))?;
-        Ok(value)
     }
 
     fn require_json(&self) -> Result<(), Problem> {
@@ -188,6 +177,22 @@ impl HttpRequest {
             format!("This route reads JSON: send `content-type: application/json` ({got})."),
         ))
     }
+}
+
+/// Parses a JSON object.
+fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // serde accepts an array for a struct, with the values in the order of its fields: nobody should rely on that
+    // order.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|first| *first == b'[') {
+        return Err(Problem::invalid("", "expected a JSON object, got an array"));
+    }
+    let mut parser = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut parser).map_err(|error| {
+        let pointer = pointer(error.path());
+        Problem::invalid(pointer, explain(error.inner()))
+    })?;
+    parser.end().map_err(|error| Problem::invalid("", explain(&error)))?;
+    Ok(value)
 }
 
 /// The path of a member as a JSON pointer (RFC 6901).

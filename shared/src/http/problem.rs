@@ -101,6 +101,11 @@ impl Problem {
         Self::new(ProblemKind::Internal, detail).because(source)
     }
 
+    /// 501, for an endpoint whose contract is there before its body. No deployed function has one, and a test sees to that.
+    pub fn not_implemented() -> Self {
+        Self::new(ProblemKind::NotImplemented, "This route is announced, and nothing answers it yet.")
+    }
+
     /// The body of the response, as the contract defines it.
     pub fn body(&self, instance: RequestId) -> ProblemBody {
         let is_limit = self.kind == ProblemKind::RateLimited;

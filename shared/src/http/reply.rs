@@ -14,14 +14,13 @@ use lambda_http::http::header::{
     WWW_AUTHENTICATE,
 };
 use lambda_http::http::{HeaderMap, Response, StatusCode};
-use serde::Serialize;
 
 use super::events::{self, EventSender, EventStream};
 use super::{Problem, ProblemKind};
 use crate::contract::ids::{JobId, RequestId};
 use crate::contract::jobs::{AcceptedJob, JobStatus};
 use crate::contract::problem::MEDIA_TYPE;
-use crate::contract::{ReplyFormat, Route, StreamEvent};
+use crate::contract::{ReplyBody, ReplyFormat, StreamEvent};
 use crate::fleet::idempotency::StoredResponse;
 use crate::fleet::limits::LimitStatus;
 
@@ -126,10 +125,10 @@ impl HttpResponse {
     /// The response to a successful call.
     ///
     /// # Errors
-    /// 500 where the reply cannot be written as JSON, or is not of the form that the route promises.
-    pub fn success<T: Serialize>(route: &Route, reply: Reply<T>) -> Result<Self, Problem> {
+    /// 500 where the reply cannot be written as JSON, or is not of the form that the contract promises.
+    pub fn success<R: ReplyBody>(reply: Reply<R::Value>) -> Result<Self, Problem> {
         let mut events = None;
-        let (media, body) = match (route.media, reply.content) {
+        let (media, body) = match (R::FORMAT, reply.content) {
             (ReplyFormat::Events, Content::Events(stream)) => {
                 events = Some(stream);
                 (Some("text/event-stream"), Body::Empty)
@@ -158,7 +157,7 @@ impl HttpResponse {
             }
         };
         let mut response = Response::new(body);
-        let success = StatusCode::from_u16(route.success).unwrap_or(StatusCode::OK);
+        let success = StatusCode::from_u16(R::STATUS).unwrap_or(StatusCode::OK);
         *response.status_mut() = reply.status.unwrap_or(success);
         if let Some(media) = media {
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
@@ -222,8 +221,8 @@ impl HttpResponse {
         }
         let list =
             |item: fn(&LimitStatus) -> String| statuses.iter().map(item).collect::<Vec<_>>().join(", ");
-        let policy = list(|s| format!("\"{}\";q={};w={}", s.name, s.quota, s.window.as_secs()));
-        let limit = list(|s| format!("\"{}\";r={};t={}", s.name, s.remaining, ceil_secs(s.reset)));
+        let policy = list(|s| format!("\"{}\";q={};w={}", s.policy.as_str(), s.quota, s.window.as_secs()));
+        let limit = list(|s| format!("\"{}\";r={};t={}", s.policy.as_str(), s.remaining, ceil_secs(s.reset)));
         for (name, value) in [("ratelimit-policy", policy), ("ratelimit", limit)] {
             if let Ok(value) = HeaderValue::from_str(&value) {
                 self.response.headers_mut().insert(HeaderName::from_static(name), value);

@@ -2,11 +2,11 @@
 
 use super::{
     BreakerCall, CallOutcome, CalledDependency, CoalescingRole, HISTOGRAM_CELLS, Idempotency, LimitDecision,
-    RedisTrip,
+    RedisTrip, StatusClass,
 };
 use crate::contract::generations::GenerationKind;
 use crate::contract::health::BreakerPhase;
-use crate::contract::{self, Dependency, consumer, schedule};
+use crate::contract::{self, Dependency, LimitPolicy, consumer, schedule};
 
 /// The set of values that a label may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,12 +50,12 @@ impl LabelSet {
     pub const fn values(self) -> &'static [&'static str] {
         match self {
             Self::Route => &contract::OPERATIONS,
-            Self::Class => &["2xx", "3xx", "4xx", "5xx"],
+            Self::Class => StatusClass::ALL,
             Self::Function => &contract::FUNCTIONS,
             Self::Schedule => &schedule::NAMES,
             Self::Consumer => &consumer::NAMES,
             Self::Kind => &GenerationKind::NAMES,
-            Self::Policy => &["ip", "caller", "tenant", "signin"],
+            Self::Policy => &LimitPolicy::NAMES,
             Self::LimitDecision => LimitDecision::ALL,
             Self::Breaker => &Dependency::NAMES,
             Self::BreakerCall => BreakerCall::ALL,

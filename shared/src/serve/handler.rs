@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use crate::contract::Contract as _;
+use crate::contract::Contract;
 use crate::endpoint::{Call, ParsedRequest, PreparedEndpoint};
 use crate::environment::{Environment, StartError};
 use crate::guard::{Admission, Caller, Demand};
@@ -61,7 +61,8 @@ impl<E: PreparedEndpoint> PendingRequest for PendingCall<E> {
     fn answer(self: Box<Self>, admission: Admission) -> BoxFuture<'static, Result<HttpResponse, Problem>> {
         Box::pin(async move {
             let call = Call::new(self.request, self.incoming, admission);
-            HttpResponse::success(&E::Contract::ROUTE, self.endpoint.handle(call, self.prepared).await?)
+            let reply = self.endpoint.handle(call, self.prepared).await?;
+            HttpResponse::success::<<E::Contract as Contract>::Reply>(reply)
         })
     }
 }

@@ -18,7 +18,7 @@ use super::log::{RequestLine, RequestLog};
 use super::shutdown;
 use crate::clock::{Deadline, Millis};
 use crate::contract::ids::RequestId;
-use crate::contract::{CallerMarker as _, Contract, Route};
+use crate::contract::{self, Contract as _, Route};
 use crate::endpoint::PreparedEndpoint;
 use crate::environment::{Environment, StartError};
 use crate::guard::{Admission, Demand, Guard, GuardAnswer, Refusal};
@@ -55,8 +55,8 @@ impl Function {
     /// Adds an endpoint to the function.
     #[must_use]
     pub fn answers<E: PreparedEndpoint>(mut self) -> Self {
-        // The contract's marker type promises handlers a caller; this fails the build if `ROUTE.access` lets none in.
-        const { assert!(E::Contract::ROUTE.access.has_caller() == <E::Contract as Contract>::Caller::HAS_CALLER) };
+        // What the contract says must agree with itself; this fails the build if it does not.
+        const { contract::check::<E::Contract>() };
         let route = E::Contract::ROUTE;
         self.endpoints.push(EndpointSlot { route, connect: connect::<E>, handler: OnceCell::new() });
         self

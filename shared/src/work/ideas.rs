@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 
 use super::queue;
 use crate::content::{CreatorContext, IdeaOrder, Ideas, ProfileError};
-use crate::contract::SomeCaller;
 use crate::contract::content_ideas::IdeaBatch;
+use crate::contract::{BodyIn, Json, SomeCaller};
 use crate::endpoint::{Call, ParsedRequest, PreparedEndpoint, ServedContract};
 use crate::environment::{Environment, StartError};
 use crate::guard::Demand;
@@ -29,9 +29,9 @@ pub enum IdeaPlan {
 
 impl<C> PreparedEndpoint for ProposeIdeas<C>
 where
-    C: ServedContract<Caller = SomeCaller, Reply = IdeaBatch>,
-    C::Body: Clone + Into<JobTask>,
-    for<'a> IdeaOrder: TryFrom<&'a C::Body, Error = ProfileError>,
+    C: ServedContract<Caller = SomeCaller, Reply = Json<IdeaBatch>>,
+    BodyIn<C>: Clone + Into<JobTask>,
+    for<'a> IdeaOrder: TryFrom<&'a BodyIn<C>, Error = ProfileError>,
 {
     type Contract = C;
     type Prepared = IdeaPlan;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use shared::clock::Deadline;
-use shared::contract::Dependency;
+use shared::contract::{Dependency, LimitPolicy};
 use shared::fleet::breaker::{AI, Breaker};
 use shared::fleet::coalesce::{Coalescer, ResultLifetime, SharedWork, WorkTurn};
 use shared::fleet::gate::{Gate, GateAnswer, GateQuestion};
@@ -55,7 +55,7 @@ async fn gate(wire: &Wire) -> Result<String, LocalError> {
     let redis = client(wire, Duration::from_secs(2))?;
     let gate = Gate::new(Arc::clone(&redis), HOUR);
     let breaker = Arc::new(Breaker::new(Dependency::Ai, "r", "m", AI, Arc::clone(&redis)));
-    let limits = [Limit::new("caller", Algorithm::Gcra, 1_000_000, HOUR, "bench")];
+    let limits = [Limit::new(LimitPolicy::Caller, Algorithm::Gcra, 1_000_000, HOUR, "bench")];
     // Every call has shared work of its own: otherwise each would wait for the one before it.
     let number = AtomicUsize::new(0);
     let get = async || redis.command("GET", &["bench"], far_deadline()).await.map(drop).map_err(failed);
@@ -118,7 +118,7 @@ async fn gate(wire: &Wire) -> Result<String, LocalError> {
 async fn outage(wire: &Wire) -> Result<String, LocalError> {
     let redis = client(wire, Duration::from_millis(100))?;
     let gate = Gate::new(Arc::clone(&redis), HOUR);
-    let limits = [Limit::new("caller", Algorithm::Gcra, 1_000_000, HOUR, "outage")];
+    let limits = [Limit::new(LimitPolicy::Caller, Algorithm::Gcra, 1_000_000, HOUR, "outage")];
     let pass = async || {
         let begun = Instant::now();
         let answer = gate

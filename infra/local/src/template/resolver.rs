@@ -195,7 +195,9 @@ impl Resolver {
                 resources: resources.collect::<Result<_, _>>()?,
             });
         }
-        if permissions.is_empty() {
+        // A new function's list is empty until its permissions are written; a test sees to that.
+        let is_empty_list = document.get("Statement").and_then(Value::as_sequence).is_some_and(Vec::is_empty);
+        if permissions.is_empty() && !is_empty_list {
             return Err(malformed(format!("a policy of {logical} has no statement that is understood here")));
         }
         Ok(permissions)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use local::wait::{find, until};
 use local::wire::WireMode;
 use shared::clock::Deadline;
-use shared::contract::Dependency;
+use shared::contract::{Dependency, LimitPolicy};
 use shared::fleet::breaker::{self, Breaker};
 use shared::fleet::coalesce::{SharedWork, WorkTurn};
 use shared::fleet::gate::{Gate, GateAnswer, GatePass, GateQuestion};
@@ -19,7 +19,7 @@ use crate::{Database, soon};
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn limit(quota: u32, who: &str) -> Limit {
-    Limit::new("caller", Algorithm::Gcra, quota, HOUR, who)
+    Limit::new(LimitPolicy::Caller, Algorithm::Gcra, quota, HOUR, who)
 }
 
 fn share(what: &str) -> SharedWork {
@@ -89,7 +89,7 @@ async fn every_key_expires() {
     let gate = Gate::new(Arc::clone(&redis), HOUR);
     let algorithms =
         [Algorithm::Gcra, Algorithm::FixedWindow, Algorithm::SlidingWindow, Algorithm::TokenBucket];
-    let limits = algorithms.map(|by| Limit::new("caller", by, 5, HOUR, "x"));
+    let limits = algorithms.map(|by| Limit::new(LimitPolicy::Caller, by, 5, HOUR, "x"));
     let (mine, what) = (claim("k", "{}", "t", HOUR), share("x"));
     let asked = GateQuestion {
         limits: &limits,

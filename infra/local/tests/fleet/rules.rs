@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Runs, TestRunner};
+use shared::contract::LimitPolicy;
 use shared::fleet::breaker::{Breaker, BreakerConfig, BreakerMode, BreakerReport, BreakerState};
 use shared::fleet::gate::{Gate, GateAnswer, GateQuestion};
 use shared::fleet::limits::{Algorithm, Limit, LimitCount as Count, LimitStep};
@@ -48,7 +49,7 @@ fn the_gate_counts_as_the_rules_say_and_a_denied_call_takes_nothing() {
             .into_iter()
             .enumerate()
             .map(|(i, (by, quota, secs))| {
-                Limit::new("caller", by, quota, Duration::from_secs(secs), &format!("{name}-{i}"))
+                Limit::new(LimitPolicy::Caller, by, quota, Duration::from_secs(secs), &format!("{name}-{i}"))
             })
             .collect();
         let mut counts: Vec<Option<Count>> = vec![None; limits.len()];

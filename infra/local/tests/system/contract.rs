@@ -7,7 +7,8 @@ use crate::jobs::{ended, fans};
 use crate::support::{Answer, World, creator, ideas};
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::contract::{self, Access, BodyFormat, Route, ids::CreatorId};
+use shared::contract::ids::CreatorId;
+use shared::contract::{self, Access, BodyFormat, ROUTES, Route, STREAMS};
 
 /// Operations that are not called here with another tenant's key, and why. This list may get shorter and never longer.
 const WITHOUT_ANOTHER_TENANT: [(&str, &str); 4] = [
@@ -17,23 +18,32 @@ const WITHOUT_ANOTHER_TENANT: [(&str, &str); 4] = [
     ("writeMessages", "a request brings its recipients along, and names nothing that is there"),
 ];
 
+/// The operations that anybody may call. This list may get shorter and never longer.
+const OPEN_ROUTES: [&str; 8] =
+    ["signUp", "signIn", "refreshSession", "signOut", "getHealth", "getReadiness", "getOpenApi", "getDocs"];
+
+/// Every route of the API, streams included.
+fn routes() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().chain(STREAMS).copied()
+}
+
 fn method(route: &Route) -> Method {
     Method::from_bytes(route.method.as_str().as_bytes()).unwrap()
 }
 
 /// A call of a route with another method, if need be, on the address where it is answered.
 async fn call(world: &World, route: &Route, method: Method, id: &str, key: &str, body: Value) -> Answer {
-    let is_stream = contract::STREAMS.iter().any(|stream| stream.operation == route.operation);
-    let address = if is_stream { world.stack.stream_url() } else { world.stack.url() };
+    let address = if route.is_stream() { world.stack.stream_url() } else { world.stack.url() };
     let request = world.http.request(method, format!("{address}{}", route.path.replace("{id}", id)));
     let request = match key {
         "" => request,
         key => request.header("authorization", format!("Bearer {key}")),
     };
-    let media = match route.reads {
-        BodyFormat::Json => "application/json",
-        BodyFormat::Lines => "application/x-ndjson",
+    let is_lines = |operation: &contract::openapi::Operation| {
+        operation.route.operation == route.operation && operation.reads == BodyFormat::Lines
     };
+    let is_lines = contract::operations().iter().any(is_lines);
+    let media = if is_lines { "application/x-ndjson" } else { "application/json" };
     let body = if body.is_null() { String::new() } else { body.to_string() };
     Answer::of(request.header("content-type", media).body(body).send().await.unwrap()).await
 }
@@ -41,15 +51,15 @@ async fn call(world: &World, route: &Route, method: Method, id: &str, key: &str,
 #[tokio::test]
 async fn every_function_answers_the_operations_of_its_contract_and_no_others() {
     let world = World::start().await;
-    let mut contracted = BTreeMap::<_, (Route, BTreeSet<&str>)>::new();
-    for route in contract::routes() {
+    let mut contracted = BTreeMap::<_, (&Route, BTreeSet<&str>)>::new();
+    for route in routes() {
         let of_path = contracted.entry((route.function, route.path)).or_insert((route, BTreeSet::new()));
         of_path.1.insert(route.method.as_str());
     }
     for ((function, path), (route, methods)) in contracted {
         let other = ["DELETE", "PUT", "POST"].into_iter().find(|method| !methods.contains(method)).unwrap();
         let other = Method::from_bytes(other.as_bytes()).unwrap();
-        let answer = call(&world, &route, other, &CreatorId::generate().to_string(), "", Value::Null).await;
+        let answer = call(&world, route, other, &CreatorId::generate().to_string(), "", Value::Null).await;
         answer.problem(405, "method_not_allowed");
         let answered: BTreeSet<_> = answer.header("allow").split(", ").collect();
         assert_eq!(answered, methods, "{function} at {path}");
@@ -59,20 +69,18 @@ async fn every_function_answers_the_operations_of_its_contract_and_no_others() {
 #[tokio::test]
 async fn every_protected_route_asks_for_credentials() {
     let world = World::start().await;
-    let mut open = BTreeSet::new();
-    for route in contract::routes() {
+    let mut open = Vec::new();
+    for route in routes() {
         if route.access == Access::Public {
-            open.insert(route.operation);
+            open.push(route.operation);
             continue;
         }
         let id = CreatorId::generate().to_string();
-        let answer = call(&world, &route, method(&route), &id, "", json!({})).await;
+        let answer = call(&world, route, method(route), &id, "", json!({})).await;
         answer.problem(401, "unauthorized");
         assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"huntaze\"");
     }
-    let public =
-        ["getDocs", "getHealth", "getOpenApi", "getReadiness", "refreshSession", "signIn", "signOut"];
-    assert_eq!(open, public.into_iter().chain(["signUp"]).collect(), "what anybody may call");
+    assert_eq!(open, OPEN_ROUTES, "only these are open, and each of them is");
 }
 
 /// What the demo tenant has: the identifiers that no other tenant may see, use or change.
@@ -127,7 +135,7 @@ fn body(operation: &str, id: &str) -> Value {
             "day": "2026-01-01", "productType": "message", "currency": "USD", "priceCents": 900, "offered": 9, "sold": 1,
         }),
         "generateContentIdeas" => json!({"creatorId": id}),
-        "ideasTool" => json!({"profileId": id}),
+        "generateIdeasFromBrief" => json!({"creatorId": id}),
         "advisePrice" => json!({
             "product": {"type": "message", "currentPriceCents": 900, "feePct": 20, "currency": "USD"}, "creatorId": id,
         }),
@@ -144,25 +152,25 @@ async fn nothing_of_a_tenant_is_there_for_another_whatever_the_route() {
     let tenant = world.get("/api/users/me").await.ok(200)["tenant"]["id"].as_str().unwrap().to_owned();
     let other = world.other_tenant().await;
     let mut left: BTreeMap<_, _> = WITHOUT_ANOTHER_TENANT.into();
-    for route in contract::routes() {
+    for route in routes() {
         let has_tenant = matches!(route.access, Access::Session | Access::Caller | Access::Scoped(_));
         if !has_tenant || left.remove(route.operation).is_some() {
             continue;
         }
-        let (operation, id) = (route.operation, ours.named_by(&route));
+        let (operation, id) = (route.operation, ours.named_by(route));
         let body = body(operation, id);
-        let answer = call(&world, &route, method(&route), id, &other.key, body.clone()).await;
+        let answer = call(&world, route, method(route), id, &other.key, body.clone()).await;
         if route.path.contains("{id}") {
             answer.problem(404, "not_found");
         } else if body.is_null() {
             answer.ok(200);
             assert!(!ours.is_shown_in(&answer.text, &tenant), "{operation}: {}", answer.text);
-            let own = call(&world, &route, method(&route), id, &world.demo.key, body).await;
+            let own = call(&world, route, method(route), id, &world.demo.key, body).await;
             assert!(ours.is_shown_in(&own.text, &tenant), "{operation} shows nothing even to its own tenant");
         } else {
             let problem = answer.problem(400, "invalid_request");
             let pointer = problem["fields"][0]["pointer"].as_str().unwrap();
-            assert!(["/creatorId", "/profileId"].contains(&pointer), "{operation}: {problem}");
+            assert_eq!(pointer, "/creatorId", "{operation}: {problem}");
         }
     }
     assert!(left.is_empty(), "no operations of a tenant: {left:?}");

@@ -92,7 +92,7 @@ impl World {
 
     /// With a token or key, and a JSON body unless it is null.
     pub async fn call(&self, method: Method, path: &str, token: &str, body: Value) -> Answer {
-        let mut request = self.request(method, path);
+        let mut request = self.http.request(method, format!("{}{path}", self.stack.url()));
         if !token.is_empty() {
             request = request.header("authorization", format!("Bearer {token}"));
         }

@@ -45,6 +45,7 @@ impl ProblemKind {
             Self::Internal => {
                 "Something failed on our side, such as a defect or a permission that is missing. Nothing is wrong with the request."
             }
+            Self::NotImplemented => "The contract of this route is there, and nothing answers it yet.",
             Self::Unavailable => {
                 "A part of ours is away or busy, such as the database or the counts of limits. Nothing was changed unless `detail` says so."
             }
@@ -95,6 +96,7 @@ impl ProblemKind {
             Self::Internal => {
                 "Try again later. Quote `instance` when you report it: it is the request's identifier in our logs."
             }
+            Self::NotImplemented => "Wait for a version of the API whose changelog names this route.",
             Self::Unavailable => {
                 "Wait as `Retry-After` says and try again, with an `Idempotency-Key` where the request creates or spends."
             }

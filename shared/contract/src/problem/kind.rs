@@ -23,6 +23,7 @@ pub enum ProblemKind {
     Refused,
     RateLimited,
     Internal,
+    NotImplemented,
     Unavailable,
     AiUnavailable,
     Deadline,
@@ -30,7 +31,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, in the order of its status.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::CreditsExhausted,
@@ -48,6 +49,7 @@ impl ProblemKind {
         Self::Refused,
         Self::RateLimited,
         Self::Internal,
+        Self::NotImplemented,
         Self::Unavailable,
         Self::AiUnavailable,
         Self::Deadline,
@@ -69,6 +71,7 @@ impl ProblemKind {
             Self::Unprocessable | Self::InsufficientData | Self::IdempotencyMismatch | Self::Refused => 422,
             Self::RateLimited => 429,
             Self::Internal => 500,
+            Self::NotImplemented => 501,
             Self::Unavailable | Self::AiUnavailable => 503,
             Self::Deadline => 504,
         }
@@ -94,6 +97,7 @@ impl ProblemKind {
             Self::Refused => "refused",
             Self::RateLimited => "rate_limited",
             Self::Internal => "internal",
+            Self::NotImplemented => "not_implemented",
             Self::Unavailable => "unavailable",
             Self::AiUnavailable => "ai_unavailable",
             Self::Deadline => "deadline",
@@ -120,6 +124,7 @@ impl ProblemKind {
             Self::Refused => "Declined by the model",
             Self::RateLimited => "Rate limit exceeded",
             Self::Internal => "Internal error",
+            Self::NotImplemented => "Not written yet",
             Self::Unavailable => "Temporarily unavailable",
             Self::AiUnavailable => "No model available",
             Self::Deadline => "Deadline exceeded",
@@ -148,7 +153,8 @@ impl ProblemKind {
             | Self::Unprocessable
             | Self::InsufficientData
             | Self::IdempotencyMismatch
-            | Self::Refused => false,
+            | Self::Refused
+            | Self::NotImplemented => false,
         }
     }
 

@@ -20,14 +20,20 @@ pub enum BreakerMode {
 }
 
 impl BreakerMode {
+    /// Every mode.
+    pub const ALL: [Self; 4] = [Self::Normal, Self::ForcedOpen, Self::ForcedClosed, Self::MetricsOnly];
+
+    /// The names of all modes, in the order of [`Self::ALL`].
+    pub const NAMES: [&str; 4] = ["normal", "forced_open", "forced_closed", "metrics_only"];
+
+    /// The mode as it is stored, and as operators write it.
+    pub const fn as_str(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
+
     /// Reads the mode as it is stored; an unknown mode counts as `Normal`.
     pub fn parse(text: &str) -> Self {
-        match text {
-            "forced_open" => Self::ForcedOpen,
-            "forced_closed" => Self::ForcedClosed,
-            "metrics_only" => Self::MetricsOnly,
-            _ => Self::Normal,
-        }
+        Self::ALL.into_iter().find(|mode| mode.as_str() == text).unwrap_or_default()
     }
 }
 

@@ -115,14 +115,15 @@ impl Denials {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::LimitPolicy::{Caller, Tenant};
     use crate::contract::MINUTE;
     use crate::contract::route::Algorithm::Gcra;
 
     #[test]
     fn several_limits_admit_together_or_not_at_all() {
         let local = LocalCounts::default();
-        let wide = Limit::new("wide", Gcra, 10, MINUTE, "a");
-        let narrow = Limit::new("narrow", Gcra, 1, MINUTE, "a");
+        let wide = Limit::new(Tenant, Gcra, 10, MINUTE, "a");
+        let narrow = Limit::new(Caller, Gcra, 1, MINUTE, "a");
         let both = [wide.clone(), narrow];
         assert!(local.admit(&both, 1, Millis(1)).is_ok());
         for _ in 0..5 {
@@ -135,14 +136,14 @@ mod tests {
     #[test]
     fn a_denial_is_repeated_for_a_moment_and_not_for_another_quota() {
         let denials = Denials::default();
-        let limit = Limit::new("caller", Gcra, 1, MINUTE, "a");
+        let limit = Limit::new(Caller, Gcra, 1, MINUTE, "a");
         let local = LocalCounts::default();
         local.admit(std::slice::from_ref(&limit), 1, Millis(1)).unwrap();
         let denied = local.admit(std::slice::from_ref(&limit), 1, Millis(1)).unwrap_err();
         denials.remember(std::slice::from_ref(&limit), &denied, Millis(1));
         assert!(denials.recall(std::slice::from_ref(&limit), Millis(1_400)).is_some());
         assert!(denials.recall(std::slice::from_ref(&limit), Millis(1_502)).is_none());
-        let raised = Limit::new("caller", Gcra, 2, MINUTE, "a");
+        let raised = Limit::new(Caller, Gcra, 2, MINUTE, "a");
         assert!(denials.recall(&[raised], Millis(1_400)).is_none());
     }
 }
