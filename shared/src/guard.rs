@@ -235,7 +235,7 @@ impl Guard {
     /// The plan of the caller's tenant, from the cache if it was read within `age_max`, or as long as the stage trusts it.
     async fn plan(&self, caller: Option<&Caller>, age_max: Option<Duration>) -> Plan {
         match (caller, age_max) {
-            (Some(caller), Some(age_max)) => self.plans.no_older(caller.tenant, age_max).await,
+            (Some(caller), Some(age_max)) => self.plans.no_older_than(caller.tenant, age_max).await,
             (Some(caller), None) => self.plans.of(caller.tenant).await,
             (None, _) => Plan::default(),
         }

@@ -225,7 +225,7 @@ pub fn breaker_transition(breaker: Dependency, to: BreakerPhase) {
 }
 
 /// Counts the role that a request had in shared work.
-pub fn sharing(role: CoalescingRole) {
+pub fn coalesced(role: CoalescingRole) {
     add(families::SHARING, &[role as usize], 0, 1);
 }
 

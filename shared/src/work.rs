@@ -143,13 +143,13 @@ impl Worker {
 
     /// Makes what the job asks for and stores it as a generation.
     async fn make(&self, tenant: TenantCtx, job: &JobRecord) -> Result<GenerationId, Problem> {
-        if self.generations.get(tenant, job.makes()).await?.is_some() {
+        if self.generations.get(tenant, job.generation_id()).await?.is_some() {
             // An earlier run stored the generation and died before it could mark the job as finished.
-            return Ok(job.makes());
+            return Ok(job.generation_id());
         }
         let context = |credits| GenerationContext {
             request: RequestId::generate(),
-            generation: job.makes(),
+            generation: job.generation_id(),
             tenant,
             credits,
             key_kind: job.environment,
@@ -160,7 +160,7 @@ impl Worker {
             JobTask::Brief(request) => self.propose(&IdeaOrder::try_from(&request)?, context).await?,
             JobTask::Messages(request) => self.write(tenant, job, &request, context).await?,
         }
-        Ok(job.makes())
+        Ok(job.generation_id())
     }
 
     async fn propose(
@@ -199,7 +199,7 @@ impl Worker {
         self.messages.store(context(0), &mut whole).await;
         match whole.meta.generation_id {
             Some(_) => Ok(()),
-            None => Err(Problem::unavailable("The messages are written and could not be kept yet.")),
+            None => Err(Problem::unavailable("The messages are written, but they could not be stored yet.")),
         }
     }
 }

@@ -28,7 +28,7 @@ impl Contract for AskAssistant {
         deadline_ms: 24_000,
         body_bytes_max: BODY_BYTES_MAX,
         metered: true,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[Dependency::Ai, Dependency::AiFallback],
         may_queue: false,
     };
@@ -54,7 +54,7 @@ impl Contract for StreamAssistant {
         deadline_ms: 60_000,
         body_bytes_max: BODY_BYTES_MAX,
         metered: true,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[Dependency::Ai, Dependency::AiFallback],
         may_queue: false,
     };

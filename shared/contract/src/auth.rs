@@ -55,7 +55,7 @@ impl Contract for SignUp {
         deadline_ms: 8_000,
         body_bytes_max: AUTH_BODY_BYTES_MAX,
         metered: false,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
     };
@@ -112,7 +112,7 @@ impl Contract for SignIn {
         deadline_ms: 8_000,
         body_bytes_max: AUTH_BODY_BYTES_MAX,
         metered: false,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
     };
@@ -202,7 +202,7 @@ impl Contract for Refresh {
         deadline_ms: 8_000,
         body_bytes_max: AUTH_BODY_BYTES_MAX,
         metered: false,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
     };
@@ -228,7 +228,7 @@ impl Contract for SignOut {
         deadline_ms: 8_000,
         body_bytes_max: AUTH_BODY_BYTES_MAX,
         metered: false,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
     };

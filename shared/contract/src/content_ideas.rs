@@ -29,7 +29,7 @@ impl Contract for GenerateIdeas {
         deadline_ms: 24_000,
         body_bytes_max: BODY_BYTES_MAX,
         metered: true,
-        sharing: Coalescing::On {
+        coalescing: Coalescing::On {
             fresh: Duration::from_secs(30),
             stale: Duration::from_secs(90),
             expected: Duration::from_secs(4),
@@ -59,7 +59,7 @@ impl Contract for GenerateIdeasFromBrief {
         deadline_ms: 24_000,
         body_bytes_max: BODY_BYTES_MAX,
         metered: true,
-        sharing: Coalescing::On {
+        coalescing: Coalescing::On {
             fresh: Duration::from_secs(30),
             stale: Duration::from_secs(90),
             expected: Duration::from_secs(4),

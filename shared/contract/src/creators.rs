@@ -31,7 +31,7 @@ impl Contract for ListCreators {
         deadline_ms: 5_000,
         body_bytes_max: BODY_BYTES_MAX,
         metered: false,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
     };
@@ -57,7 +57,7 @@ impl Contract for CreateCreator {
         deadline_ms: 5_000,
         body_bytes_max: BODY_BYTES_MAX,
         metered: false,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
     };
@@ -83,7 +83,7 @@ impl Contract for GetCreator {
         deadline_ms: 5_000,
         body_bytes_max: BODY_BYTES_MAX,
         metered: false,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
     };
@@ -109,7 +109,7 @@ impl Contract for ReplaceCreator {
         deadline_ms: 5_000,
         body_bytes_max: BODY_BYTES_MAX,
         metered: false,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
     };
@@ -135,7 +135,7 @@ impl Contract for DeleteCreator {
         deadline_ms: 5_000,
         body_bytes_max: BODY_BYTES_MAX,
         metered: false,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
     };

@@ -25,7 +25,7 @@ impl Contract for ListGenerations {
         deadline_ms: 5_000,
         body_bytes_max: BODY_BYTES_MAX,
         metered: true,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
     };
@@ -51,7 +51,7 @@ impl Contract for GetGeneration {
         deadline_ms: 5_000,
         body_bytes_max: BODY_BYTES_MAX,
         metered: true,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
     };
@@ -77,7 +77,7 @@ impl Contract for ReviewGeneration {
         deadline_ms: 5_000,
         body_bytes_max: BODY_BYTES_MAX,
         metered: true,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
     };

@@ -24,7 +24,7 @@ impl Contract for GetJob {
         deadline_ms: 5_000,
         body_bytes_max: BODY_BYTES_MAX,
         metered: true,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
     };

@@ -29,7 +29,7 @@ impl Contract for WriteMessages {
         deadline_ms: 24_000,
         body_bytes_max: BODY_BYTES_MAX,
         metered: true,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[Dependency::Ai, Dependency::AiFallback],
         may_queue: true,
     };

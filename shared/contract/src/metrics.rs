@@ -26,7 +26,7 @@ impl Contract for GetMetrics {
         deadline_ms: 8_000,
         body_bytes_max: BODY_BYTES_MAX,
         metered: false,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
     };

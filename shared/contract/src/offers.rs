@@ -27,7 +27,7 @@ impl Contract for ListOffers {
         deadline_ms: 15_000,
         body_bytes_max: BODY_BYTES_MAX,
         metered: false,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
     };
@@ -53,7 +53,7 @@ impl Contract for ImportOffers {
         deadline_ms: 15_000,
         body_bytes_max: IMPORT_BYTES_MAX,
         metered: false,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
     };

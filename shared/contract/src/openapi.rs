@@ -35,7 +35,7 @@ impl Contract for GetDocument {
         deadline_ms: 2_000,
         body_bytes_max: BODY_BYTES_MAX,
         metered: false,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
     };
@@ -61,7 +61,7 @@ impl Contract for GetDocs {
         deadline_ms: 2_000,
         body_bytes_max: BODY_BYTES_MAX,
         metered: false,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
     };

@@ -25,7 +25,7 @@ impl Contract for ListPosts {
         deadline_ms: 15_000,
         body_bytes_max: BODY_BYTES_MAX,
         metered: false,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
     };
@@ -51,7 +51,7 @@ impl Contract for ImportPosts {
         deadline_ms: 15_000,
         body_bytes_max: IMPORT_BYTES_MAX,
         metered: false,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
     };

@@ -281,7 +281,7 @@ pub struct Route {
     /// Whether calls count in `GET /api/usage`.
     pub metered: bool,
     /// Whether equal requests share one computation.
-    pub sharing: Coalescing,
+    pub coalescing: Coalescing,
     /// The services that its answers depend on.
     pub depends_on: &'static [Dependency],
     /// Whether long work is answered with 202 and a job, and any work is where `Prefer: respond-async` asks for it.

@@ -22,7 +22,7 @@ impl Contract for GetUsage {
         deadline_ms: 5_000,
         body_bytes_max: BODY_BYTES_MAX,
         metered: false,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
     };

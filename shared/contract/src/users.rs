@@ -25,7 +25,7 @@ impl Contract for GetMe {
         deadline_ms: 5_000,
         body_bytes_max: BODY_BYTES_MAX,
         metered: false,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
     };
@@ -52,7 +52,7 @@ impl Contract for UpdateMe {
         deadline_ms: 5_000,
         body_bytes_max: BODY_BYTES_MAX,
         metered: false,
-        sharing: Coalescing::Off,
+        coalescing: Coalescing::Off,
         depends_on: &[],
         may_queue: false,
     };

@@ -66,7 +66,7 @@ pub enum AssistantError {
     BrokenOff(#[source] AiError),
     /// The client closed the connection before the answer was complete.
     #[error("the client left")]
-    Left,
+    Disconnected,
 }
 
 /// The service that answers the messages of a conversation.
@@ -201,7 +201,7 @@ impl Assistant {
             Writer::Model(mut model) => {
                 let outcome = tokio::select! {
                     outcome = self.converse(&mut model, &paid, context, creator, request, &mut conversation) => outcome,
-                    () = listener.closed() => Err(AssistantError::Left),
+                    () = listener.closed() => Err(AssistantError::Disconnected),
                 };
                 let bill = model.settle(conversation.delivery()).await;
                 (outcome?, bill)

@@ -184,7 +184,7 @@ impl Ideas {
         creator: &CreatorContext,
         options: &IdeaOptions,
     ) -> Option<SharedWork> {
-        match (self.models.names(key_kind), GenerateIdeas::ROUTE.sharing) {
+        match (self.models.names(key_kind), GenerateIdeas::ROUTE.coalescing) {
             (Some(models), Coalescing::On { fresh, stale, expected }) if !options.fresh => {
                 // The profile itself belongs to the key, and not its identifier and version: requests are equal if
                 // the model would read the same.

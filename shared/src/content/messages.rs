@@ -49,7 +49,7 @@ pub enum MessageError {
     Template(#[from] TemplateError),
     /// The recipient at this position, counted from zero, has the identifier of an earlier one.
     #[error("recipient {0} has the identifier of an earlier one")]
-    Twice(usize),
+    DuplicateRecipient(usize),
     /// The model declined to reword.
     #[error(transparent)]
     NoAnswer(#[from] NoAnswer),
@@ -106,12 +106,12 @@ impl Messages {
     /// Checks what concerns a request as a whole: the template, its variables, and the recipients' identifiers.
     ///
     /// # Errors
-    /// [`MessageError::Template`], [`MessageError::Twice`]
+    /// [`MessageError::Template`], [`MessageError::DuplicateRecipient`]
     pub fn check(request: &MessageRequest) -> Result<(), MessageError> {
         let template = Template::read(&request.template)?;
         let mut ids = HashSet::new();
         if let Some(position) = request.recipients.iter().position(|recipient| !ids.insert(&recipient.id)) {
-            return Err(MessageError::Twice(position));
+            return Err(MessageError::DuplicateRecipient(position));
         }
         Ok(check_variables(&template, &request.recipients)?)
     }

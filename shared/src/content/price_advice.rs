@@ -94,7 +94,7 @@ impl PriceAdvisor {
             segment: request.segment.clone(),
         };
         let history = async {
-            let history = self.offers.known(context.tenant, request.creator_id, &series).await;
+            let history = self.offers.demand_history(context.tenant, request.creator_id, &series).await;
             history.map_err(|error| PriceAdviceError::from(CreatorError::from(error)))
         };
         let (creator, DemandHistory { own, pool }) =

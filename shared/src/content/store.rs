@@ -120,9 +120,10 @@ pub(super) async fn store<A: StorableAnswer>(
     let model = meta.model.clone();
     let degraded = meta.degraded;
     let new = NewGeneration { id, kind: A::KIND, creator, model, degraded, items };
-    if let Err(error) = generations.keep(context.tenant, new, &json).await {
+    if let Err(error) = generations.store(context.tenant, new, &json).await {
         tracing::warn!(error = %telemetry::chain(&error), "an answer was not stored");
         meta.generation_id = None;
-        meta.warnings.push("this answer could not be kept: /api/generations will not have it".to_owned());
+        meta.warnings
+            .push("this answer could not be stored, so /api/generations does not list it".to_owned());
     }
 }

@@ -190,20 +190,20 @@ impl Coalescer {
             WorkTurn::Take { payload, is_stale } => match read::<T>(&payload) {
                 SharedResult::Found(value) => {
                     let role = if is_stale { CoalescingRole::Stale } else { CoalescingRole::Cached };
-                    metrics::sharing(role);
+                    metrics::coalesced(role);
                     return (value, role);
                 }
                 _ => CoalescingRole::Alone,
             },
             WorkTurn::Follow(wait) => match self.follow(work, wait, deadline).await {
                 Ok(value) => {
-                    metrics::sharing(CoalescingRole::Follower);
+                    metrics::coalesced(CoalescingRole::Follower);
                     return (value, CoalescingRole::Follower);
                 }
                 Err(role) => role,
             },
         };
-        metrics::sharing(role);
+        metrics::coalesced(role);
         let value = match role {
             CoalescingRole::Leader | CoalescingRole::Successor => self.lead(work, deadline, compute).await,
             _ => compute().await.0,

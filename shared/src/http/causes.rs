@@ -147,7 +147,7 @@ impl From<AssistantError> for Problem {
                 "The model broke off in the middle. What was told is not complete; ask again.",
             )
             .because(error),
-            AssistantError::Left => Self::internal(error),
+            AssistantError::Disconnected => Self::internal(error),
         }
     }
 }
@@ -198,7 +198,7 @@ impl From<MessageError> for Problem {
     fn from(error: MessageError) -> Self {
         match error {
             MessageError::Template(error) => Self::invalid("/template", error.0),
-            MessageError::Twice(position) => Self::invalid(
+            MessageError::DuplicateRecipient(position) => Self::invalid(
                 format!("/recipients/{position}/id"),
                 "is the identifier of an earlier recipient",
             ),

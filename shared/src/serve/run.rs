@@ -60,7 +60,7 @@ impl Run<'_> {
             ($level:ident, $message:literal) => {
                 tracing::$level!(
                     trigger = ?trigger,
-                    runOf = function,
+                    functionName = function,
                     awsRequestId = aws_request_id,
                     item,
                     durationMs = duration_ms,

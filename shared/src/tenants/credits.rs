@@ -22,7 +22,7 @@ use crate::environment::{Environment, StartError};
 /// How much longer than its request may run a reservation stays, so that nobody gives it back while it is settled.
 const MARGIN: Duration = Duration::from_secs(30);
 /// How long the sum of a day's costs is stored.
-const KEEP_DAY: Duration = Duration::from_secs(31 * 86_400);
+const DAY_RETENTION: Duration = Duration::from_secs(31 * 86_400);
 /// What the attributes that hold reservations begin with; the request's identifier follows.
 const RESERVATION: &str = "r:";
 /// The sort key of an account.
@@ -321,7 +321,7 @@ impl DailyStop {
         let now = Millis::now();
         let write = Write::update(Self::day_key(now))
             .add("costMicroUsd", amount(cost_micro_usd))
-            .set("ttl", now.plus(KEEP_DAY).secs());
+            .set("ttl", now.plus(DAY_RETENTION).secs());
         self.dynamo.write(write).await
     }
 }

@@ -19,7 +19,7 @@ use crate::dynamo::{Condition, Dynamo, DynamoError, ItemKey, ItemPage, Query, Wr
 use crate::environment::{Environment, StartError};
 
 /// How long a generation is stored: long enough for a quarter's report.
-const KEEP: Duration = Duration::from_secs(90 * 86_400);
+const RETENTION: Duration = Duration::from_secs(90 * 86_400);
 /// How many bytes of content one item holds, out of the 400 KB that an item may have. DynamoDB does not count the
 /// escapes that JSON inside JSON needs on the way.
 const PIECE_BYTES: usize = 300 * 1024;
@@ -196,9 +196,9 @@ impl Generations {
     ///
     /// # Errors
     /// [`WriteError`]
-    pub async fn keep(&self, tenant: TenantCtx, new: NewGeneration, json: &str) -> Result<(), WriteError> {
+    pub async fn store(&self, tenant: TenantCtx, new: NewGeneration, json: &str) -> Result<(), WriteError> {
         let now = Millis::now();
-        let ttl = now.plus(KEEP).secs();
+        let ttl = now.plus(RETENTION).secs();
         let NewGeneration { id, kind, creator, model, degraded, items } = new;
         let stored = StoredGeneration {
             id,
@@ -270,7 +270,7 @@ impl Generations {
         Ok(stored.map(|stored| (stored.to_contract(), stored.decisions_to_contract())))
     }
 
-    /// Reads the content of a generation, which is the JSON that [`Generations::keep`] got.
+    /// Reads the content of a generation, which is the JSON that [`Generations::store`] got.
     ///
     /// # Errors
     /// [`DynamoError`]

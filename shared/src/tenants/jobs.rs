@@ -21,7 +21,7 @@ use crate::environment::{Environment, StartError};
 /// How long a run waits before it looks at a job again that another run claimed at the same moment.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long a job and its results are stored.
-const KEEP: Duration = Duration::from_secs(7 * 86_400);
+const RETENTION: Duration = Duration::from_secs(7 * 86_400);
 /// The name of the partition that holds the jobs of a tenant.
 const KIND: &str = "JOB";
 /// What the sort keys of the parts' results begin with; the number of the part follows.
@@ -121,7 +121,7 @@ impl JobRecord {
             lease_until: None,
             generation: None,
             problem: None,
-            ttl: at.plus(KEEP).secs(),
+            ttl: at.plus(RETENTION).secs(),
         }
     }
 
@@ -135,7 +135,7 @@ impl JobRecord {
 
     /// The identifier of what the job makes. Every run uses the same, so that a later run finds what an earlier one
     /// made.
-    pub const fn makes(&self) -> GenerationId {
+    pub const fn generation_id(&self) -> GenerationId {
         GenerationId::from_bytes(self.id.to_bytes())
     }
 }

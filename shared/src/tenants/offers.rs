@@ -26,7 +26,7 @@ use crate::environment::{Environment, StartError};
 use pricing::Arms;
 
 /// How long records are stored. These are twelve half-lives, after which an offer counts less than a four-thousandth.
-const KEEP: Duration = Duration::from_secs(720 * 86_400);
+const RETENTION: Duration = Duration::from_secs(720 * 86_400);
 const DAY: Duration = Duration::from_secs(86_400);
 /// How many records of a series its statistics are made from; the latest ones are taken.
 const RECORDS_MAX: u32 = 10_000;
@@ -52,7 +52,7 @@ impl ImportRecord for DayOffers {
             Err(format!("`sold`: must be at most `offered`, {offered}, is {sold}"))
         } else if day > now.plus(DAY) {
             Err(format!("`day`: {} is in the future", self.day))
-        } else if now.since(day) > KEEP {
+        } else if now.since(day) > RETENTION {
             Err(format!("`day`: {} is longer ago than the 720 days that count", self.day))
         } else {
             Ok(())
@@ -160,7 +160,7 @@ impl Offers {
         let by_key: BTreeMap<String, DayOffers> =
             records.into_iter().map(|record| (sort_key(&record), record)).collect();
         let put = |(sk, offers): (String, DayOffers)| {
-            let ttl = offers.day.begins().plus(KEEP + DAY).secs();
+            let ttl = offers.day.begins().plus(RETENTION + DAY).secs();
             Write::put(ItemKey::tenant(pk.clone(), sk), &StoredOffers { offers, ttl })
         };
         let writes = by_key.into_iter().map(put).collect::<Result<Vec<_>, _>>()?;
@@ -208,7 +208,7 @@ impl Offers {
     ///
     /// # Errors
     /// [`DynamoError`]
-    pub async fn known(
+    pub async fn demand_history(
         &self,
         tenant: TenantCtx,
         creator: Option<CreatorId>,

@@ -40,12 +40,12 @@ impl Plans {
 
     /// The plan of a tenant, read no longer ago than the stage trusts its caches (`CacheMs`).
     pub async fn of(&self, tenant: TenantCtx) -> Plan {
-        self.no_older(tenant, self.cache_for).await
+        self.no_older_than(tenant, self.cache_for).await
     }
 
     /// The plan of a tenant, read no longer ago than `age_max`. If it cannot be read now, the answer is the plan
     /// that was read last, or the smallest plan if none was.
-    pub async fn no_older(&self, tenant: TenantCtx, age_max: Duration) -> Plan {
+    pub async fn no_older_than(&self, tenant: TenantCtx, age_max: Duration) -> Plan {
         let now = Millis::now();
         let last = self.cache().get(&tenant.id()).copied();
         if let Some((_, plan)) = last.filter(|(at, _)| *at <= now && now.since(*at) < age_max) {

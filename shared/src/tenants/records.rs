@@ -10,7 +10,7 @@ use crate::contract::ids::{RecordId, UserId};
 use crate::dynamo::{DynamoError, ItemKey, Write};
 
 /// How long an entry of the audit trail is stored.
-const KEEP_AUDIT: Duration = Duration::from_secs(400 * 86_400);
+const AUDIT_RETENTION: Duration = Duration::from_secs(400 * 86_400);
 /// How long an event stays in the outbox.
 const KEEP_EVENT: Duration = Duration::from_secs(30 * 86_400);
 
@@ -75,7 +75,7 @@ pub fn audit(
 ) -> Result<Write, DynamoError> {
     let key =
         ItemKey::tenant(tenant.pk_of(&format!("AUD#{}", now.month())), RecordId::generate().to_string());
-    Write::put(key, &AuditEntry { action, actor, target, at: now, ttl: now.plus(KEEP_AUDIT).secs() })
+    Write::put(key, &AuditEntry { action, actor, target, at: now, ttl: now.plus(AUDIT_RETENTION).secs() })
 }
 
 /// An event as the table stores it.

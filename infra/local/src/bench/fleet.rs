@@ -46,7 +46,7 @@ pub(super) async fn run() -> Result<String, LocalError> {
     let upstash = Upstash::start(redis.socket(), "token").await?;
     let wire = Wire::to(upstash.address()).await?;
     let (gate, outage, shared) =
-        on_own_thread(async || Ok((gate(&wire).await?, outage(&wire).await?, sharing(&wire).await?)))?;
+        on_own_thread(async || Ok((gate(&wire).await?, outage(&wire).await?, coalescing(&wire).await?)))?;
     Ok(format!("{gate}\n{outage}\n{shared}"))
 }
 
@@ -150,7 +150,7 @@ async fn outage(wire: &Wire) -> Result<String, LocalError> {
 }
 
 /// The table of shared work: how many times it is done, and how long requests wait after its result is there.
-async fn sharing(wire: &Wire) -> Result<String, LocalError> {
+async fn coalescing(wire: &Wire) -> Result<String, LocalError> {
     let mut fleet = Vec::new();
     for _ in 0..ENVIRONMENTS {
         let redis = client(wire, Duration::from_secs(4))?;

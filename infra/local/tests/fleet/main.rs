@@ -11,9 +11,9 @@
 )]
 
 mod breakers;
+mod coalescing;
 mod gate;
 mod rules;
-mod sharing;
 mod snapshots;
 
 use std::sync::Arc;

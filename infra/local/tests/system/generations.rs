@@ -136,7 +136,7 @@ async fn an_answer_that_cannot_be_kept_is_still_an_answer_and_says_so() {
     let answer = answer.ok(200);
     assert_eq!(answer["meta"]["generationId"], Value::Null);
     let warnings = answer["meta"]["warnings"].to_string();
-    assert!(warnings.contains("could not be kept"), "{warnings}");
+    assert!(warnings.contains("could not be stored"), "{warnings}");
 }
 
 /// A generation as it was kept, in more than one piece.

@@ -12,7 +12,7 @@ use crate::tenants::TenantCtx;
 use crate::tenants::records::{AuditAction, audit};
 
 /// How long an expired key stays in the list, so that its owner sees why it does not work.
-const KEEP_EXPIRED: Duration = Duration::from_secs(30 * 86_400);
+const EXPIRED_RETENTION: Duration = Duration::from_secs(30 * 86_400);
 
 /// The error of a write for which a conflict can only mean that the key is not there.
 fn conflict_is_not_found(error: WriteError) -> KeyError {
@@ -82,7 +82,7 @@ impl ApiKeys {
         };
         let created_by = by.user;
         let digest = key.digest(&self.derived.api_key);
-        let ttl = new.expires_at.map(|at| at.plus(KEEP_EXPIRED).secs());
+        let ttl = new.expires_at.map(|at| at.plus(EXPIRED_RETENTION).secs());
         let record = KeyRecord {
             id,
             tenant: tenant.id(),
@@ -191,7 +191,8 @@ impl ApiKeys {
         };
         let (key, listing, mut writes) = self.new_key(tenant, successor, by, now)?;
         let end = |item| {
-            let write = Write::update(item).set("expiresAt", ends).set("ttl", ends.plus(KEEP_EXPIRED).secs());
+            let write =
+                Write::update(item).set("expiresAt", ends).set("ttl", ends.plus(EXPIRED_RETENTION).secs());
             write.when(Condition::Present)
         };
         let old_listing = writes.len();

@@ -170,7 +170,7 @@ async fn add_captions(model: &mut PaidModel<'_>, inputs: &IdeaInputs<'_>, ideas:
 fn warn(ideas: &[Idea], wanted: usize, options: &IdeaOptions, warnings: &mut Vec<String>) {
     let count = ideas.len();
     if count < wanted {
-        warnings.push(format!("{count} of {wanted} ideas: the wish leaves no more"));
+        warnings.push(format!("only {count} of {wanted} ideas: no more match the request"));
     }
     let uncaptioned = ideas.iter().filter(|idea| options.include_captions && idea.caption.is_none()).count();
     if uncaptioned > 0 {

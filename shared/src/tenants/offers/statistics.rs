@@ -3,7 +3,7 @@
 use pricing::{Arm, Arms, weight};
 use serde::{Deserialize, Serialize};
 
-use super::{DAY, KEEP, OfferSeries, StoredOffers};
+use super::{DAY, OfferSeries, RETENTION, StoredOffers};
 use crate::clock::Millis;
 use crate::contract::ids::CreatorId;
 use crate::contract::price_advice::ARMS_MAX;
@@ -47,7 +47,7 @@ impl Statistics {
         let round = |number: f64| (number * 1e6).round() / 1e6;
         let rounded = |arm: &Arm| (arm.price, round(arm.offered), round(arm.sold));
         let arms = arms.map_or_else(|_| Vec::new(), |arms| arms.as_slice().iter().map(rounded).collect());
-        let ttl = as_of.plus(KEEP).secs();
+        let ttl = as_of.plus(RETENTION).secs();
         Self { series: series.clone(), version, as_of, arms, ttl, sk: String::new() }
     }
 
