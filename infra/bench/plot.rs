@@ -1,4 +1,4 @@
-//! Draws the curve of one price advice, for `docs/pricing.md`.
+//! Draws the demand curve of an example of price advice, for `docs/pricing.md`.
 
 use std::error::Error;
 

@@ -126,7 +126,7 @@ pub enum AiError {
     #[error("the answer was cut off at the output limit")]
     Truncated,
     /// The provider was not asked, because its breaker is open: it failed too often a moment ago.
-    #[error("the provider is left alone, it failed too often")]
+    #[error("the provider is not asked, because it failed too often")]
     CircuitOpen,
     /// The answer is not of the form or schema that was asked for; the text says where.
     #[error("the answer is not what was asked for: {0}")]

@@ -1,6 +1,6 @@
 //! Who somebody is: passwords, sessions and API keys.
 //!
-//! Invariant: nothing here knows HTTP; a secret is compared in constant time and never stored as it came.
+//! Invariant: nothing here knows HTTP; a secret is compared in constant time and never stored in plain text.
 
 pub mod access_token;
 pub mod accounts;

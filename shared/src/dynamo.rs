@@ -156,7 +156,7 @@ impl Dynamo {
     fn get_item<'a>(&'a self, key: &'a ItemKey) -> BoxFuture<'a, Result<Option<Item>, DynamoError>> {
         let request = self.client.get_item().table_name(self.name(key.table)).consistent_read(true);
         let request = request.key("PK", text(&key.pk)).key("SK", text(&key.sk));
-        Box::pin(counted(async move { Ok(request.send().await?.item) }, |_| true))
+        Box::pin(count_call(async move { Ok(request.send().await?.item) }, |_| true))
     }
 
     /// Checks that the table can be read, at the price of one small read.
@@ -172,7 +172,10 @@ impl Dynamo {
 
 /// Makes a call and counts it in metrics and in the log line, with its duration and outcome. `is_failure` says
 /// which errors are DynamoDB's: a condition that does not hold, for example, is an answer and no failure.
-async fn counted<T, E>(call: impl Future<Output = Result<T, E>>, is_failure: fn(&E) -> bool) -> Result<T, E> {
+async fn count_call<T, E>(
+    call: impl Future<Output = Result<T, E>>,
+    is_failure: fn(&E) -> bool,
+) -> Result<T, E> {
     let started = Instant::now();
     telemetry::dynamo_trip();
     let result = call.await;

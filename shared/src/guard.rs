@@ -271,8 +271,7 @@ impl Guard {
                 }
             }
             (IdempotencyRecord::Running(left), _) => {
-                let detail =
-                    "A request with this `Idempotency-Key` is still running. Wait as `Retry-After` says.";
+                let detail = "A request with this `Idempotency-Key` is still running. Wait for the number of seconds in `Retry-After`.";
                 let problem = Problem::new(ProblemKind::IdempotencyInProgress, detail);
                 // The claim outlives the deadline of the running request, which usually ends long before.
                 (Idempotency::Running, problem.retry_after(left.min(Duration::from_secs(2))))

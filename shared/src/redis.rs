@@ -225,13 +225,13 @@ impl Redis {
         match result {
             Ok(value) => {
                 self.has_connected.store(true, Ordering::Relaxed);
-                self.circuit.succeeded();
+                self.circuit.record_success();
                 metrics::redis_trip(RedisTrip::Answered);
                 Ok(value)
             }
             Err(error) => {
                 metrics::redis_trip(RedisTrip::Failed);
-                if let Some(pause) = self.circuit.failed(Millis::now()) {
+                if let Some(pause) = self.circuit.record_failure(Millis::now()) {
                     let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
                     tracing::warn!(error = %telemetry::chain(&error), pauseMs = pause_ms, "Redis is left alone");
                 }
@@ -281,7 +281,7 @@ impl<'a> Trip<'a> {
         self
     }
 
-    /// Makes the trip: one HTTP request, or two where the server does not have a script in its cache. Answers the
+    /// Makes the trip: one HTTP request, or two where the server does not have a script in its cache. Returns the
     /// result of each step, in order.
     ///
     /// # Errors

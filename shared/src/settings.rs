@@ -11,7 +11,7 @@ use crate::contract::Dependency;
 /// The settings of a function, checked.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The stage: `local`, `dev`, `staging` or `prod`. It is part of the tokens' issuer, and nothing may behave
+    /// The name of the stage, such as `local`, `dev` or `prod`. It is part of the tokens' issuer, and nothing may behave
     /// differently because of it.
     pub stage: String,
     /// The name of the DynamoDB table for look-ups across tenants, such as users and API keys.

@@ -19,14 +19,14 @@ pub mod gateway;
 pub mod lambda;
 pub mod permissions;
 pub mod redis_server;
+pub mod router;
 pub mod secrets;
 pub mod skeleton;
 pub mod stack;
-pub mod stream;
+pub mod table_stream;
 pub mod template;
 pub mod upstash;
 pub mod wait;
-pub mod watch;
 pub mod wire;
 
 pub use stack::{Options, Stack};

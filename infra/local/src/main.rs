@@ -48,11 +48,11 @@ enum Command {
         /// The model's name there
         #[arg(long, requires = "ai_base_url")]
         ai_model: Option<String>,
-        /// The key for it
+        /// The API key for it
         #[arg(long, env = "HUNTAZE_LOCAL_AI_KEY", hide_env_values = true)]
         ai_key: Option<String>,
     },
-    /// Start what functions need, but not the functions; writes their variables to a file
+    /// Start what functions need, but not the functions, and write their variables to a file
     Services {
         /// Where to write the variables, as NAME=value lines
         #[arg(long)]
@@ -66,7 +66,7 @@ enum Command {
     },
     /// Measure starts and calls, and print the tables
     Bench {
-        /// The folder of the binaries to measure; those built with this program without
+        /// The folder of the binaries to measure (default: those built with this program)
         #[arg(long)]
         binaries: Option<PathBuf>,
     },
@@ -84,7 +84,7 @@ enum Command {
     Openapi,
     /// Print the Grafana dashboard
     Dashboard,
-    /// Fail if a function may do what no test used, by the record of a whole run of the tests
+    /// Fail if a function has a permission that no test used, by the record of a whole test run
     Permissions {
         /// The folder of the record, which HUNTAZE_LOCAL_USES named during the run
         #[arg(long)]
@@ -153,7 +153,7 @@ async fn run(command: Command) -> Result<(), LocalError> {
         Command::Router => {
             print!(
                 "{}",
-                local::watch::manifest(&local::template::SamTemplate::read(&[("Stage", "local")])?)?
+                local::router::manifest(&local::template::SamTemplate::read(&[("Stage", "local")])?)?
             );
             Ok(())
         }

@@ -16,7 +16,7 @@ use crate::lambda::{Host, Pool, binaries, certificates};
 use crate::permissions::{Permissions, UseRecord};
 use crate::redis_server::RedisServer;
 use crate::secrets::{self, LocalSecrets};
-use crate::stream::StreamFollower;
+use crate::table_stream::StreamFollower;
 use crate::template::SamTemplate;
 use crate::upstash::Upstash;
 use crate::wire::Wire;

@@ -158,7 +158,7 @@ fn the_script_of_breakers_and_its_manual_number_phases_and_name_modes_as_the_cod
 
 #[test]
 fn the_committed_router_of_cargo_lambda_is_the_generated_one() {
-    assert!(read("Cargo.toml") == local::watch::manifest(&template()).unwrap(), "run: scripts/docs.sh");
+    assert!(read("Cargo.toml") == local::router::manifest(&template()).unwrap(), "run: scripts/docs.sh");
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn names(query: &str) -> BTreeSet<String> {
     words.filter(|word| word.starts_with("huntaze_")).map(str::to_owned).collect()
 }
 
-/// An alert compares; what it compares has to be there even while all is well.
+/// The part of an alert's expression before the comparison, which must have series even when all is well.
 fn compared(expression: &str) -> &str {
     let at = [" > ", " < "].into_iter().filter_map(|sign| expression.rfind(sign)).max();
     &expression[..at.expect("an alert that compares nothing")]
@@ -140,7 +140,7 @@ async fn traffic(stack: &Stack, demo: &Demo, prometheus: &Prometheus) {
     let _ = tokio::time::timeout(TRAFFIC_MAX, all_found).await;
 }
 
-/// Prometheus' own opinion of the format and the names.
+/// Checks the scrape with Prometheus' own check of the format and the names.
 async fn lint(stack: &Stack, http: &Client) {
     use tokio::io::AsyncWriteExt as _;
     let request = http.get(format!("{}/api/metrics", stack.url()));

@@ -9,7 +9,7 @@ use std::process::Command;
 use local::template::repository;
 use tempfile::TempDir;
 
-/// Sourced by the others, and no scripts of their own.
+/// Files that other scripts source and that nobody calls.
 const SOURCED: [&str; 2] = ["node.sh", "tools.sh"];
 /// Programs that build, install, deploy or ask the network: none of them is wanted before the arguments are understood.
 const PROGRAMS: [&str; 16] = [
@@ -53,7 +53,7 @@ impl Scripts {
         Self { root, programs }
     }
 
-    /// Those that people call.
+    /// The scripts that people call.
     fn called() -> BTreeSet<String> {
         let mut names = entries(&repository().join("scripts"));
         names.retain(|name| name.ends_with(".sh") && !SOURCED.contains(&name.as_str()));

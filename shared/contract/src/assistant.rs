@@ -22,7 +22,7 @@ impl Contract for AskAssistant {
         method: Method::Post,
         path: "/api/ai-assistant/generate",
         operation: "assistantGenerate",
-        summary: "The assistant's next turn, with the tools it may use. The stream URL answers the same as events.",
+        summary: "Get the assistant's next turn in a conversation. The stream URL sends the same answer as events.",
         access: Access::Scoped(Scope::AssistantWrite),
         budget: Budget::HEAVY,
         deadline_ms: 24_000,
@@ -48,7 +48,7 @@ impl Contract for StreamAssistant {
         method: Method::Post,
         path: "/api/ai-assistant/generate",
         operation: "assistantStream",
-        summary: "The assistant's next turn, with the tools it may use. The stream URL answers the same as events.",
+        summary: "Get the assistant's next turn in a conversation. The stream URL sends the same answer as events.",
         access: Access::Scoped(Scope::AssistantWrite),
         budget: Budget::HEAVY,
         deadline_ms: 60_000,
@@ -71,8 +71,8 @@ impl Contract for StreamAssistant {
 pub struct AssistantRequest {
     /// The conversation so far, the oldest turn first. The last turn must be the user's.
     pub messages: List<ChatTurn, 1, 50>,
-    /// The creator of the tenant whom the conversation is about. Some tools require it. Default: none. The name that
-    /// this member had in version 0.1, `profileId`, is accepted until version 0.3.
+    /// The creator of the tenant whom the conversation is about. Some tools require it. Default: none. The earlier
+    /// name of this member, `profileId`, is accepted until version 0.3.
     #[serde(default, alias = "profileId")]
     pub creator_id: Option<CreatorId>,
     /// The tools that the assistant may use. Each tool needs a scope of its own. Default: no tools.

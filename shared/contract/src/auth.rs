@@ -49,7 +49,7 @@ impl Contract for SignUp {
         method: Method::Post,
         path: "/api/auth/signup",
         operation: "signUp",
-        summary: "Open an account. A known address is answered exactly as a new one.",
+        summary: "Open an account. The answer is the same whether or not the address already has one.",
         access: Access::Public,
         budget: Budget::PASSWORD,
         deadline_ms: 8_000,

@@ -23,7 +23,7 @@ impl Contract for GenerateIdeas {
         method: Method::Post,
         path: "/api/content-ideas/generate",
         operation: "generateContentIdeas",
-        summary: "Ideas for a creator, each with hook, outline, caption and hashtags. Drafts: a person posts.",
+        summary: "Generate ideas for a creator, with hook, outline, caption and hashtags. The ideas are drafts; nothing is published.",
         access: Access::Scoped(Scope::ContentWrite),
         budget: Budget::MEDIUM,
         deadline_ms: 24_000,
@@ -53,7 +53,7 @@ impl Contract for GenerateIdeasFromBrief {
         method: Method::Post,
         path: "/api/ai-assistant/tools/content-ideas",
         operation: "generateIdeasFromBrief",
-        summary: "Ideas for a stored creator from a brief in free words. Drafts: a person posts.",
+        summary: "Generate ideas for a stored creator from a brief in free words. The ideas are drafts; nothing is published.",
         access: Access::Scoped(Scope::ContentWrite),
         budget: Budget::MEDIUM,
         deadline_ms: 24_000,
@@ -78,8 +78,8 @@ impl Contract for GenerateIdeasFromBrief {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IdeaBriefRequest {
-    /// The creator of the tenant for whom the ideas are. The name that this member had in version 0.1, `profileId`, is
-    /// accepted until version 0.3.
+    /// The creator of the tenant for whom the ideas are. The earlier name of this member, `profileId`, is accepted
+    /// until version 0.3.
     #[serde(alias = "profileId")]
     pub creator_id: CreatorId,
     /// What the ideas should be about, in free words, such as `something for the first warm weekend`. Default: the
@@ -110,8 +110,7 @@ pub struct IdeaRequest {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IdeaProfile {
-    /// The identifier of a stored creator, which version 0.1 expected here. Use `creatorId` instead. It is accepted
-    /// until version 0.3, if it is the only member of the profile.
+    /// The earlier place of `creatorId`. It is accepted until version 0.3, if it is the only member of the profile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("deprecated" = true))]
     pub id: Option<CreatorId>,

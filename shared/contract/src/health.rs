@@ -17,7 +17,7 @@ impl Contract for GetHealth {
         method: Method::Get,
         path: "/api/health",
         operation: "getHealth",
-        summary: "Whether functions run. Looks at nothing but itself.",
+        summary: "Check that the service runs. No dependency is checked.",
         access: Access::Public,
         budget: Budget::Unlimited,
         deadline_ms: 2_000,
@@ -43,7 +43,7 @@ impl Contract for GetReadiness {
         method: Method::Get,
         path: "/api/health/ready",
         operation: "getReadiness",
-        summary: "Whether requests can be served: 503 only when none could be.",
+        summary: "Check whether requests can be served. The answer is 503 only if none can be.",
         access: Access::Public,
         // Wide, because a tenth of it must do for watchers while Redis is away.
         budget: Budget::PerIp {

@@ -73,14 +73,14 @@ pub type ReplyIn<C> = <<C as Contract>::Reply as ReplyBody>::Value;
 
 /// A type that says whether the handlers of a route have a caller.
 pub trait CallerMarker: Send + Sync + 'static {
-    /// Whether they have one.
+    /// Whether the endpoints of the route have a caller.
     const HAS_CALLER: bool;
 }
 
-/// The route is for callers with a session or a key; its handlers have one without asking again.
+/// Marks a route whose requests have a caller: a session or an API key.
 pub struct SomeCaller;
 
-/// The route is for anyone, or for the one who holds the scrape token.
+/// Marks a route without callers: one that is open to anyone, or one for the scrape token.
 pub struct NoCaller;
 
 impl CallerMarker for SomeCaller {

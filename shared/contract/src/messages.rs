@@ -23,7 +23,7 @@ impl Contract for WriteMessages {
         method: Method::Post,
         path: "/api/ai-assistant/tools/message-generator",
         operation: "writeMessages",
-        summary: "Messages to fans from a template, each personalised and checked. Drafts: a person sends.",
+        summary: "Write messages to fans from a template. The messages are drafts; nothing is sent.",
         access: Access::Scoped(Scope::MessagesWrite),
         budget: Budget::MEDIUM,
         deadline_ms: 24_000,

@@ -15,7 +15,7 @@ impl Contract for GetMetrics {
         method: Method::Get,
         path: "/api/metrics",
         operation: "getMetrics",
-        summary: "What the fleet counts, as Prometheus text. For whoever has the stage's scrape token.",
+        summary: "Get the metrics of all environments in the text format of Prometheus. It needs the scrape token.",
         access: Access::Scraper,
         budget: Budget::PerIp {
             calls: 120,

@@ -15,7 +15,7 @@ use super::{
     ReplyBody, ReplyFormat, ReplyIn, RequestBody, Route, streams,
 };
 
-/// A document that is answered as it is, and not as JSON of a type.
+/// A text document that is sent as it is, such as this OpenAPI document.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Document(pub &'static str);
@@ -29,7 +29,7 @@ impl Contract for GetDocument {
         method: Method::Get,
         path: "/api/openapi.json",
         operation: "getOpenApi",
-        summary: "This API as an OpenAPI 3.1 document.",
+        summary: "Get the OpenAPI 3.1 document of this API.",
         access: Access::Public,
         budget: Budget::DOCUMENT,
         deadline_ms: 2_000,
@@ -55,7 +55,7 @@ impl Contract for GetDocs {
         method: Method::Get,
         path: "/api/docs",
         operation: "getDocs",
-        summary: "This API as a page to read and try.",
+        summary: "Read the documentation of this API and try it.",
         access: Access::Public,
         budget: Budget::DOCUMENT,
         deadline_ms: 2_000,
@@ -184,7 +184,7 @@ fn describe(operation: &Operation, received: &mut SchemaGenerator, answered: &mu
         ReplyFormat::Events => Some(("text/event-stream", json!({"type": "string"}))),
         ReplyFormat::None => None,
     };
-    let mut success = json!({"description": if operation.replies == ReplyFormat::None { "The operation succeeded." } else { "The answer." }});
+    let mut success = json!({"description": "The request succeeded."});
     if let Some((media, schema)) = content {
         success["content"] = json!({media: {"schema": schema}});
     }

@@ -26,7 +26,7 @@ impl Contract for AdvisePrice {
         method: Method::Post,
         path: "/api/ai-assistant/tools/pricing-optimizer",
         operation: "advisePrice",
-        summary: "Which price to keep, test or take, from what was offered and sold, with how sure that is.",
+        summary: "Get advice on a price: keep it, test another one, or switch, with the probability that the other is better.",
         access: Access::Scoped(Scope::PricingWrite),
         budget: Budget::LIGHT,
         deadline_ms: 5_000,

@@ -1,4 +1,4 @@
-//! The form of every error: the problem details of RFC 9457, and two members that the first clients read.
+//! The form of every error: the problem details of RFC 9457, with further members for programs.
 
 mod explanation;
 mod kind;

@@ -113,13 +113,13 @@ pub enum OnOutage {
 /// The algorithm by which the calls of a limit are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
-    /// Calls come back one by one, evenly (ITU-T I.371).
+    /// Generic cell rate algorithm (ITU-T I.371): the quota refills one call at a time, at an even rate.
     Gcra,
-    /// All calls come back at the end of a window of the server's clock.
+    /// Fixed window: the whole quota is available again when the next window of the server's clock begins.
     FixedWindow,
-    /// The last window fades while the next one fills.
+    /// Sliding window: calls of the previous window count less and less as the current one goes on.
     SlidingWindow,
-    /// As GCRA, in the terms of tokens that fill a bucket.
+    /// Token bucket: each call takes tokens from a bucket that refills evenly.
     TokenBucket,
 }
 
@@ -130,24 +130,24 @@ pub enum Budget {
     Unlimited,
     /// Calls are counted by the address of the client.
     PerIp {
-        /// Calls per window, also the burst.
+        /// How many calls a window admits; all may come at once.
         calls: u32,
-        /// The window.
+        /// The length of the window.
         per: Duration,
-        /// How they are counted.
+        /// The algorithm that counts them.
         by: Algorithm,
-        /// When Redis is away.
+        /// What happens while Redis is away.
         on_outage: OnOutage,
     },
     /// Calls are counted by the key or user; [`TENANT_CALLS`] a minute applies as well.
     PerCaller {
-        /// Calls per window, also the burst; a plan multiplies it.
+        /// How many calls a window admits; all may come at once. A plan multiplies it.
         calls: u32,
-        /// The window.
+        /// The length of the window.
         per: Duration,
-        /// How they are counted.
+        /// The algorithm that counts them.
         by: Algorithm,
-        /// When Redis is away.
+        /// What happens while Redis is away.
         on_outage: OnOutage,
     },
 }

@@ -16,7 +16,7 @@ impl Contract for GetUsage {
         method: Method::Get,
         path: "/api/usage",
         operation: "getUsage",
-        summary: "Calls of the metered routes in a month, and the limits that apply.",
+        summary: "Get the number of calls in a month, the credits, and the limits that apply.",
         access: Access::Scoped(Scope::UsageRead),
         budget: Budget::MEDIUM,
         deadline_ms: 5_000,

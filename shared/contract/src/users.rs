@@ -19,7 +19,7 @@ impl Contract for GetMe {
         method: Method::Get,
         path: "/api/users/me",
         operation: "getMe",
-        summary: "Who the caller is, and what the credentials allow.",
+        summary: "Get the caller's account, tenant and scopes.",
         access: Access::Caller,
         budget: Budget::LIGHT,
         deadline_ms: 5_000,
@@ -45,7 +45,7 @@ impl Contract for UpdateMe {
         method: Method::Patch,
         path: "/api/users/me",
         operation: "updateMe",
-        summary: "Change name, locale or time zone. Members that are absent stay.",
+        summary: "Change your name, locale or time zone. Members that you leave out stay as they are.",
         // A key belongs to the tenant and has no business in a person's profile.
         access: Access::Session,
         budget: Budget::LIGHT,

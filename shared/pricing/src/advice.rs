@@ -132,7 +132,7 @@ impl PriceQuestion<'_> {
         let best = posterior.best_price(self.objective);
         (answer.best, answer.elasticity) = (Some(best), posterior.elasticity(self.price));
         answer.curve = self.curve(&posterior);
-        answer.guardrails.extend(self.far(best));
+        answer.guardrails.extend(self.distance_guardrails(best));
         if posterior.departs {
             answer.guardrails.push(Guardrail::ShapeDoubtful);
         }
@@ -160,7 +160,7 @@ impl PriceQuestion<'_> {
             p_value: None,
             fits: false,
             curve: Vec::new(),
-            guardrails: self.known(),
+            guardrails: self.basic_guardrails(),
         };
         answer.settle(self.price);
         answer
@@ -204,7 +204,7 @@ impl PriceQuestion<'_> {
     }
 
     /// The guardrails that apply whatever demand looks like.
-    fn known(&self) -> Vec<Guardrail> {
+    fn basic_guardrails(&self) -> Vec<Guardrail> {
         let arms = self.arms.as_slice();
         let is_seen = arms.iter().any(|arm| (arm.price - self.price).abs() < 0.5);
         let neighbours = self.rails.neighbours(self.price);
@@ -220,7 +220,7 @@ impl PriceQuestion<'_> {
     }
 
     /// The guardrails of a best price that lies further away than the advice goes.
-    fn far(&self, best: Band) -> Vec<Guardrail> {
+    fn distance_guardrails(&self, best: Band) -> Vec<Guardrail> {
         let arms = self.arms.as_slice();
         let (lowest, highest) = (arms[0].price, arms[arms.len() - 1].price);
         let neighbours = self.rails.neighbours(self.price);

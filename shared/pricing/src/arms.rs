@@ -19,7 +19,7 @@ pub enum ArmError {
     #[error("nothing was offered at any price")]
     Nothing,
     /// The price of an offer is zero, or one of its values is negative or not finite.
-    #[error("offer {0} has a number that is none")]
+    #[error("offer {0} has a number that is not valid")]
     Number(usize),
     /// An offer has more sales than offers.
     #[error("offer {0} has more sales than offers")]

@@ -47,7 +47,7 @@ pub(super) const FORWARD: Evidence = Evidence { likely: 0.85, own: 0.88, offers:
 const BACK: Evidence = Evidence { likely: 0.5, own: 0.6, offers: WELL_KNOWN_OFFERS };
 
 impl Evidence {
-    fn is_there(self, likely: f64, own: f64, offers: f64) -> bool {
+    fn is_met(self, likely: f64, own: f64, offers: f64) -> bool {
         likely >= self.likely && own >= self.own && offers >= self.offers
     }
 }
@@ -139,7 +139,7 @@ pub fn advise(
     let own = by_own_sales(here, there, each);
     let promise = ((better - BETTER_UNLIKELY) / (BETTER_EVEN - BETTER_UNLIKELY)).clamp(0.0, 1.0);
     let share = TEST_SHARE_UNLIKELY + (TEST_SHARE - TEST_SHARE_UNLIKELY) * promise;
-    let (action, share) = if [FORWARD, BACK].iter().any(|takes| takes.is_there(better, own, there.0)) {
+    let (action, share) = if [FORWARD, BACK].iter().any(|takes| takes.is_met(better, own, there.0)) {
         (Action::Switch, 1.0)
     } else if better <= BETTER_UNLIKELY {
         (Action::Keep, share)

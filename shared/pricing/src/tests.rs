@@ -13,7 +13,7 @@ fn arms(offers: &[(f64, f64, f64)]) -> Arms {
     Arms::new(&offers.iter().map(arm).collect::<Vec<_>>()).unwrap()
 }
 
-struct Ask {
+struct QuestionOptions {
     price: f64,
     rails: Rails,
     margin: Margin,
@@ -21,13 +21,13 @@ struct Ask {
     pool: Vec<Arms>,
 }
 
-impl Default for Ask {
+impl Default for QuestionOptions {
     fn default() -> Self {
         Self { price: 900.0, rails: RAILS, margin: REVENUE, policy: Policy::Ladder, pool: Vec::new() }
     }
 }
 
-impl Ask {
+impl QuestionOptions {
     fn of(&self, offers: &[(f64, f64, f64)]) -> PriceAnswer {
         let beliefs = if self.pool.is_empty() { Beliefs::weak() } else { Beliefs::of_pool(&self.pool) };
         let (arms, objective, profit) = (&arms(offers), self.margin, self.margin);
@@ -40,7 +40,7 @@ const HISTORY: [(f64, f64, f64); 3] = [(900.0, 600.0, 380.0), (1500.0, 300.0, 15
 
 #[test]
 fn a_likelier_price_that_was_never_offered_is_tested_and_says_what_decides() {
-    let answer = Ask::default().of(&HISTORY);
+    let answer = QuestionOptions::default().of(&HISTORY);
     assert_eq!((answer.action, answer.price), (Action::Test, 1125.0));
     assert!(answer.better.unwrap() > 0.85 && answer.guardrails.contains(&Guardrail::Untested), "{answer:?}");
     assert_eq!(answer.allocation.len(), 2);
@@ -53,7 +53,7 @@ fn a_likelier_price_that_was_never_offered_is_tested_and_says_what_decides() {
     let here = answer.curve.iter().find(|point| point.price == 900.0).unwrap().buys.mean;
     let mut then = HISTORY.to_vec();
     then.extend([(1125.0, more, more * p), (900.0, beside, beside * here)]);
-    let after = Ask::default().of(&then);
+    let after = QuestionOptions::default().of(&then);
     assert_eq!((after.action, after.price, after.needed), (Action::Switch, 1125.0, Some(0)), "{after:?}");
 }
 
@@ -63,12 +63,17 @@ fn one_price_or_few_offers_lead_to_a_test_and_never_to_a_made_up_optimum() {
         (&[(900.0, 5_000.0, 3_000.0)][..], Guardrail::OnePrice),
         (&[(900.0, 20.0, 12.0), (1200.0, 9.0, 1.0)][..], Guardrail::FewOffers),
     ] {
-        let answer = Ask::default().of(offers);
+        let answer = QuestionOptions::default().of(offers);
         assert_eq!(answer.action, Action::Test, "{answer:?}");
         assert!(answer.guardrails.contains(&guard), "{answer:?}");
         assert!(answer.best.is_none() && answer.better.is_none() && answer.change.is_none(), "{answer:?}");
         assert!(answer.curve.is_empty() && answer.elasticity.is_none());
-        assert!(Ask { policy: Policy::Thompson, ..Ask::default() }.of(offers).best.is_none());
+        assert!(
+            QuestionOptions { policy: Policy::Thompson, ..QuestionOptions::default() }
+                .of(offers)
+                .best
+                .is_none()
+        );
     }
 }
 
@@ -78,7 +83,7 @@ fn a_pool_lends_its_shape_to_a_product_that_hardly_sold_and_not_to_one_that_did(
     let patient = arms(&[(2_000.0, 500.0, 300.0), (4_000.0, 500.0, 285.0), (8_000.0, 500.0, 250.0)]);
     let elasticity = |scale: f64, pool: &[Arms]| {
         let offers = [(900.0, 25.0 * scale, 15.0 * scale), (1800.0, 25.0 * scale, 5.0 * scale)];
-        let ask = Ask { pool: pool.to_vec(), ..Ask::default() };
+        let ask = QuestionOptions { pool: pool.to_vec(), ..QuestionOptions::default() };
         ask.of(&offers).elasticity.unwrap().p50
     };
     let pool = vec![patient; 5];
@@ -90,21 +95,33 @@ fn a_pool_lends_its_shape_to_a_product_that_hardly_sold_and_not_to_one_that_did(
 
 #[test]
 fn every_guardrail_is_told_where_it_applies() {
-    let applies = |ask: &Ask, offers: &[(f64, f64, f64)], guard: Guardrail| {
+    let applies = |ask: &QuestionOptions, offers: &[(f64, f64, f64)], guard: Guardrail| {
         let answer = ask.of(offers);
         assert!(answer.guardrails.contains(&guard), "{guard:?}: {:?} {:?}", answer.guardrails, answer.best);
     };
-    let ask = Ask::default();
+    let ask = QuestionOptions::default();
     applies(&ask, &HISTORY, Guardrail::StepLimited);
-    applies(&Ask { price: 1_000.0, ..Ask::default() }, &HISTORY, Guardrail::UnseenPrice);
-    applies(&Ask { rails: Rails { max: 1_000.0, ..RAILS }, ..Ask::default() }, &HISTORY, Guardrail::MaxPrice);
     applies(
-        &Ask { price: 5_000.0, rails: Rails { min: 4_900.0, ..RAILS }, ..Ask::default() },
+        &QuestionOptions { price: 1_000.0, ..QuestionOptions::default() },
+        &HISTORY,
+        Guardrail::UnseenPrice,
+    );
+    applies(
+        &QuestionOptions { rails: Rails { max: 1_000.0, ..RAILS }, ..QuestionOptions::default() },
+        &HISTORY,
+        Guardrail::MaxPrice,
+    );
+    applies(
+        &QuestionOptions {
+            price: 5_000.0,
+            rails: Rails { min: 4_900.0, ..RAILS },
+            ..QuestionOptions::default()
+        },
         &HISTORY,
         Guardrail::MinPrice,
     );
     applies(
-        &Ask { price: 3.0, ..Ask::default() },
+        &QuestionOptions { price: 3.0, ..QuestionOptions::default() },
         &[(3.0, 50.0, 40.0), (4.0, 50.0, 39.0)],
         Guardrail::NoStep,
     );
@@ -114,11 +131,13 @@ fn every_guardrail_is_told_where_it_applies() {
     let answer = ask.of(&two);
     assert_eq!((answer.shape, answer.fits), (Some(Shape::Exponential), false));
     applies(
-        &Ask { margin: Margin { fee: 0.2, unit_cost: 800.0 }, ..Ask::default() },
+        &QuestionOptions { margin: Margin { fee: 0.2, unit_cost: 800.0 }, ..QuestionOptions::default() },
         &HISTORY,
         Guardrail::AtLoss,
     );
-    let fixed = Ask { rails: Rails { min: 900.0, max: 900.0, step: 0.25 }, ..Ask::default() }.of(&HISTORY);
+    let fixed =
+        QuestionOptions { rails: Rails { min: 900.0, max: 900.0, step: 0.25 }, ..QuestionOptions::default() }
+            .of(&HISTORY);
     assert_eq!(
         (fixed.action, fixed.price, fixed.allocation.as_slice()),
         (Action::Keep, 900.0, &[(900.0, 1.0)][..])
@@ -127,7 +146,7 @@ fn every_guardrail_is_told_where_it_applies() {
 
 #[test]
 fn thompson_sampling_spreads_offers_over_prices_near_those_that_were_offered() {
-    let answer = Ask { policy: Policy::Thompson, ..Ask::default() }.of(&HISTORY);
+    let answer = QuestionOptions { policy: Policy::Thompson, ..QuestionOptions::default() }.of(&HISTORY);
     assert!(answer.allocation.len() > 2, "{answer:?}");
     let sum: f64 = answer.allocation.iter().map(|(_, share)| share).sum();
     assert!((sum - 1.0).abs() < 1e-9);
@@ -135,7 +154,7 @@ fn thompson_sampling_spreads_offers_over_prices_near_those_that_were_offered() {
     assert!(answer.allocation.windows(2).all(|pair| pair[0].1 >= pair[1].1), "the likeliest first");
     // Much is known, and one price is best: it is offered nearly always, and the advice is to stay there.
     let known: Vec<_> = HISTORY.map(|(price, n, sold)| (price, n * 500.0, sold * 500.0)).to_vec();
-    let best = Ask::default().of(&known).best.unwrap();
+    let best = QuestionOptions::default().of(&known).best.unwrap();
     assert!(best.p95 / best.p05 < 1.2, "{best:?}");
 }
 
@@ -155,7 +174,7 @@ proptest! {
         let rails = Rails { min: (price * below).floor().max(1.0), max: (price * above).ceil(), step: 0.25 };
         let policy = if thompson { Policy::Thompson } else { Policy::Ladder };
         let margin = Margin { fee, unit_cost: cost };
-        let answer = Ask { price, rails, margin, policy, pool: Vec::new() }.of(&offers);
+        let answer = QuestionOptions { price, rails, margin, policy, pool: Vec::new() }.of(&offers);
         prop_assert!((rails.min..=rails.max).contains(&answer.price), "{answer:?}");
         if !thompson {
             prop_assert!(answer.price <= price * 1.25 && answer.price >= price / 1.25, "{answer:?}");
@@ -172,6 +191,6 @@ proptest! {
         }
         prop_assert!(answer.better.is_none_or(|better| (0.0..=1.0).contains(&better)));
         prop_assert!(answer.change.is_none_or(|change| change.mean.is_finite()), "{:?}", answer.change);
-        prop_assert_eq!(format!("{:?}", answer.allocation), format!("{:?}", Ask { price, rails, margin, policy, pool: Vec::new() }.of(&offers).allocation));
+        prop_assert_eq!(format!("{:?}", answer.allocation), format!("{:?}", QuestionOptions { price, rails, margin, policy, pool: Vec::new() }.of(&offers).allocation));
     }
 }

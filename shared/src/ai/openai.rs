@@ -113,7 +113,7 @@ impl OpenAi {
         let request = request.header("content-type", "application/json").body(body.to_string());
         Box::pin(async move {
             let attempt = async { completion(&fetch(request).await?) };
-            Ok(self.breaker.call(deadline, measured(attempt)).await?)
+            Ok(self.breaker.call(deadline, measure(attempt)).await?)
         })
     }
 
@@ -139,7 +139,7 @@ impl OpenAi {
         let deadline = Deadline::after(deadline.at_most(FIRST_TOKEN_TIMEOUT));
         Box::pin(async move {
             let attempt = async { Chat::begin(send(request).await?).await };
-            Ok(self.breaker.call(deadline, measured(attempt)).await?)
+            Ok(self.breaker.call(deadline, measure(attempt)).await?)
         })
     }
 
@@ -153,7 +153,7 @@ impl OpenAi {
         let request = self.http.get(&self.models_url).bearer_auth(&self.key);
         Box::pin(async move {
             let attempt = async { fetch(request).await.map(|_| ()) };
-            Ok(self.breaker.call(deadline, measured(attempt)).await?)
+            Ok(self.breaker.call(deadline, measure(attempt)).await?)
         })
     }
 
@@ -164,7 +164,7 @@ impl OpenAi {
 }
 
 /// Makes a call and adds its outcome and duration to the metrics.
-async fn measured<T>(call: impl Future<Output = Result<T, AiError>>) -> Result<T, AiError> {
+async fn measure<T>(call: impl Future<Output = Result<T, AiError>>) -> Result<T, AiError> {
     let started = Instant::now();
     let result = call.await;
     let outcome = if result.is_ok() { CallOutcome::Ok } else { CallOutcome::Error };

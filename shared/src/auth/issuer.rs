@@ -1,4 +1,4 @@
-//! Who makes an API key, what it shall be able to do, and whether they may give it that much.
+//! The description of a new API key, its issuer, and the check that the issuer may give it these scopes.
 
 use crate::clock::Millis;
 use crate::contract::Scope;

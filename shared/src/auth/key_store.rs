@@ -92,7 +92,7 @@ pub enum KeyError {
     /// The key has a successor already.
     #[error("the key was rotated before")]
     Rotated,
-    /// The key could do more than whoever asks for it, and who would so get its powers.
+    /// The key could do more than the credentials that ask for it, so its maker would gain powers.
     #[error("the key exceeds its maker's credentials")]
     Exceeds,
     /// The key would be expired from the start.

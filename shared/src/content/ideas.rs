@@ -68,7 +68,7 @@ impl TryFrom<&IdeaRequest> for IdeaOrder {
     fn try_from(request: &IdeaRequest) -> Result<Self, ProfileError> {
         let source = match (request.creator_id, request.profile.clone().unwrap_or_default()) {
             (Some(id), IdeaProfile { id: None, .. }) if request.profile.is_none() => IdeaSource::Creator(id),
-            // Version 0.1 of the API named a stored creator by a profile with nothing but an identifier.
+            // The earlier form of the request: a profile with nothing but the identifier of a stored creator.
             (
                 None,
                 IdeaProfile {
@@ -271,7 +271,7 @@ mod tests {
             matches!(order(json!({"creatorId": id})).unwrap().source, IdeaSource::Creator(found) if found == id)
         );
         assert!(matches!(order(json!({"profile": profile})).unwrap().source, IdeaSource::Profile(_)));
-        // The form of version 0.1 of the API.
+        // The earlier form of the request.
         assert!(
             matches!(order(json!({"profile": {"id": id}})).unwrap().source, IdeaSource::Creator(found) if found == id)
         );

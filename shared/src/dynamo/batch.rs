@@ -42,7 +42,7 @@ impl Dynamo {
             if attempt > 0 {
                 tokio::time::sleep(PAUSE_FIRST * 2_u32.pow(attempt - 1)).await;
             }
-            requests = super::counted(self.put_once(requests), |_| true).await?;
+            requests = super::count_call(self.put_once(requests), |_| true).await?;
             if requests.is_empty() {
                 return Ok(());
             }

@@ -181,7 +181,7 @@ impl Dynamo {
             let output = request.send().await?;
             Ok(QueryPage { items: output.items.unwrap_or_default(), next: output.last_evaluated_key })
         };
-        Box::pin(super::counted(call, |_| true))
+        Box::pin(super::count_call(call, |_| true))
     }
 }
 

@@ -257,7 +257,7 @@ impl Dynamo {
     /// # Errors
     /// [`WriteError`]
     pub fn write(&self, write: Write) -> BoxFuture<'_, Result<(), WriteError>> {
-        Box::pin(super::counted(self.single(write), is_failure))
+        Box::pin(super::count_call(self.single(write), is_failure))
     }
 
     /// Makes all of these writes in one transaction, or none of them.
@@ -265,7 +265,7 @@ impl Dynamo {
     /// # Errors
     /// [`WriteError`]; the index of a conflict is the position in `writes`.
     pub fn transact(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<(), WriteError>> {
-        Box::pin(super::counted(self.all_or_none(writes), is_failure))
+        Box::pin(super::count_call(self.all_or_none(writes), is_failure))
     }
 
     async fn all_or_none(&self, writes: Vec<Write>) -> Result<(), WriteError> {

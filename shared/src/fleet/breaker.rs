@@ -4,13 +4,13 @@
 //! time is over, a breaker lends permits for trial calls, each with a deadline of its own. While Redis is away, an
 //! environment follows the same rule by itself, from the state that it saw last (ADR 8).
 
-mod all;
 mod config;
-mod fleet;
+mod redis;
 mod rule;
+mod set;
 
-pub use all::Breakers;
 pub use rule::{BreakerConfig, BreakerMode, BreakerPhase, BreakerReport, BreakerState, BreakerView};
+pub use set::Breakers;
 
 use std::future::Future;
 use std::pin::{Pin, pin};

@@ -21,6 +21,7 @@ use crate::random;
 use crate::redis::{Redis, RedisError, Script, Value};
 
 static PUBLISH: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("coalesce/publish.lua")]));
+static TAKE_OVER: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("coalesce/take_over.lua")]));
 static RENEW: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("coalesce/renew.lua")]));
 
 /// How long a leader's lock lives where the stage does not say otherwise (`WorkLeaseMs`). A leader that does not renew it
@@ -71,8 +72,8 @@ impl SharedWork {
         self
     }
 
-    /// How long something not worth keeping serves those who wait for it now: half a lease, in which each of them looks
-    /// several times.
+    /// How long a result that must not be kept is available to the followers that already wait: half a lease, in which
+    /// each of them looks several times.
     fn brief(&self) -> Duration {
         self.lease / 2
     }
@@ -176,7 +177,7 @@ impl Coalescer {
         SharedWork::new(parts, fresh, stale, last.unwrap_or(otherwise)).with_lease(self.lease)
     }
 
-    /// Computes the result, waits for it or takes it, as the `turn` says. Also answers the role that the request had.
+    /// Computes the result, waits for it or takes it, as the `turn` says. Returns also the role that the request had.
     pub async fn once<T: Serialize + DeserializeOwned>(
         &self,
         work: &SharedWork,
@@ -241,7 +242,7 @@ impl Coalescer {
                 Err(_) => failures += 1,
             }
             if is_abandoned || started.elapsed() >= lease_ends {
-                // Either the lock is gone, or the leader has renewed it, and then `SET NX` changes nothing.
+                // Either the lock is gone, or the leader has renewed it or is done, and then this changes nothing.
                 if self.take_over(work, deadline).await {
                     return Err(CoalescingRole::Successor);
                 }
@@ -262,12 +263,11 @@ impl Coalescer {
         Ok(value.text().map_or(SharedResult::Missing, read))
     }
 
-    /// Takes the lock if nobody has it; whether this request is the leader now.
+    /// Takes the lock if nobody has it and there is still no result. Returns whether this request is the leader now.
     async fn take_over(&self, work: &SharedWork, deadline: Deadline) -> bool {
-        let lock = format!("{} 0", work.token);
-        let lease = work.lease.as_millis().to_string();
-        let set = self.redis.command("SET", &[&work.keys[1], &lock, "PX", &lease, "NX"], deadline).await;
-        matches!(set, Ok(Value::Text(_)))
+        let args = [work.token.clone(), work.lease.as_millis().to_string()];
+        let answer = self.redis.run(&TAKE_OVER, &work.keys, &args, deadline).await;
+        answer.is_ok_and(|answer| answer.first().and_then(Value::int) == Some(1))
     }
 
     /// Computes the result for all, renewing the lock meanwhile, and publishes it.

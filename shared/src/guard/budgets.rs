@@ -97,7 +97,10 @@ pub(super) fn denial(statuses: Vec<LimitStatus>) -> Refusal {
         .collect();
     let mut problem = Problem::new(
         ProblemKind::RateLimited,
-        format!("The limit {} is used up. Wait as `Retry-After` says.", limits.join(" and ")),
+        format!(
+            "The limit {} is used up. Wait for the number of seconds in `Retry-After`.",
+            limits.join(" and ")
+        ),
     )
     .retry_after(wait);
     problem.violated_policies = violated;

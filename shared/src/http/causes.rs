@@ -20,10 +20,10 @@ use crate::tenants::offers::ImportError;
 impl From<DynamoError> for Problem {
     fn from(error: DynamoError) -> Self {
         match error {
-            DynamoError::Unavailable { .. } => {
-                Self::unavailable("The database is busy or away. Nothing was changed. Try again.")
-                    .because(error)
-            }
+            DynamoError::Unavailable { .. } => Self::unavailable(
+                "The database is overloaded or unreachable. Nothing was changed. Try again.",
+            )
+            .because(error),
             DynamoError::Refused { .. } | DynamoError::Malformed(_) => Self::internal(error),
         }
     }
@@ -85,7 +85,7 @@ impl From<SignInError> for Problem {
         match error {
             SignInError::WrongCredentials => Self::unauthorized("The address or the password is wrong."),
             SignInError::Throttled { wait } => {
-                let detail = "Too many attempts to sign in. Wait as `Retry-After` says; the password was not looked at.";
+                let detail = "Too many attempts to sign in. Wait for the number of seconds in `Retry-After`; the password was not checked.";
                 let mut problem = Self::new(ProblemKind::RateLimited, detail).retry_after(wait);
                 problem.violated_policies = vec!["signin"];
                 problem
@@ -112,7 +112,7 @@ impl From<KeyError> for Problem {
             ),
             KeyError::Exceeds => Self::new(
                 ProblemKind::Forbidden,
-                "The key would be able to do more than you: give it scopes of your own, and no live key by a test key.",
+                "The new key would be able to do more than your credentials. Give it only scopes that you have, and do not create a live key with a test key.",
             ),
             KeyError::PastExpiry => Self::invalid("/expiresAt", "must be in the future"),
             KeyError::NoRandomness(error) => Self::internal(error),
@@ -127,7 +127,7 @@ impl From<CreatorError> for Problem {
             CreatorError::NotFound => Self::not_found("creator"),
             CreatorError::Changed { current } => Self::new(
                 ProblemKind::Conflict,
-                format!("The creator is at version {current} by now. Read it again and repeat the change."),
+                format!("The creator is at version {current} now. Read it again and repeat the change."),
             ),
             CreatorError::Dynamo(error) => error.into(),
         }
@@ -144,7 +144,7 @@ impl From<AssistantError> for Problem {
             AssistantError::NoAnswer(error) => error.into(),
             AssistantError::BrokenOff(_) => Self::new(
                 ProblemKind::AiUnavailable,
-                "The model broke off in the middle. What was told is not complete; ask again.",
+                "The model stopped in the middle of its answer. What was sent is incomplete; ask again.",
             )
             .because(error),
             AssistantError::Disconnected => Self::internal(error),
@@ -159,7 +159,9 @@ impl From<ReviewError> for Problem {
             ReviewError::NoItem(_) => Self::invalid("/items", error.to_string()),
             ReviewError::Decided { .. } => Self::new(
                 ProblemKind::Conflict,
-                format!("Nothing was decided: {error}. Decisions are final; make it again to decide anew."),
+                format!(
+                    "Nothing was decided: {error}. Decisions are final; generate the content again to decide anew."
+                ),
             ),
             ReviewError::Write(error) => error.into(),
         }
@@ -236,15 +238,15 @@ impl From<NoAnswer> for Problem {
             NoAnswer::NoCredits { used, limit } => Self::new(
                 ProblemKind::CreditsExhausted,
                 format!(
-                    "The credits of this month are used up ({used} of {limit}). They come back with the month, or with a larger plan; `allowDegraded` accepts the builtin provider, which costs none."
+                    "The credits of this month are used up ({used} of {limit}). You get new credits next month or with a larger plan; `allowDegraded` accepts the builtin provider, which costs none."
                 ),
             ),
             NoAnswer::OnlyDegraded(reason) => {
                 let (why, retry) = match reason {
                     DegradedReason::NoProvider => ("no model is configured", None),
-                    DegradedReason::Sandbox => ("test keys have no model", None),
+                    DegradedReason::Sandbox => ("no model is asked for test keys", None),
                     DegradedReason::Timeout => ("the model did not answer in time", Some(5)),
-                    DegradedReason::ProviderError => ("the model fails at the moment", Some(30)),
+                    DegradedReason::ProviderError => ("the model is failing at the moment", Some(30)),
                     DegradedReason::CircuitOpen => ("the model failed too often just now", Some(30)),
                     DegradedReason::Budget => ("the budget for models is used up", Some(3_600)),
                 };

@@ -10,7 +10,7 @@ use crate::clock::Millis;
 const FAILURES: u32 = 2;
 /// The first pause unless another is asked for, in milliseconds. It doubles with each further failure.
 const PAUSE_FIRST_MS: u64 = 1_000;
-/// How many times the first pause the longest one is.
+/// The longest pause, as a multiple of the first one.
 const PAUSE_GROWTH_MAX: u64 = 4;
 
 /// Whether Redis is worth a trip. It is closed, so that trips are made, while `until_ms` is zero.
@@ -66,15 +66,15 @@ impl Circuit {
     }
 
     /// Closes the circuit after a trip that was answered.
-    pub(super) fn succeeded(&self) {
+    pub(super) fn record_success(&self) {
         if self.failures.load(Ordering::Relaxed) != 0 {
             self.failures.store(0, Ordering::Relaxed);
             self.until_ms.store(0, Ordering::Relaxed);
         }
     }
 
-    /// Counts a failure; the length of the pause, if this failure begins one.
-    pub(super) fn failed(&self, now: Millis) -> Option<Duration> {
+    /// Counts a failure. Returns the length of the pause, if this failure begins one.
+    pub(super) fn record_failure(&self, now: Millis) -> Option<Duration> {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let over = failures.checked_sub(FAILURES)?;
         let pause = (self.pause_ms << over.min(8)).min(self.pause_ms * PAUSE_GROWTH_MAX);
@@ -90,19 +90,19 @@ mod tests {
     #[test]
     fn two_failures_open_it_and_one_success_closes_it() {
         let circuit = Circuit::default();
-        assert_eq!(circuit.failed(Millis::now()), None);
+        assert_eq!(circuit.record_failure(Millis::now()), None);
         assert!(!circuit.is_open());
-        assert_eq!(circuit.failed(Millis::now()), Some(Duration::from_secs(1)));
+        assert_eq!(circuit.record_failure(Millis::now()), Some(Duration::from_secs(1)));
         assert!(circuit.is_open());
-        circuit.succeeded();
+        circuit.record_success();
         assert!(!circuit.is_open());
     }
 
     #[test]
     fn after_the_pause_one_caller_tries_and_the_others_wait_for_it() {
         let circuit = Circuit::default();
-        circuit.failed(Millis(1_000));
-        circuit.failed(Millis(1_000));
+        circuit.record_failure(Millis(1_000));
+        circuit.record_failure(Millis(1_000));
         let until = circuit.until_ms.load(Ordering::Relaxed);
         assert!(circuit.is_open_at(until, until - 1));
         assert!(!circuit.is_open_at(until, until), "one may try");
@@ -112,15 +112,16 @@ mod tests {
     #[test]
     fn pauses_grow_up_to_four_seconds() {
         let circuit = Circuit::default();
-        let pauses: Vec<_> = (0..8).filter_map(|_| circuit.failed(Millis(0))).map(|p| p.as_secs()).collect();
+        let pauses: Vec<_> =
+            (0..8).filter_map(|_| circuit.record_failure(Millis(0))).map(|p| p.as_secs()).collect();
         assert_eq!(pauses, [1, 2, 4, 4, 4, 4, 4]);
     }
 
     #[test]
     fn a_clock_that_was_set_back_does_not_prolong_the_pause() {
         let circuit = Circuit::default();
-        circuit.failed(Millis(1_000_000));
-        circuit.failed(Millis(1_000_000));
+        circuit.record_failure(Millis(1_000_000));
+        circuit.record_failure(Millis(1_000_000));
         let until = circuit.until_ms.load(Ordering::Relaxed);
         assert!(!circuit.is_open_at(until, 1_000));
     }

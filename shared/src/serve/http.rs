@@ -206,7 +206,7 @@ impl Instance {
         let incoming = Arc::new(HttpRequest::new(request, parameters, id, deadline));
         if incoming.body_bytes() > route.body_bytes_max {
             let detail = format!(
-                "The body has {} bytes; at most {} are read.",
+                "The body has {} bytes; at most {} are allowed.",
                 incoming.body_bytes(),
                 route.body_bytes_max
             );
@@ -222,7 +222,7 @@ impl Instance {
                     let (_, request) = handler.prepare(&incoming, None).await?;
                     Ok(request.answer(*admission).await?)
                 }
-                Protection::Guarded(guard) => guarded(route, &incoming, handler, guard, line).await,
+                Protection::Guarded(guard) => answer_guarded(route, &incoming, handler, guard, line).await,
             }
         };
         tokio::time::timeout(deadline.left(), answer).await.unwrap_or_else(|_| {
@@ -252,7 +252,7 @@ impl Instance {
         }
         let allow = candidates.iter().map(|(e, _)| e.route.method.as_str()).collect::<Vec<_>>().join(", ");
         candidates.into_iter().find(|(e, _)| is_method(&e.route, request.method())).ok_or_else(|| {
-            let detail = format!("This path does not take {}, but {allow}.", request.method());
+            let detail = format!("This path does not allow {}; it allows {allow}.", request.method());
             let mut problem = Problem::new(ProblemKind::MethodNotAllowed, detail);
             problem.allow = Some(allow);
             problem
@@ -270,7 +270,7 @@ enum Protection<'a> {
 
 /// Takes one request past the guard: identifies the caller, prepares, asks for admission, answers and stores the
 /// answer.
-async fn guarded(
+async fn answer_guarded(
     route: &Route,
     incoming: &Arc<HttpRequest>,
     handler: &dyn Handler,

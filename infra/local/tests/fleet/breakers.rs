@@ -13,12 +13,12 @@ use shared::fleet::breaker::{AI, Breaker, BreakerConfig, BreakerMode, BreakerPha
 use crate::{Database, soon};
 
 #[derive(Debug, PartialEq)]
-enum Oops {
+enum TestError {
     Theirs,
     Ours,
 }
 
-impl Failure for Oops {
+impl Failure for TestError {
     fn counts_against_breaker(&self) -> bool {
         *self == Self::Theirs
     }
@@ -31,7 +31,7 @@ fn breaker(database: &Database) -> Arc<Breaker> {
     Arc::new(Breaker::new(Dependency::Ai, "eu-west-1", "m", QUICK, database.environment()))
 }
 
-async fn call(breaker: &Breaker, result: Result<(), Oops>) -> Result<(), CallError<Oops>> {
+async fn call(breaker: &Breaker, result: Result<(), TestError>) -> Result<(), CallError<TestError>> {
     breaker.call(soon(), async { result }).await
 }
 
@@ -46,7 +46,7 @@ async fn is_over(breaker: &Breaker) {
 
 async fn open(breaker: &Breaker) {
     for _ in 0..4 {
-        assert_eq!(call(breaker, Err(Oops::Theirs)).await, Err(CallError::Failed(Oops::Theirs)));
+        assert_eq!(call(breaker, Err(TestError::Theirs)).await, Err(CallError::Failed(TestError::Theirs)));
     }
     assert_eq!(breaker.look().0.phase, BreakerPhase::Open);
 }
@@ -65,7 +65,7 @@ async fn a_callers_own_mistake_never_opens_it() {
     let database = Database::start().await;
     let one = breaker(&database);
     for _ in 0..30 {
-        assert_eq!(call(&one, Err(Oops::Ours)).await, Err(CallError::Failed(Oops::Ours)));
+        assert_eq!(call(&one, Err(TestError::Ours)).await, Err(CallError::Failed(TestError::Ours)));
     }
     one.refresh(soon()).await.unwrap();
     assert_eq!(one.look().0.phase, BreakerPhase::Closed);
@@ -76,7 +76,7 @@ async fn a_call_counts_as_slow_when_it_passes_the_threshold_and_not_when_it_ends
     let database = Database::start().await;
     let one = breaker(&database);
     let watched = Arc::clone(&one);
-    let calls = (0..4).map(|_| Box::pin(std::future::pending::<Result<(), Oops>>()));
+    let calls = (0..4).map(|_| Box::pin(std::future::pending::<Result<(), TestError>>()));
     let calls = futures_util::future::join_all(calls.map(|op| watched.call(soon(), op)));
     tokio::select! {
         _ = calls => panic!("the calls hang"),
@@ -91,7 +91,7 @@ async fn a_call_is_cut_off_at_its_deadline_and_that_is_a_failure() {
     let database = Database::start().await;
     let one = breaker(&database);
     let deadline = Deadline::after(Duration::from_millis(20));
-    let never = std::future::pending::<Result<(), Oops>>();
+    let never = std::future::pending::<Result<(), TestError>>();
     assert_eq!(one.call(deadline, never).await, Err(CallError::Deadline));
     assert_eq!(one.look().0.window(), [1, 1, 0]);
 }
@@ -114,7 +114,7 @@ async fn five_hundred_callers_of_a_half_open_breaker_never_exceed_its_permits() 
                 tokio::time::sleep(Duration::from_millis(40)).await;
                 now.fetch_sub(1, Ordering::SeqCst);
                 // It fails again, so it is never more than half-open.
-                Err::<(), _>(Oops::Theirs)
+                Err::<(), _>(TestError::Theirs)
             };
             breaker.call(soon(), op).await.is_err_and(|error| matches!(error, CallError::Failed(_)))
         }
@@ -157,7 +157,7 @@ async fn a_permit_of_a_caller_that_died_comes_back_at_its_deadline() {
     // Their deadlines are over at once; the permits live a second longer.
     let deadline = Deadline::after(Duration::from_millis(50));
     for _ in 0..QUICK.permits {
-        let cut = dead.call(deadline, std::future::pending::<Result<(), Oops>>());
+        let cut = dead.call(deadline, std::future::pending::<Result<(), TestError>>());
         let _ = tokio::time::timeout(Duration::from_millis(30), cut).await;
     }
     next.refresh(soon()).await.unwrap();
@@ -182,7 +182,10 @@ async fn one_write_of_an_operator_moves_the_whole_fleet() {
     for breaker in &fleet {
         breaker.refresh(soon()).await.unwrap();
         for _ in 0..20 {
-            assert_eq!(call(breaker, Err(Oops::Theirs)).await, Err(CallError::Failed(Oops::Theirs)));
+            assert_eq!(
+                call(breaker, Err(TestError::Theirs)).await,
+                Err(CallError::Failed(TestError::Theirs))
+            );
         }
         assert_eq!(
             (breaker.look().0.phase, breaker.look().1),
@@ -219,6 +222,6 @@ async fn successes_are_told_twenty_at_a_time_and_failures_at_once() {
     call(&one, Ok(())).await.unwrap();
     assert!(one.due().is_some(), "they ride along with the next trip");
     assert_eq!(database.upstash.requests(), trips);
-    let _ = call(&one, Err(Oops::Theirs)).await;
+    let _ = call(&one, Err(TestError::Theirs)).await;
     assert!(database.upstash.requests() > trips);
 }

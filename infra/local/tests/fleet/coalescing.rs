@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use local::wait::until;
-use local::wire::WireMode;
+use local::wire::{Wire, WireMode};
 use shared::clock::Deadline;
 use shared::fleet::coalesce::{Coalescer, ResultLifetime, SharedWork, WorkTurn};
 use shared::fleet::gate::{Gate, GateAnswer, GateQuestion};
@@ -27,11 +27,12 @@ struct Environment {
 
 impl Environment {
     fn of(database: &Database) -> Self {
-        Self {
-            gate: Gate::new(database.environment(), HOUR),
-            coalescer: Coalescer::new(database.environment()),
-            redis: database.environment(),
-        }
+        Self::on(&database.wire)
+    }
+
+    fn on(wire: &Wire) -> Self {
+        let client = || Database::environment_on(wire);
+        Self { gate: Gate::new(client(), HOUR), coalescer: Coalescer::new(client()), redis: client() }
     }
 
     /// The result under a key of Redis, or the lock; nothing where there is none.
@@ -119,6 +120,43 @@ async fn when_a_leader_dies_exactly_one_follower_takes_over() {
     assert_eq!(late.0, "stale", "its own caller is answered");
     let (kept, role) = fleet[0].request(&share(HOUR, HOUR), async || unreachable!("it is there")).await;
     assert_eq!((kept.as_str(), role), ("second", CoalescingRole::Cached), "nobody else is");
+}
+
+/// Between a follower's look and its attempt to take over, the slow wire leaves 300 ms, in which the successor publishes.
+#[tokio::test]
+async fn a_follower_that_looked_before_the_result_came_does_not_take_over_after_it() {
+    let database = Database::start().await;
+    let wire = Wire::to(database.upstash.address()).await.unwrap();
+    let (dead, successor) = (Environment::of(&database), Environment::of(&database));
+    let followers: Vec<_> = (0..12).map(|_| Environment::on(&wire)).collect();
+    let what = share(HOUR, HOUR);
+    assert_eq!(dead.turn(&what).await, WorkTurn::Lead);
+    let mut waiting = Vec::new();
+    for follower in &followers {
+        let work = share(HOUR, HOUR);
+        let WorkTurn::Follow(wait) = follower.turn(&work).await else { panic!("there is a leader") };
+        waiting.push((follower, work, wait));
+    }
+    wire.set(WireMode::Slow(Duration::from_millis(150)));
+    let made = AtomicUsize::new(0);
+    let compute = async || {
+        made.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(LEASE / 4).await;
+        ("second".to_owned(), ResultLifetime::Full)
+    };
+    // They begin one after another, so that some of them have just looked whenever the result comes.
+    let following = waiting.iter().zip(0..).map(async |((follower, work, wait), place)| {
+        tokio::time::sleep(Duration::from_millis(50) * place).await;
+        follower.coalescer.once(work, WorkTurn::Follow(*wait), soon(), compute).await
+    });
+    let succeeding = async {
+        until("the dead leader's lease is over", async || successor.stored(&what.keys()[1]).await.is_none())
+            .await;
+        successor.request(&share(HOUR, HOUR), compute).await
+    };
+    let (_, answers) = tokio::join!(succeeding, futures_util::future::join_all(following));
+    assert!(answers.iter().all(|(result, _)| result == "second"));
+    assert_eq!(made.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

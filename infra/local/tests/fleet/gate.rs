@@ -41,7 +41,7 @@ async fn cost(database: &Database, call: impl Future<Output = GateAnswer>) -> (u
     (database.upstash.billed().await.unwrap() - billed, database.upstash.requests() - trips, verdict)
 }
 
-fn passed(verdict: GateAnswer) -> GatePass {
+fn gate_pass(verdict: GateAnswer) -> GatePass {
     match verdict {
         GateAnswer::Admitted(passed) => passed,
         other => panic!("{other:?}"),
@@ -71,7 +71,7 @@ async fn an_admitted_call_is_billed_five_commands_with_limit_sharing_and_breaker
     };
     let (billed, trips, verdict) = cost(&database, gate.ask(&asked(), soon())).await;
     assert_eq!((billed, trips), (5, 1), "EVALSHA, TIME, MGET, SET limit, SET lock");
-    assert_eq!(passed(verdict).turn, WorkTurn::Lead);
+    assert_eq!(gate_pass(verdict).turn, WorkTurn::Lead);
     let (billed, trips, verdict) = cost(&database, gate.ask(&asked(), soon())).await;
     assert_eq!((billed, trips), (3, 1), "EVALSHA, TIME, MGET");
     assert!(matches!(verdict, GateAnswer::Denied(_)));
@@ -98,7 +98,7 @@ async fn every_key_expires() {
         shared_work: Some(&what),
         ..GateQuestion::default()
     };
-    passed(gate.ask(&asked, soon()).await);
+    gate_pass(gate.ask(&asked, soon()).await);
     let keys = limits.iter().map(|limit| limit.key().to_owned());
     let keys = keys.chain([mine.key().to_owned(), what.keys()[1].clone()]);
     for key in keys {
@@ -122,7 +122,7 @@ async fn exactly_the_quota_is_admitted_over_twenty_environments() {
     let admitted = futures_util::future::join_all(calls).await.into_iter().filter(|ok| *ok).count();
     assert_eq!(admitted, 70, "one comes back every 51 s");
     let looked = GateQuestion { limits: &limits, cost: None, ..GateQuestion::default() };
-    let statuses = passed(gates[0].ask(&looked, soon()).await).limits;
+    let statuses = gate_pass(gates[0].ask(&looked, soon()).await).limits;
     assert_eq!((statuses[0].remaining, statuses[1].remaining), (0, 930), "denied calls took nothing");
 }
 
@@ -157,7 +157,7 @@ async fn of_fifty_equal_requests_under_one_key_one_runs_and_the_others_get_its_a
             claim: Some(&claims[i]),
             ..GateQuestion::default()
         };
-        passed(gates[i % 20].ask(&asked, soon()).await).record
+        gate_pass(gates[i % 20].ask(&asked, soon()).await).record
     };
     let records = futures_util::future::join_all((0..50).map(&ask)).await;
     let running: Vec<_> =
@@ -177,9 +177,9 @@ async fn of_fifty_equal_requests_under_one_key_one_runs_and_the_others_get_its_a
     let other = claim("k", "{\"other\":1}", "x", HOUR);
     let asked =
         GateQuestion { limits: &limits, cost: Some(1), claim: Some(&other), ..GateQuestion::default() };
-    assert_eq!(passed(gates[0].ask(&asked, soon()).await).record, IdempotencyRecord::Mismatch);
+    assert_eq!(gate_pass(gates[0].ask(&asked, soon()).await).record, IdempotencyRecord::Mismatch);
     let looked = GateQuestion { limits: &limits, cost: None, ..GateQuestion::default() };
-    let left = passed(gates[0].ask(&looked, soon()).await).limits[0].remaining;
+    let left = gate_pass(gates[0].ask(&looked, soon()).await).limits[0].remaining;
     assert_eq!(left, 999, "only the one that ran was counted");
 }
 
@@ -192,7 +192,7 @@ async fn a_claim_whose_holder_died_is_taken_over_with_the_same_seed_and_the_dead
     let ask = async |claim: &IdempotencyClaim| {
         let asked =
             GateQuestion { limits: &limits, cost: Some(1), claim: Some(claim), ..GateQuestion::default() };
-        passed(gate.ask(&asked, soon()).await).record
+        gate_pass(gate.ask(&asked, soon()).await).record
     };
     let dead = claim("k", "{}", "dead", HOUR).with_lease(Duration::from_millis(200));
     let IdempotencyRecord::Claimed { first_us } = ask(&dead).await else { panic!("not claimed") };
@@ -217,7 +217,7 @@ async fn a_claim_that_was_given_back_may_be_tried_again_with_the_same_seed() {
     let answers = answers(database.environment());
     let ask = async |claim: &IdempotencyClaim| {
         let asked = GateQuestion { claim: Some(claim), cost: Some(1), ..GateQuestion::default() };
-        passed(gate.ask(&asked, soon()).await).record
+        gate_pass(gate.ask(&asked, soon()).await).record
     };
     let (first, second) = (claim("k", "{}", "1", HOUR), claim("k", "{}", "2", HOUR));
     let IdempotencyRecord::Claimed { first_us } = ask(&first).await else { panic!("not claimed") };
@@ -233,9 +233,12 @@ async fn a_trip_that_is_sent_twice_holds_what_it_held() {
     // What happens when an answer is lost on a dead connection and the client sends again.
     for _ in 0..2 {
         let asked = GateQuestion { claim: Some(&mine), cost: Some(1), ..GateQuestion::default() };
-        assert!(matches!(passed(gate.ask(&asked, soon()).await).record, IdempotencyRecord::Claimed { .. }));
+        assert!(matches!(
+            gate_pass(gate.ask(&asked, soon()).await).record,
+            IdempotencyRecord::Claimed { .. }
+        ));
         let asked = GateQuestion { shared_work: Some(&what), cost: Some(1), ..GateQuestion::default() };
-        assert_eq!(passed(gate.ask(&asked, soon()).await).turn, WorkTurn::Lead);
+        assert_eq!(gate_pass(gate.ask(&asked, soon()).await).turn, WorkTurn::Lead);
     }
 }
 
@@ -251,7 +254,7 @@ async fn after_two_failures_redis_is_left_alone_and_an_answer_heals_it() {
     let ask = async || {
         gate.ask(&GateQuestion { limits: &limits, cost: Some(1), ..GateQuestion::default() }, soon()).await
     };
-    passed(ask().await);
+    gate_pass(ask().await);
     for mode in [
         WireMode::Cut,
         WireMode::Silent,

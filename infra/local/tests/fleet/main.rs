@@ -42,7 +42,12 @@ impl Database {
 
     /// The client of one more environment.
     pub fn environment(&self) -> Arc<Redis> {
-        let url = format!("http://{}", self.wire.address());
+        Self::environment_on(&self.wire)
+    }
+
+    /// The client of one more environment, on a wire of its own.
+    pub fn environment_on(wire: &Wire) -> Arc<Redis> {
+        let url = format!("http://{}", wire.address());
         Arc::new(Redis::new(&url, "token", Duration::from_secs(4)).unwrap())
     }
 }

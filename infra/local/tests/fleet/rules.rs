@@ -91,7 +91,7 @@ fn the_gate_counts_as_the_rules_say_and_a_denied_call_takes_nothing() {
 }
 
 #[derive(Debug, Clone)]
-enum Did {
+enum BreakerStep {
     Asks,
     Reports { age: u64, permit: usize, calls: u64, failed: u64, slow: u64 },
 }
@@ -114,8 +114,8 @@ const CONFIG: BreakerConfig = BreakerConfig {
 fn the_breakers_script_moves_as_its_rule_says() {
     let report = (0u64..2, 0usize..6, 0u64..4, 0u64..3, 0u64..3);
     let did = prop_oneof![
-        1 => Just(Did::Asks),
-        2 => report.prop_map(|(age, permit, calls, failed, slow)| Did::Reports { age, permit, calls, failed, slow }),
+        1 => Just(BreakerStep::Asks),
+        2 => report.prop_map(|(age, permit, calls, failed, slow)| BreakerStep::Reports { age, permit, calls, failed, slow }),
     ];
     let mode = prop::sample::select(vec!["", "", "", "metrics_only", "forced_open", "forced_closed"]);
     let inputs = (mode, prop::collection::vec((0u64..2_500_000, did), 1..60));
@@ -129,7 +129,7 @@ fn the_breakers_script_moves_as_its_rule_says() {
         for (i, (gap, did)) in events.into_iter().enumerate() {
             now += gap;
             let (what, report, granted) = match did {
-                Did::Asks => {
+                BreakerStep::Asks => {
                     let permit = i as u64 + 1;
                     let granted = model.ask(&CONFIG, parsed, now, permit, 1_500_000);
                     if granted {
@@ -137,7 +137,7 @@ fn the_breakers_script_moves_as_its_rule_says() {
                     }
                     ("ask", BreakerReport { permit: Some(permit), ..BreakerReport::default() }, granted)
                 }
-                Did::Reports { age, permit, calls, failed, slow } => {
+                BreakerStep::Reports { age, permit, calls, failed, slow } => {
                     let version = model.version.saturating_sub(age);
                     let permit = permits.iter().rev().nth(permit).copied();
                     let report = BreakerReport { version, permit, calls, failed, slow, jitter: 100 };

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::fake_model::{Behaviour, Model, world};
 use crate::support::{Answer, World, creator};
-use crate::upstream::{Behaviour, Model, world};
 use local::wait::until;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ fn events(text: &str) -> Vec<(String, Value)> {
     text.split("\n\n").filter_map(event).collect()
 }
 
-pub fn told(events: &[(String, Value)]) -> String {
+pub fn text_of(events: &[(String, Value)]) -> String {
     events
         .iter()
         .filter(|(name, _)| name == "delta")
@@ -63,7 +63,7 @@ pub async fn streamed(world: &World, body: &Value) -> Vec<(String, Value)> {
 }
 
 /// What the model was sent with its last call.
-fn last_seen(model: &Model) -> Value {
+fn last_request(model: &Model) -> Value {
     model.seen.lock().unwrap().last().cloned().unwrap()
 }
 
@@ -89,11 +89,11 @@ async fn the_stream_tells_what_the_json_answer_holds() {
     assert_eq!(events.first().unwrap().0, "meta");
     assert_eq!(events[0].1["conversationId"], "mine");
     assert!(events.iter().filter(|(name, _)| name == "delta").count() > 3, "{events:?}");
-    assert_eq!(told(&events), whole["data"]["message"]["content"].as_str().unwrap());
+    assert_eq!(text_of(&events), whole["data"]["message"]["content"].as_str().unwrap());
     let (name, done) = events.last().unwrap();
     assert_eq!((name.as_str(), &done["finishReason"]), ("done", &json!("stop")));
     assert_eq!(done["meta"]["credits"]["used"], 1);
-    assert_eq!(last_seen(&model)["stream_options"]["include_usage"], true);
+    assert_eq!(last_request(&model)["stream_options"]["include_usage"], true);
     let id = done["meta"]["generationId"].as_str().unwrap();
     let kept = world.get(&format!("/api/generations/{id}")).await.ok(200);
     assert_eq!(kept["data"]["message"]["content"], whole["data"]["message"]["content"]);
@@ -114,7 +114,7 @@ async fn a_tool_is_called_for_the_model_and_what_it_made_is_kept() {
     assert_eq!((&call["tool"], &call["status"]), (&json!("content-ideas"), &json!("ok")), "{answer}");
     let kept = format!("/api/generations/{}", call["resultRef"].as_str().unwrap());
     assert_eq!(world.get(&kept).await.ok(200)["data"]["ideas"].as_array().unwrap().len(), 2);
-    let seen = last_seen(&model);
+    let seen = last_request(&model);
     let turns = seen["messages"].as_array().unwrap();
     assert_eq!(turns.last().unwrap()["role"], "tool");
     assert!(turns.last().unwrap()["content"].as_str().unwrap().contains("Idea 0"), "{seen}");
@@ -139,7 +139,7 @@ async fn a_model_that_calls_tools_for_ever_comes_to_an_end_and_unknown_tools_are
         events.iter().filter(|(name, _)| name == "tool").map(|(_, data)| data["status"].clone()).collect();
     assert_eq!(tools, ["running", "ok", "running", "ok"], "{events:?}");
     assert_eq!(model.calls(), 4);
-    assert!(last_seen(&model).get("tools").is_none(), "the last time without tools");
+    assert!(last_request(&model).get("tools").is_none(), "the last time without tools");
     assert_eq!(events.last().unwrap().0, "done");
 }
 
@@ -161,7 +161,7 @@ async fn without_a_model_the_tools_are_told_plainly_and_nothing_pretends_to_conv
         (&json!("no_provider"), &json!("builtin"))
     );
     assert_eq!(answer["meta"]["credits"]["used"], 0);
-    assert_eq!(told(&streamed(&world, &wish).await).lines().next(), text.lines().next());
+    assert_eq!(text_of(&streamed(&world, &wish).await).lines().next(), text.lines().next());
     wish["allowDegraded"] = json!(false);
     world.post(PATH, wish.clone()).await.problem(503, "ai_unavailable");
     Answer::of(stream(&world, &world.demo.key, &wish).await).await.problem(503, "ai_unavailable");
@@ -177,7 +177,7 @@ async fn a_model_that_breaks_off_in_the_middle_is_told_as_an_error_and_not_as_an
         (name.as_str(), &data["code"], &data["retryable"]),
         ("error", &json!("ai_unavailable"), &json!(true))
     );
-    assert!(told(&events).starts_with("First"), "{events:?}");
+    assert!(text_of(&events).starts_with("First"), "{events:?}");
     assert!(events.iter().all(|(name, _)| name != "done"));
     world.post(PATH, ask("Go")).await.problem(503, "ai_unavailable");
 }

@@ -146,19 +146,19 @@ fn send_raw(address: std::net::SocketAddr, request: &[u8]) -> String {
 }
 
 /// Queries that no client should send, and by whom they are refused.
-const HOSTILE_QUERIES: [(&str, Refused); 4] = [
-    ("a=<script>", Refused::ByGateway),
-    ("a=\"", Refused::ByGateway),
-    ("%zz=%", Refused::ByFunction),
-    ("a[]={}|^`", Refused::ByFunction),
+const HOSTILE_QUERIES: [(&str, RefusedBy); 4] = [
+    ("a=<script>", RefusedBy::Gateway),
+    ("a=\"", RefusedBy::Gateway),
+    ("%zz=%", RefusedBy::Function),
+    ("a[]={}|^`", RefusedBy::Function),
 ];
 
 #[derive(Debug, PartialEq)]
-enum Refused {
-    /// By its HTTP server, which takes no such URL.
-    ByGateway,
-    /// With a problem that names the member.
-    ByFunction,
+enum RefusedBy {
+    /// The gateway's HTTP server refuses the URL.
+    Gateway,
+    /// The function answers with a problem that names the parameter.
+    Function,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,7 +175,7 @@ async fn hostile_events_get_an_answer_and_the_environment_lives() {
             tokio::task::spawn_blocking(move || send_raw(address, request.as_bytes())).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 400 Bad Request"), "{query}: {answer}");
         let is_problem = answer.contains("\"code\":\"invalid_request\"");
-        let by = if is_problem { Refused::ByFunction } else { Refused::ByGateway };
+        let by = if is_problem { RefusedBy::Function } else { RefusedBy::Gateway };
         assert_eq!(by, expected, "{query}: {answer}");
         assert_eq!(health.idle_processes(), environment, "{query}");
     }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::jobs::{ended, fans};
+use crate::jobs::{fans, finished_job};
 use crate::support::{Answer, World, creator, ideas};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -100,7 +100,7 @@ impl Belongings {
         let made = world.post("/api/content-ideas/generate", ideas()).await.ok(200);
         let long = world.post("/api/ai-assistant/tools/message-generator", fans(21)).await;
         let job = text(&long.ok(202)["jobId"]);
-        ended(world, &long).await;
+        finished_job(world, &long).await;
         Self { creator, key, generation: text(&made["meta"]["generationId"]), job }
     }
 

@@ -3,22 +3,22 @@
 use std::time::Duration;
 
 use crate::assistant::streamed;
-use crate::jobs::{ended, fans};
+use crate::fake_model::{Behaviour, serve, world, world_with};
+use crate::jobs::{fans, finished_job};
 use crate::support::{World, creator, ideas};
-use crate::upstream::{Behaviour, serve, world, world_with};
 use local::wait::until;
 use serde_json::{Value, json};
 
 const GENERATE: &str = "/api/content-ideas/generate";
 
-fn alone() -> Value {
+fn unshared_request() -> Value {
     let mut wish = ideas();
     wish["options"]["fresh"] = json!(true);
     wish
 }
 
 fn strict() -> Value {
-    let mut wish = alone();
+    let mut wish = unshared_request();
     wish["options"]["allowDegraded"] = json!(false);
     wish
 }
@@ -59,7 +59,7 @@ async fn where_the_first_model_cannot_answer_the_second_does() {
         let (second, base) = serve(vec![Behaviour::Ideas(3)]).await;
         let fallback = vec![("AiFallbackBaseUrl", base), ("AiFallbackModel", "second".to_owned())];
         let (world, first) = world_with(vec![behaviour], fallback).await;
-        let meta = meta(&world, alone()).await;
+        let meta = meta(&world, unshared_request()).await;
         assert_eq!((&meta["model"], &meta["degraded"]), (&json!("second-2026"), &json!(false)), "{meta}");
         assert_eq!((first.calls(), second.calls()), (calls, 1), "{meta}");
         assert_eq!(meta["attempts"], calls + 1);
@@ -71,7 +71,7 @@ async fn a_model_that_declines_is_not_got_around_by_another() {
     let (second, base) = serve(vec![Behaviour::Ideas(3)]).await;
     let fallback = vec![("AiFallbackBaseUrl", base), ("AiFallbackModel", "second".to_owned())];
     let (world, _) = world_with(vec![Behaviour::Declines], fallback).await;
-    world.post(GENERATE, alone()).await.problem(422, "refused");
+    world.post(GENERATE, unshared_request()).await.problem(422, "refused");
     assert_eq!(second.calls(), 0);
 }
 
@@ -80,7 +80,7 @@ async fn a_model_that_hangs_leaves_time_for_the_second() {
     let (_, base) = serve(vec![Behaviour::Ideas(3)]).await;
     let fallback = vec![("AiFallbackBaseUrl", base), ("AiFallbackModel", "second".to_owned())];
     let (world, _) = world_with(vec![Behaviour::Hangs], fallback).await;
-    let meta = meta(&world, alone()).await;
+    let meta = meta(&world, unshared_request()).await;
     assert_eq!(meta["model"], "second-2026");
     assert!(meta["latencyMs"].as_u64().unwrap() < 20_000, "{meta}");
 }
@@ -88,13 +88,13 @@ async fn a_model_that_hangs_leaves_time_for_the_second() {
 #[tokio::test]
 async fn a_wish_to_wait_is_obeyed_where_it_fits_and_remembered_where_it_does_not() {
     let (world, model) = world(vec![Behaviour::Limits(300), Behaviour::Ideas(3)]).await;
-    let waited = meta(&world, alone()).await;
+    let waited = meta(&world, unshared_request()).await;
     assert_eq!((&waited["provider"], &waited["attempts"]), (&json!("openai"), &json!(2)));
     assert!(waited["latencyMs"].as_u64().unwrap() >= 300);
     model.behaves(Behaviour::Limits(30_000));
-    assert_eq!(meta(&world, alone()).await["degradedReason"], "provider_error");
+    assert_eq!(meta(&world, unshared_request()).await["degradedReason"], "provider_error");
     let calls = model.calls();
-    assert_eq!(meta(&world, alone()).await["attempts"], 0, "it is left alone");
+    assert_eq!(meta(&world, unshared_request()).await["attempts"], 0, "it is left alone");
     assert_eq!(model.calls(), calls);
     assert_eq!(world.counted("huntaze_breaker_state{breaker=\"ai\",state=\"closed\"}").await, 1.0);
 }
@@ -114,7 +114,7 @@ async fn what_a_model_wrote_is_paid_for_and_nothing_else_is() {
     );
     assert_eq!(cached["usage"]["costMicroUsd"], 0);
     model.behaves(Behaviour::Fails(400, json!({})));
-    let degraded = meta(&world, alone()).await;
+    let degraded = meta(&world, unshared_request()).await;
     assert_eq!(degraded["credits"], json!({"used": 0, "remaining": 199}), "{degraded}");
     let sandbox = world.key(&["content:write"], "test").await;
     let free = world.call(reqwest::Method::POST, GENERATE, &sandbox, ideas()).await.ok(200);
@@ -124,7 +124,7 @@ async fn what_a_model_wrote_is_paid_for_and_nothing_else_is() {
     });
     assert_eq!(account(&world).await, expected);
     model.behaves(Behaviour::Says("nonsense"));
-    meta(&world, alone()).await;
+    meta(&world, unshared_request()).await;
     let account = account(&world).await;
     assert_eq!(account["credits"]["used"], 1, "useless answers cost the tenant nothing");
     assert_eq!(account["tokens"]["input"], 300, "and the stage their tokens");
@@ -141,7 +141,7 @@ async fn of_two_hundred_calls_at_one_credit_left_exactly_one_passes() {
     for refused in answers.iter().filter(|answer| answer.status != 200) {
         refused.problem(402, "credits_exhausted");
     }
-    let degraded = meta(&world, alone()).await;
+    let degraded = meta(&world, unshared_request()).await;
     assert_eq!((&degraded["degradedReason"], &degraded["provider"]), (&json!("budget"), &json!("builtin")));
     assert_eq!(account(&world).await["credits"], json!({"used": 50_000, "limit": 50_000}));
 }
@@ -187,7 +187,7 @@ async fn whichever_function_asks_a_model_its_cost_counts_towards_the_day() {
         assert_eq!(model.calls(), calls);
         assert_eq!(spent_today(&world).await["costMicroUsd"]["N"], (750 * calls).to_string());
     };
-    meta(&world, alone()).await;
+    meta(&world, unshared_request()).await;
     counted(1).await;
     let brief = json!({"profileId": profile, "options": {"count": 3}});
     world.post("/api/ai-assistant/tools/content-ideas", brief).await.ok(200);
@@ -205,7 +205,7 @@ async fn whichever_function_asks_a_model_its_cost_counts_towards_the_day() {
     counted(5).await;
     // A job, of two parts.
     wish["recipients"] = fans(21)["recipients"].clone();
-    ended(&world, &world.post("/api/ai-assistant/tools/message-generator", wish).await).await;
+    finished_job(&world, &world.post("/api/ai-assistant/tools/message-generator", wish).await).await;
     counted(7).await;
 }
 
@@ -213,13 +213,13 @@ async fn whichever_function_asks_a_model_its_cost_counts_towards_the_day() {
 async fn the_stage_stops_at_its_budget_of_the_day_and_tells_why() {
     let parameters = vec![("AiDailyStopUsd", "1".to_owned()), ("AiModel", "gpt-4o".to_owned())];
     let (world, model) = world_with(vec![Behaviour::Ideas(3)], parameters).await;
-    assert_eq!(meta(&world, alone()).await["usage"]["costMicroUsd"], 750);
+    assert_eq!(meta(&world, unshared_request()).await["usage"]["costMicroUsd"], 750);
     assert_eq!(spent_today(&world).await["costMicroUsd"]["N"], "750");
     let mut item = today();
     item["costMicroUsd"] = json!({"N": "1000000"});
     let request = json!({"TableName": "huntaze-local-identity", "Item": item});
     world.dynamo("somebody", "PutItem", request).await.ok(200);
-    assert_eq!(meta(&world, alone()).await["degradedReason"], "budget");
+    assert_eq!(meta(&world, unshared_request()).await["degradedReason"], "budget");
     world.post(GENERATE, strict()).await.problem(503, "ai_unavailable");
     assert_eq!(model.calls(), 1);
     assert_eq!(account(&world).await["credits"]["used"], 1, "what was set aside is given back");

@@ -1,9 +1,9 @@
 //! What was made is kept, and a person decides about it.
 
 use crate::assistant::streamed;
-use crate::jobs::{ended, fans};
+use crate::fake_model::{Behaviour, world};
+use crate::jobs::{fans, finished_job};
 use crate::support::{World, creator, ideas};
-use crate::upstream::{Behaviour, world};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -190,7 +190,7 @@ async fn an_answer_that_is_longer_than_an_item_is_kept_in_pieces_whichever_funct
 
     let mut wish = fans(200);
     (wish["template"], wish["context"]) = (json!(template), json!({"maxChars": 2_000}));
-    let job = ended(&world, &world.post(MESSAGES, wish).await).await;
+    let job = finished_job(&world, &world.post(MESSAGES, wish).await).await;
     let kept = in_pieces(&world, &job["generationId"]).await;
     assert_eq!(kept["data"]["messages"].as_array().unwrap().len(), 200);
 }

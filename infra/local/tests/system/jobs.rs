@@ -1,8 +1,8 @@
 //! Work that takes longer than a request: written down, done by a function that the table's stream starts, and
 //! found again.
 
+use crate::fake_model::{Behaviour, world, world_with};
 use crate::support::{Answer, World, ideas};
-use crate::upstream::{Behaviour, world, world_with};
 use local::wait::{find, until};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 const MESSAGES: &str = "/api/ai-assistant/tools/message-generator";
 
 /// The job that an answer promises, once it has ended.
-pub async fn ended(world: &World, accepted: &Answer) -> Value {
+pub async fn finished_job(world: &World, accepted: &Answer) -> Value {
     let promised = accepted.ok(202);
     assert_eq!(promised["status"], "queued");
     let place = accepted.header("location").to_owned();
@@ -37,7 +37,7 @@ async fn more_than_ten_ideas_are_a_job_whose_result_is_what_the_route_would_have
     let world = World::start().await;
     let mut wish = ideas();
     wish["options"]["count"] = json!(15);
-    let job = ended(&world, &world.post("/api/content-ideas/generate", wish).await).await;
+    let job = finished_job(&world, &world.post("/api/content-ideas/generate", wish).await).await;
     assert_eq!((&job["status"], &job["kind"]), (&json!("succeeded"), &json!("ideas")), "{job}");
     assert_eq!(job["progress"], json!({"done": 15, "total": 15}));
     assert_eq!(job["result"]["data"]["ideas"].as_array().unwrap().len(), 15);
@@ -56,7 +56,7 @@ async fn whoever_would_rather_not_wait_gets_a_job() {
         let request = request.header("content-type", "application/json").header("prefer", preference);
         Answer::of(request.body(ideas().to_string()).send().await.unwrap()).await
     };
-    let job = ended(&world, &ask("wait=5, respond-async").await).await;
+    let job = finished_job(&world, &ask("wait=5, respond-async").await).await;
     assert_eq!(job["result"]["data"]["ideas"].as_array().unwrap().len(), 3, "{job}");
     ask("respond-asynchronously").await.ok(200);
 }
@@ -64,7 +64,7 @@ async fn whoever_would_rather_not_wait_gets_a_job() {
 #[tokio::test]
 async fn a_job_of_many_recipients_writes_each_of_them_once_and_in_order() {
     let world = World::start().await;
-    let job = ended(&world, &world.post(MESSAGES, fans(45)).await).await;
+    let job = finished_job(&world, &world.post(MESSAGES, fans(45)).await).await;
     assert_eq!(job["progress"], json!({"done": 45, "total": 45}), "{job}");
     let messages = job["result"]["data"]["messages"].as_array().unwrap();
     assert_eq!(messages.len(), 45);
@@ -88,7 +88,7 @@ async fn a_job_whose_worker_was_killed_goes_on_where_it_stopped_and_pays_nothing
     // The first part is written, the second hangs: there it is killed.
     until("the second part hangs", async || model.calls() == 2).await;
     world.kill_busy("generation-worker").await;
-    let job = ended(&world, &accepted).await;
+    let job = finished_job(&world, &accepted).await;
     assert_eq!(job["status"], "succeeded", "{job}");
     assert_eq!(job["result"]["data"]["messages"].as_array().unwrap().len(), 45);
     assert_eq!(model.calls(), 4, "first part, killed, second part, third part");
@@ -103,7 +103,7 @@ async fn one_idempotency_key_is_one_job() {
     let two = world.post_once(MESSAGES, "the-same", &fans(21)).await;
     assert_eq!(one.ok(202)["jobId"], two.ok(202)["jobId"]);
     assert_eq!(two.header("idempotency-replayed"), "true");
-    ended(&world, &one).await;
+    finished_job(&world, &one).await;
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn a_job_that_cannot_be_done_says_why_after_a_few_attempts() {
     let (world, model) = world(vec![Behaviour::Fails(401, json!({}))]).await;
     let mut wish = ideas();
     wish["options"] = json!({"count": 12, "allowDegraded": false});
-    let job = ended(&world, &world.post("/api/content-ideas/generate", wish).await).await;
+    let job = finished_job(&world, &world.post("/api/content-ideas/generate", wish).await).await;
     assert_eq!(
         (&job["status"], &job["problem"]["code"]),
         (&json!("failed"), &json!("ai_unavailable")),
@@ -142,7 +142,7 @@ async fn what_a_job_could_never_do_is_refused_at_once() {
 async fn a_job_is_shown_to_its_tenant_and_to_keys_that_could_have_asked_for_it() {
     let world = World::start().await;
     let accepted = world.post(MESSAGES, fans(21)).await;
-    ended(&world, &accepted).await;
+    finished_job(&world, &accepted).await;
     let place = accepted.header("location").to_owned();
     let other = world.other_tenant().await;
     world.call(Method::GET, &place, &other.key, Value::Null).await.problem(404, "not_found");
@@ -162,7 +162,7 @@ async fn a_test_key_gets_its_job_done_without_a_model() {
     let mut wish = ideas();
     wish["options"]["count"] = json!(11);
     let accepted = world.call(Method::POST, "/api/content-ideas/generate", &key, wish).await;
-    let job = ended(&world, &accepted).await;
+    let job = finished_job(&world, &accepted).await;
     assert_eq!(job["result"]["meta"]["degradedReason"], "sandbox", "{job}");
     assert_eq!(model.calls(), 0);
 }

@@ -1,7 +1,7 @@
 //! Messages to fans: the template is the product, and a model may only reword around the values.
 
+use crate::fake_model::{Behaviour, world};
 use crate::support::World;
-use crate::upstream::{Behaviour, world};
 use serde_json::{Value, json};
 
 const PATH: &str = "/api/ai-assistant/tools/message-generator";

@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::fake_model::{Behaviour, world};
 use crate::support::{World, ideas};
-use crate::upstream::{Behaviour, world};
 use serde_json::json;
 
 async fn generate(world: &World) -> crate::support::Answer {

@@ -9,7 +9,7 @@ use local::{Options, Stack};
 use reqwest::Method;
 use serde_json::json;
 
-/// Well beyond every deadline of ours and below the gateway's: a guard against hanging, no measurement.
+/// A limit against hanging: longer than every deadline of a route, shorter than the gateway's.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 #[tokio::test]

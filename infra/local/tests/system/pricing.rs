@@ -1,6 +1,6 @@
 //! Price advice through the API, and the offers it learns from.
 
-use crate::assistant::{streamed, told};
+use crate::assistant::{streamed, text_of};
 use crate::support::{Answer, World, creator};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use shared::clock::Millis;
 const TOOL: &str = "/api/ai-assistant/tools/pricing-optimizer";
 const CSV: &str = "day,productType,segment,currency,priceCents,offered,sold";
 
-fn wish(change: impl FnOnce(&mut Value)) -> Value {
+fn price_request(change: impl FnOnce(&mut Value)) -> Value {
     let mut wish = json!({
         "product": {"type": "message", "currentPriceCents": 900, "unitCostCents": 0, "feePct": 20, "currency": "USD"},
         "offers": [{"priceCents": 900, "offered": 180, "sold": 84}, {"priceCents": 1200, "offered": 90, "sold": 33}],
@@ -19,9 +19,9 @@ fn wish(change: impl FnOnce(&mut Value)) -> Value {
     wish
 }
 
-/// Of a stored creator, without offers of its own.
+/// A request for advice about a stored creator, without offers in the request.
 fn stored(id: &str) -> Value {
-    wish(|wish| {
+    price_request(|wish| {
         wish["creatorId"] = json!(id);
         wish["offers"] = json!([]);
     })
@@ -31,7 +31,7 @@ fn day(ago: u64) -> String {
     Millis(Millis::now().0 - ago * 86_400_000).rfc3339()[..10].to_owned()
 }
 
-async fn made(world: &World, language: &str) -> (String, String) {
+async fn create_creator(world: &World, language: &str) -> (String, String) {
     let mut profile = creator("Ana");
     profile["language"] = json!(language);
     let id = world.post("/api/creators", profile).await.ok(201)["id"].as_str().unwrap().to_owned();
@@ -47,7 +47,7 @@ async fn import(world: &World, path: &str, rows: &str) -> Answer {
 #[tokio::test]
 async fn advice_tells_what_to_do_how_sure_it_is_and_what_held_it_back_and_is_kept() {
     let world = World::start().await;
-    let answer = world.post(TOOL, wish(|_| {})).await.ok(200);
+    let answer = world.post(TOOL, price_request(|_| {})).await.ok(200);
     let (data, meta) = (&answer["data"], &answer["meta"]);
     let said = &data["recommendation"];
     assert_eq!((&said["action"], &said["priceCents"]), (&json!("test"), &json!(1125)), "{answer}");
@@ -72,7 +72,7 @@ async fn advice_tells_what_to_do_how_sure_it_is_and_what_held_it_back_and_is_kep
     let told = ["generation", "provider", "model", "aiGenerated", "degraded"].map(|name| meta[name].clone());
     assert_eq!(told, [json!("statistics"), json!("builtin"), json!("pricing/1"), json!(false), json!(false)]);
     assert_eq!((&meta["credits"]["used"], &meta["usage"]["costMicroUsd"]), (&json!(0), &json!(0)));
-    let again = world.post(TOOL, wish(|_| {})).await.ok(200);
+    let again = world.post(TOOL, price_request(|_| {})).await.ok(200);
     assert_eq!(again["data"], *data, "the same request has the same answer");
     let kept = format!("/api/generations/{}", meta["generationId"].as_str().unwrap());
     let found = world.get(&kept).await.ok(200);
@@ -85,7 +85,7 @@ async fn advice_tells_what_to_do_how_sure_it_is_and_what_held_it_back_and_is_kep
 async fn a_history_alone_leads_to_a_test_and_a_test_that_sold_to_a_switch() {
     let world = World::start().await;
     let history = |tested: Value| {
-        wish(|wish| {
+        price_request(|wish| {
             let mut offers = vec![
                 json!({"priceCents": 900, "offered": 600, "sold": 380}),
                 json!({"priceCents": 1900, "offered": 200, "sold": 85}),
@@ -116,7 +116,8 @@ async fn too_little_is_said_to_be_too_little() {
             "few_offers",
         ),
     ] {
-        let data = world.post(TOOL, wish(|wish| wish["offers"] = offers)).await.ok(200)["data"].clone();
+        let data =
+            world.post(TOOL, price_request(|wish| wish["offers"] = offers)).await.ok(200)["data"].clone();
         assert_eq!(data["recommendation"]["action"], "test", "{data}");
         let unknown = [
             &data["estimate"]["optimalCents"],
@@ -127,11 +128,11 @@ async fn too_little_is_said_to_be_too_little() {
         assert!(unknown.iter().all(|member| member.is_null()) && data["curve"] == json!([]), "{data}");
         assert_eq!(data["guardrails"][0]["code"], guard);
     }
-    let (_, id) = made(&world, "en").await;
+    let (_, id) = create_creator(&world, "en").await;
     let nothing = world.post(TOOL, stored(&id)).await.problem(422, "insufficient_data");
     assert!(nothing["detail"].as_str().unwrap().contains("import"), "{nothing}");
     let none = json!([{"priceCents": 900, "offered": 0, "sold": 0}]);
-    world.post(TOOL, wish(|wish| wish["offers"] = none)).await.problem(422, "insufficient_data");
+    world.post(TOOL, price_request(|wish| wish["offers"] = none)).await.problem(422, "insufficient_data");
 }
 
 #[tokio::test]
@@ -157,7 +158,7 @@ async fn absurd_and_contradicting_numbers_are_named_with_their_pointer() {
         ("/objective", json!("fame"), "unknown variant"),
         ("/seed", json!(-1), "expected u64"),
     ] {
-        let mut body = wish(|wish| {
+        let mut body = price_request(|wish| {
             wish["segment"] = json!("all");
             wish["objective"] = json!("revenue");
             wish["seed"] = Value::Null;
@@ -178,41 +179,41 @@ async fn what_is_no_number_or_too_much_is_refused() {
         Answer::of(request.send().await.expect("an answer")).await
     };
     for none in ["NaN", "Infinity", "1e999", "-1e999"] {
-        let body = wish(|_| {}).to_string().replace("\"sold\":84", &format!("\"sold\":{none}"));
+        let body = price_request(|_| {}).to_string().replace("\"sold\":84", &format!("\"sold\":{none}"));
         let problem = raw(body).await.problem(400, "invalid_request");
         assert_eq!(problem["fields"][0]["pointer"], "/offers/0/sold", "{problem}");
     }
     let arms = |count: u32| {
         (1..=count).map(|n| json!({"priceCents": n, "offered": 9, "sold": 1})).collect::<Vec<_>>()
     };
-    let many = world.post(TOOL, wish(|wish| wish["offers"] = json!(arms(201)))).await;
+    let many = world.post(TOOL, price_request(|wish| wish["offers"] = json!(arms(201)))).await;
     assert_eq!(
         many.problem(400, "invalid_request")["fields"][0]["message"],
         "must have at most 200 items, has 201"
     );
     world
-        .post(TOOL, wish(|wish| wish["offers"] = json!(arms(10_000))))
+        .post(TOOL, price_request(|wish| wish["offers"] = json!(arms(10_000))))
         .await
         .problem(413, "payload_too_large");
-    world.post(TOOL, wish(|wish| wish["offers"] = json!(arms(200)))).await.ok(200);
+    world.post(TOOL, price_request(|wish| wish["offers"] = json!(arms(200)))).await.ok(200);
     let nobody = stored("cr_01M81FWMPQ75XWQTJS706NQ0F8");
     assert_eq!(
         world.post(TOOL, nobody).await.problem(400, "invalid_request")["fields"][0]["pointer"],
         "/creatorId"
     );
-    let missing = wish(|wish| wish["offers"] = json!([]));
+    let missing = price_request(|wish| wish["offers"] = json!([]));
     assert_eq!(
         world.post(TOOL, missing).await.problem(400, "invalid_request")["fields"][0]["pointer"],
         "/offers"
     );
     let key = world.key(&["content:write"], "live").await;
-    world.call(Method::POST, TOOL, &key, wish(|_| {})).await.problem(403, "forbidden");
+    world.call(Method::POST, TOOL, &key, price_request(|_| {})).await.problem(403, "forbidden");
 }
 
 #[tokio::test]
 async fn imported_offers_are_listed_replaced_and_weighed_by_their_age() {
     let world = World::start().await;
-    let (path, id) = made(&world, "fr").await;
+    let (path, id) = create_creator(&world, "fr").await;
     let (today, before) = (day(0), day(60));
     let rows = format!(
         "{before},message,all,USD,900,400,200\n{today},message,all,USD,900,200,100\n{today},message,all,USD,1125,200,90\n\
@@ -257,7 +258,7 @@ async fn imported_offers_are_listed_replaced_and_weighed_by_their_age() {
 #[tokio::test]
 async fn imports_of_one_product_at_once_forget_none_of_their_offers() {
     let world = World::start().await;
-    let (path, id) = made(&world, "en").await;
+    let (path, id) = create_creator(&world, "en").await;
     let today = day(0);
     let one = |n: u32| format!("{today},bundle,all,EUR,{},{},{}\n", 1000 + n * 100, 100, 50);
     let rows: Vec<String> = (0..6).map(one).collect();
@@ -277,7 +278,7 @@ async fn imports_of_one_product_at_once_forget_none_of_their_offers() {
 #[tokio::test]
 async fn imports_that_cannot_be_read_are_refused_with_their_reason() {
     let world = World::start().await;
-    let (path, _) = made(&world, "en").await;
+    let (path, _) = create_creator(&world, "en").await;
     let today = day(0);
     let many: String = (0..21).map(|n| format!("{today},message,s{n},USD,900,1,0\n")).collect();
     let many = import(&world, &path, &many).await.problem(400, "invalid_request");
@@ -294,7 +295,7 @@ async fn imports_that_cannot_be_read_are_refused_with_their_reason() {
 #[tokio::test]
 async fn the_assistant_appraises_what_is_offered_most() {
     let world = World::start().await;
-    let (path, id) = made(&world, "en").await;
+    let (path, id) = create_creator(&world, "en").await;
     let talk = json!({"creatorId": id, "messages": [{"role": "user", "content": "Which price?"}], "tools": ["pricing-optimizer"]});
     let nothing = world.post("/api/ai-assistant/generate", talk.clone()).await.ok(200);
     assert_eq!(nothing["data"]["toolCalls"][0]["status"], "failed", "{nothing}");
@@ -309,7 +310,7 @@ async fn the_assistant_appraises_what_is_offered_most() {
         said.contains("Test EUR\u{a0}11.25") && said.contains("offers the best price is about EUR"),
         "{said}"
     );
-    let streamed = told(&streamed(&world, &talk).await);
+    let streamed = text_of(&streamed(&world, &talk).await);
     assert!(streamed.contains("Test EUR\u{a0}11.25"), "{streamed}");
     let used = &answer["data"]["toolCalls"][0];
     assert_eq!(used["status"], "ok");
@@ -323,15 +324,17 @@ async fn the_assistant_appraises_what_is_offered_most() {
 #[tokio::test]
 async fn thompson_sampling_is_told_as_shares_and_only_on_request() {
     let world = World::start().await;
-    let ladder = world.post(TOOL, wish(|_| {})).await.ok(200)["data"]["recommendation"].clone();
+    let ladder = world.post(TOOL, price_request(|_| {})).await.ok(200)["data"]["recommendation"].clone();
     let thompson =
-        world.post(TOOL, wish(|wish| wish["policy"] = json!("thompson"))).await.ok(200)["data"].clone();
+        world.post(TOOL, price_request(|wish| wish["policy"] = json!("thompson"))).await.ok(200)["data"]
+            .clone();
     assert_eq!(ladder["allocation"].as_array().unwrap().len(), 2);
     let shares = thompson["recommendation"]["allocation"].as_array().unwrap();
     assert!(shares.len() > 2, "{thompson}");
     let sum: f64 = shares.iter().map(|share| share["sharePct"].as_f64().unwrap()).sum();
     assert!((sum - 100.0).abs() < 0.5, "{shares:?}");
     let seeded =
-        world.post(TOOL, wish(|wish| wish["seed"] = json!(9))).await.ok(200)["data"]["curve"].clone();
-    assert_ne!(seeded, world.post(TOOL, wish(|_| {})).await.ok(200)["data"]["curve"]);
+        world.post(TOOL, price_request(|wish| wish["seed"] = json!(9))).await.ok(200)["data"]["curve"]
+            .clone();
+    assert_ne!(seeded, world.post(TOOL, price_request(|_| {})).await.ok(200)["data"]["curve"]);
 }

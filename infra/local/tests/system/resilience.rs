@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::fake_model::{Behaviour, world, world_with};
 use crate::support::{Answer, World, ideas};
-use crate::upstream::{Behaviour, world, world_with};
 use local::wait::until;
 use local::wire::WireMode;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ const WRONG_COMMANDS: [(&[&str], &str); 3] = [
 ];
 
 /// A request that no other is equal to.
-fn alone() -> Value {
+fn unshared_request() -> Value {
     let mut wish = ideas();
     wish["options"]["fresh"] = json!(true);
     wish
@@ -27,9 +27,9 @@ fn alone() -> Value {
 /// Fails until the breaker is open; the answers on the way.
 async fn open(world: &World) {
     for _ in 0..5 {
-        world.post(GENERATE, alone()).await.ok(200);
+        world.post(GENERATE, unshared_request()).await.ok(200);
     }
-    let meta = world.post(GENERATE, alone()).await.ok(200)["meta"].clone();
+    let meta = world.post(GENERATE, unshared_request()).await.ok(200)["meta"].clone();
     assert_eq!((&meta["degradedReason"], &meta["attempts"]), (&json!("circuit_open"), &json!(0)));
 }
 
@@ -62,7 +62,7 @@ async fn what_differs_is_not_shared() {
     let mut wish = ideas();
     wish["options"]["count"] = json!(2);
     assert_eq!(world.post(GENERATE, wish).await.ok(200)["meta"]["cached"], false);
-    assert_eq!(world.post(GENERATE, alone()).await.ok(200)["meta"]["cached"], false, "fresh");
+    assert_eq!(world.post(GENERATE, unshared_request()).await.ok(200)["meta"]["cached"], false, "fresh");
     assert_eq!(model.calls(), 4);
     let sandbox = world.key(&["content:write"], "test").await;
     let meta = world.call(reqwest::Method::POST, GENERATE, &sandbox, ideas()).await.ok(200)["meta"].clone();
@@ -78,11 +78,11 @@ async fn a_model_that_fails_is_left_alone_by_the_whole_fleet_and_taken_back_in_s
     world.stack.functions["content-ideas-generate"].end().await;
     let calls = model.calls();
     for _ in 0..5 {
-        let meta = world.post(GENERATE, alone()).await.ok(200)["meta"].clone();
+        let meta = world.post(GENERATE, unshared_request()).await.ok(200)["meta"].clone();
         assert_eq!((&meta["provider"], &meta["degradedReason"]), (&json!("builtin"), &json!("circuit_open")));
     }
     assert_eq!(model.calls(), calls);
-    let mut strict = alone();
+    let mut strict = unshared_request();
     strict["options"]["allowDegraded"] = json!(false);
     world.post(GENERATE, strict).await.problem(503, "ai_unavailable");
     let ready = world.get("/api/health/ready").await.ok(200);
@@ -91,11 +91,11 @@ async fn a_model_that_fails_is_left_alone_by_the_whole_fleet_and_taken_back_in_s
     assert_eq!(world.counted("huntaze_breaker_state{breaker=\"ai\",state=\"open\"}").await, 1.0);
     model.behaves(Behaviour::Ideas(3));
     until("the model is asked again", async || {
-        world.post(GENERATE, alone()).await.ok(200)["meta"]["provider"] == "openai"
+        world.post(GENERATE, unshared_request()).await.ok(200)["meta"]["provider"] == "openai"
     })
     .await;
     until("all calls go through", async || {
-        world.post(GENERATE, alone()).await.ok(200);
+        world.post(GENERATE, unshared_request()).await.ok(200);
         world.counted("huntaze_breaker_state{breaker=\"ai\",state=\"closed\"}").await == 1.0
     })
     .await;
@@ -125,7 +125,7 @@ async fn a_probe_closes_the_breaker_before_a_user_has_to_try() {
     .await;
     assert_eq!(model.calls(), calls, "no user's request was a trial");
     until("users get the model again", async || {
-        world.post(GENERATE, alone()).await.ok(200)["meta"]["provider"] == "openai"
+        world.post(GENERATE, unshared_request()).await.ok(200)["meta"]["provider"] == "openai"
     })
     .await;
 }
@@ -139,7 +139,7 @@ async fn a_flapping_model_answers_most_of_the_time_and_never_opens_the_breaker_b
     let (world, _) = world(flapping.to_vec()).await;
     let mut providers = Vec::new();
     for _ in 0..8 {
-        providers.push(world.post(GENERATE, alone()).await.ok(200)["meta"]["provider"].clone());
+        providers.push(world.post(GENERATE, unshared_request()).await.ok(200)["meta"]["provider"].clone());
     }
     assert!(providers.iter().filter(|provider| **provider == "openai").count() >= 6, "{providers:?}");
     assert_eq!(world.counted("huntaze_breaker_state{breaker=\"ai\",state=\"closed\"}").await, 1.0);
@@ -149,10 +149,10 @@ async fn a_flapping_model_answers_most_of_the_time_and_never_opens_the_breaker_b
 async fn a_model_that_is_cut_off_or_talks_nonsense_is_asked_again_and_then_replaced() {
     let (world, model) = world(vec![Behaviour::Ideas(3)]).await;
     let wire = model.wire.get().unwrap();
-    world.post(GENERATE, alone()).await.ok(200);
+    world.post(GENERATE, unshared_request()).await.ok(200);
     for mode in [WireMode::Cut, WireMode::Garbage, WireMode::Html(503)] {
         wire.set(mode);
-        let meta = world.post(GENERATE, alone()).await.ok(200)["meta"].clone();
+        let meta = world.post(GENERATE, unshared_request()).await.ok(200)["meta"].clone();
         assert_eq!(
             (&meta["degradedReason"], &meta["attempts"]),
             (&json!("provider_error"), &json!(2)),
@@ -160,7 +160,7 @@ async fn a_model_that_is_cut_off_or_talks_nonsense_is_asked_again_and_then_repla
         );
     }
     wire.set(WireMode::Open);
-    assert_eq!(world.post(GENERATE, alone()).await.ok(200)["meta"]["provider"], "openai");
+    assert_eq!(world.post(GENERATE, unshared_request()).await.ok(200)["meta"]["provider"], "openai");
 }
 
 #[tokio::test]
@@ -188,14 +188,14 @@ async fn a_redis_that_is_killed_under_load_costs_its_callers_nothing_but_their_s
 #[tokio::test]
 async fn a_slow_model_opens_the_breaker_while_its_calls_still_run() {
     let (world, model) = world(vec![Behaviour::Hangs]).await;
-    let calls = futures_util::future::join_all((0..10).map(|_| world.post(GENERATE, alone())));
+    let calls = futures_util::future::join_all((0..10).map(|_| world.post(GENERATE, unshared_request())));
     let watch = async {
         until("slow calls are told of at the threshold", async || {
             world.counted("huntaze_breaker_state{breaker=\"ai\",state=\"open\"}").await == 1.0
         })
         .await;
         let begun = Instant::now();
-        let meta = world.post(GENERATE, alone()).await.ok(200)["meta"].clone();
+        let meta = world.post(GENERATE, unshared_request()).await.ok(200)["meta"].clone();
         assert_eq!(meta["degradedReason"], "circuit_open");
         assert!(begun.elapsed() < Duration::from_secs(8), "nobody else waits for the model");
     };
@@ -209,7 +209,7 @@ async fn a_slow_model_opens_the_breaker_while_its_calls_still_run() {
 #[tokio::test]
 async fn an_operator_moves_a_breaker_for_the_whole_fleet_with_one_command() {
     let (world, model) = world(vec![Behaviour::Ideas(3)]).await;
-    world.post(GENERATE, alone()).await.ok(200);
+    world.post(GENERATE, unshared_request()).await.ok(200);
     let script = local::template::repository().join("scripts/breaker.sh");
     let run = async |args: &[&str]| {
         let output = tokio::process::Command::new("bash")
@@ -230,12 +230,15 @@ async fn an_operator_moves_a_breaker_for_the_whole_fleet_with_one_command() {
     let (done, said) = run(&["set", "eu-west-1:ai:any", "forced_open", "600"]).await;
     assert!(done, "{said}");
     let calls = model.calls();
-    assert_eq!(world.post(GENERATE, alone()).await.ok(200)["meta"]["degradedReason"], "circuit_open");
+    assert_eq!(
+        world.post(GENERATE, unshared_request()).await.ok(200)["meta"]["degradedReason"],
+        "circuit_open"
+    );
     assert_eq!(model.calls(), calls);
     assert_eq!(world.counted("huntaze_breaker_state{breaker=\"ai\",state=\"forced\"}").await, 1.0);
     assert!(run(&["show"]).await.1.contains("forced_open"));
     assert!(run(&["set", "eu-west-1:ai:any", "normal"]).await.0);
-    assert_eq!(world.post(GENERATE, alone()).await.ok(200)["meta"]["provider"], "openai");
+    assert_eq!(world.post(GENERATE, unshared_request()).await.ok(200)["meta"]["provider"], "openai");
     for (wrong, why) in WRONG_COMMANDS {
         let (done, said) = run(wrong).await;
         assert!(!done && said.contains(why), "{wrong:?}: {said}");
@@ -292,15 +295,15 @@ async fn more_ideas_weigh_more() {
 #[tokio::test]
 async fn with_a_slow_redis_nothing_changes_and_with_a_dead_one_trips_are_skipped() {
     let (world, _) = world_with(vec![Behaviour::Ideas(3)], vec![("RedisTripMs", "400".to_owned())]).await;
-    world.post(GENERATE, alone()).await.ok(200);
+    world.post(GENERATE, unshared_request()).await.ok(200);
     // Ten times what a trip takes.
     world.stack.upstash_wire.set(WireMode::Slow(Duration::from_millis(15)));
-    let slow = world.post(GENERATE, alone()).await;
+    let slow = world.post(GENERATE, unshared_request()).await;
     assert_eq!(slow.ok(200)["meta"]["provider"], "openai");
     assert!(slow.header("ratelimit-policy").starts_with("\"caller\";q=60"), "the fleet's limit: {slow:?}");
     world.stack.upstash_wire.set(WireMode::Cut);
     for _ in 0..3 {
-        let cut = world.post(GENERATE, alone()).await;
+        let cut = world.post(GENERATE, unshared_request()).await;
         assert_eq!(cut.ok(200)["meta"]["provider"], "openai", "{cut:?}");
         assert!(cut.header("ratelimit-policy").starts_with("\"caller\";q=6;"), "its own share: {cut:?}");
     }

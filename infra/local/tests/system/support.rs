@@ -66,7 +66,7 @@ impl World {
         Self::start_with(Options::default()).await
     }
 
-    /// With the time for trips to Redis that a deployed stage has.
+    /// Starts a stack with the time limit of a deployed stage for trips to Redis.
     pub async fn start_strict() -> Self {
         let parameters = vec![("RedisTripMs", "100".to_owned())];
         Self::start_with(Options { parameters, ..Options::default() }).await
@@ -90,7 +90,7 @@ impl World {
         self.http.request(method, format!("{}{path}", self.stack.url()))
     }
 
-    /// With a token or key, and a JSON body unless it is null.
+    /// Sends a request with a token or key, and with a JSON body unless it is null.
     pub async fn call(&self, method: Method, path: &str, token: &str, body: Value) -> Answer {
         let mut request = self.http.request(method, format!("{}{path}", self.stack.url()));
         if !token.is_empty() {
@@ -119,7 +119,7 @@ impl World {
         self.sign_in("demo@example.com", PASSWORD).await.ok(200)
     }
 
-    /// Another tenant, with a key that may do everything.
+    /// Creates another tenant, with a key that may do everything.
     pub async fn other_tenant(&self) -> Demo {
         Demo::create(&self.stack.url(), "other@example.com").await.expect("another tenant")
     }
@@ -147,7 +147,7 @@ impl World {
         Answer::of(call.send().await.expect("an answer")).await
     }
 
-    /// Another plan for the demo tenant, as billing would write it.
+    /// Changes the plan of the demo tenant in the table, as billing would.
     pub async fn set_plan(&self, plan: &str) {
         let me = self.get("/api/users/me").await.ok(200);
         let request = json!({
@@ -160,7 +160,7 @@ impl World {
         self.dynamo("somebody", "UpdateItem", request).await.ok(200);
     }
 
-    /// With an idempotency key.
+    /// Sends a POST with an idempotency key.
     pub async fn post_once(&self, path: &str, key: &str, body: &Value) -> Answer {
         let request = self
             .request(Method::POST, path)
@@ -194,7 +194,7 @@ impl World {
         redis.command(name, args, shared::clock::Deadline::after(Duration::from_secs(4))).await.unwrap()
     }
 
-    /// Kills what answers a request of this function right now, without a word.
+    /// Kills the environments of this function that are answering a request.
     pub async fn kill_busy(&self, function: &str) {
         for process in self.stack.functions[function].busy_processes() {
             let status =
@@ -203,7 +203,7 @@ impl World {
         }
     }
 
-    /// What a function logged.
+    /// The log of a function.
     pub fn log(&self, function: &str) -> String {
         std::fs::read_to_string(self.stack.logs().join(format!("{function}.log"))).unwrap_or_default()
     }

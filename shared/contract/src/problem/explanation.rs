@@ -16,23 +16,23 @@ impl ProblemKind {
                 "The credits of the month are spent or reserved, and `allowDegraded` is false."
             }
             Self::Forbidden => {
-                "The credentials are valid and do not allow this: a scope or a role is missing, the route is for sessions only, or the address is not verified yet."
+                "The credentials are valid but do not allow this: a scope or a role is missing, the route is for sessions only, or the address is not verified yet."
             }
             Self::NotFound => {
-                "Nothing is at this path, or the thing belongs to another tenant. Both are answered alike."
+                "There is nothing at this path or with this identifier, or it belongs to another tenant; the answer does not say which."
             }
-            Self::MethodNotAllowed => "The path exists and does not take this method.",
+            Self::MethodNotAllowed => "The path exists and does not allow this method.",
             Self::NotAcceptable => "The route cannot answer in the media type that `Accept` asks for.",
             Self::Conflict => {
-                "The thing changed since you read it, or was decided, rotated or removed before."
+                "It has changed since you read it, or it was already decided, rotated or removed."
             }
             Self::IdempotencyInProgress => "A request with this `Idempotency-Key` is still running.",
-            Self::PayloadTooLarge => "The body is longer than the route reads.",
+            Self::PayloadTooLarge => "The body is longer than the route accepts.",
             Self::UnsupportedMediaType => {
-                "The header `Content-Type` is missing or names a form that the route does not read."
+                "The header `Content-Type` is missing or names a media type that the route does not read."
             }
             Self::Unprocessable => "The request is well formed and cannot be carried out.",
-            Self::InsufficientData => "Nothing is known that an answer could be computed from.",
+            Self::InsufficientData => "There are no data from which an answer could be computed.",
             Self::IdempotencyMismatch => {
                 "This `Idempotency-Key` was used for another request within the last day."
             }
@@ -45,9 +45,9 @@ impl ProblemKind {
             Self::Internal => {
                 "Something failed on our side, such as a defect or a permission that is missing. Nothing is wrong with the request."
             }
-            Self::NotImplemented => "The contract of this route is there, and nothing answers it yet.",
+            Self::NotImplemented => "The route is documented but not implemented yet.",
             Self::Unavailable => {
-                "A part of ours is away or busy, such as the database or the counts of limits. Nothing was changed unless `detail` says so."
+                "A part of this service is unreachable or overloaded, such as the database or the rate limiter. Nothing was changed unless `detail` says so."
             }
             Self::AiUnavailable => {
                 "No model can answer now, and `allowDegraded` is false, or the model broke off in the middle."
@@ -62,7 +62,7 @@ impl ProblemKind {
     pub const fn remedy(self) -> &'static str {
         match self {
             Self::InvalidRequest => {
-                "Mend the members in `fields` and send the request again. Sending it again unchanged gives the same answer."
+                "Correct the members in `fields` and send the request again. Sending it again unchanged gives the same answer."
             }
             Self::Unauthorized => {
                 "Send `Authorization: Bearer` with an access token or an API key. Refresh an expired access token with `POST /api/auth/refresh`; if that fails, sign in again."
@@ -71,18 +71,20 @@ impl ProblemKind {
                 "Wait for the next month, take a larger plan, or set `allowDegraded` to accept the builtin provider, which costs no credits."
             }
             Self::Forbidden => {
-                "Use credentials with the scope that `detail` names. The keys of a tenant and their scopes are in `GET /api/keys`."
+                "Use credentials with the scope that `detail` names. `GET /api/keys` lists the tenant's keys with their scopes."
             }
             Self::NotFound => {
                 "Check the path and the identifier. If you belong to several tenants, name the right one in the header `huntaze-tenant`."
             }
             Self::MethodNotAllowed => "Use one of the methods in the header `Allow`.",
             Self::NotAcceptable => "Accept `application/json`, or use the address that `detail` names.",
-            Self::Conflict => "Read it again and decide anew. `detail` says what it is by now.",
-            Self::IdempotencyInProgress => {
-                "Wait as `Retry-After` says and send the same request with the same key: the answer is then replayed."
+            Self::Conflict => {
+                "Read it again and repeat the change if it still applies. `detail` describes its present state."
             }
-            Self::PayloadTooLarge => "Send less at a time. `detail` says how many bytes are read.",
+            Self::IdempotencyInProgress => {
+                "Wait for the number of seconds in `Retry-After` and send the same request with the same key: the answer is then replayed."
+            }
+            Self::PayloadTooLarge => "Send less at a time. `detail` says how many bytes are allowed.",
             Self::UnsupportedMediaType => {
                 "Send `application/json`; imports take `application/x-ndjson` or `text/csv`."
             }
@@ -92,16 +94,18 @@ impl ProblemKind {
             Self::Refused => {
                 "Change the profile, the brief or the template. The same request is likely to be declined again."
             }
-            Self::RateLimited => "Wait as `Retry-After` says. A larger plan has larger limits.",
+            Self::RateLimited => {
+                "Wait for the number of seconds in `Retry-After`. A larger plan has larger limits."
+            }
             Self::Internal => {
                 "Try again later. Quote `instance` when you report it: it is the request's identifier in our logs."
             }
             Self::NotImplemented => "Wait for a version of the API whose changelog names this route.",
             Self::Unavailable => {
-                "Wait as `Retry-After` says and try again, with an `Idempotency-Key` where the request creates or spends."
+                "Wait for the number of seconds in `Retry-After` and try again, with an `Idempotency-Key` where the request creates or spends."
             }
             Self::AiUnavailable => {
-                "Try again as `Retry-After` says, or set `allowDegraded` to accept the builtin provider. Without `Retry-After` no model is configured, and trying again does not help."
+                "Try again after the number of seconds in `Retry-After`, or set `allowDegraded` to accept the builtin provider. Without `Retry-After` no model is configured, and trying again does not help."
             }
             Self::Deadline => {
                 "Try again; with an `Idempotency-Key` where the request creates or spends, so that it is done once."

@@ -136,7 +136,10 @@ fn explain(error: &Error) -> String {
     let what = match error.kind() {
         ErrorKind::OutOfFuel => "does too much: only short loops fit a message".to_owned(),
         ErrorKind::UndefinedError => {
-            format!("uses a value that is not there ({})", error.detail().unwrap_or("undefined"))
+            format!(
+                "uses a value that the recipient does not have ({})",
+                error.detail().unwrap_or("undefined")
+            )
         }
         kind => format!("cannot be used: {}", error.detail().map_or_else(|| kind.to_string(), str::to_owned)),
     };

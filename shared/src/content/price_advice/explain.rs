@@ -3,7 +3,7 @@
 use super::super::language::Language;
 use crate::contract::price_advice::{DemandEstimate, PriceAction, PriceAdviceRequest, PriceRecommendation};
 
-/// All that the sentences about an advice are made from.
+/// All that the sentences of an explanation are made from.
 pub(super) struct Facts<'a> {
     pub(super) request: &'a PriceAdviceRequest,
     /// The price that the current one is compared with, if there is one.

@@ -1,4 +1,4 @@
-//! The guardrails that held an advice back, each with a sentence of explanation.
+//! The guardrails that limited the advice, each with a sentence of explanation.
 
 use super::super::language::Language;
 use super::answer::code;

@@ -127,7 +127,7 @@ impl BreakerState {
         [sum(1), sum(2), sum(3)]
     }
 
-    /// Asks for a permit for a trial call that ends within `lease_us`; whether it was lent.
+    /// Asks for a permit for a trial call that ends within `lease_us`. Returns whether it was lent.
     pub fn ask(
         &mut self,
         config: &BreakerConfig,

@@ -157,7 +157,7 @@ fn sliding_window(stored: Option<LimitCount>, now: u64, cost: u64, window: u64, 
 
 /// A bucket that gains one token per interval, up to its capacity.
 ///
-/// Stored: its content, as the time that it took to fill it, and when that was so.
+/// Stored: how full the bucket is, as the time that filling it that far takes, and the moment at which it was that full.
 fn token_bucket(stored: Option<LimitCount>, now: u64, cost: u64, interval: u64, capacity: u64) -> LimitStep {
     let full = interval * capacity;
     let (credit, last) =

@@ -1,5 +1,5 @@
 -- A bucket that gains one token per interval, up to its capacity.
--- Stored: its content, as the time that it took to fill it, and when that was so.
+-- Stored: how full the bucket is, as the time that filling it that far takes, and the moment at which it was that full.
 local function token_bucket(stored, now, cost, interval, capacity)
   local full = interval * capacity
   local credit = full

@@ -1,14 +1,14 @@
 //! Hostile bios, names and messages, before a model that obeys every one of them: what it is talked into must not reach
 //! an answer.
 
+use crate::fake_model::{Behaviour, Model, world};
 use crate::support::World;
-use crate::upstream::{Behaviour, Model, world};
 use serde_json::{Value, json};
 
 const LINK: &str = "upstream.example";
 
 fn corpus() -> Vec<&'static str> {
-    let all: Vec<_> = include_str!("hostile.txt").lines().filter(|line| !line.is_empty()).collect();
+    let all: Vec<_> = include_str!("prompt_injection.txt").lines().filter(|line| !line.is_empty()).collect();
     assert!(all.len() >= 40);
     all
 }

@@ -13,32 +13,32 @@ use local::Options;
 use local::wire::Wire;
 use serde_json::{Value, json};
 
-/// What the model does with each call, in turn; the last goes on.
+/// What the model does with each call in turn. The last behaviour repeats.
 #[derive(Clone)]
 pub enum Behaviour {
     Ideas(usize),
     Says(&'static str),
-    /// Does what it is told by anybody: repeats its instructions, adds links, loses and swaps tokens.
+    /// Obeys every text in the request: repeats its instructions, adds links, loses and swaps tokens.
     Obeys,
     /// Streams these pieces, each a chunk of `choices[0].delta`, then ends for this reason.
     Streams(Vec<Value>, &'static str),
-    /// Streams these pieces and then nothing more, ever.
+    /// Streams these pieces, and then keeps the connection open without sending anything.
     StreamsAndHangs(Vec<Value>),
     /// Streams these pieces and breaks off.
     StreamsAndBreaks(Vec<Value>),
-    /// Answers each text to be reworded with another greeting, as many times as is wished.
+    /// Answers each text to be reworded with another greeting, as many times as is asked for.
     Rewords,
     Fails(u16, Value),
     CutOff,
     Declines,
     Hangs,
-    /// Takes so long for three ideas.
+    /// Answers with three ideas after this time.
     Slow(Duration),
-    /// 429, with the wish to be asked again after so many milliseconds.
+    /// Answers 429, with a `Retry-After` of this many milliseconds.
     Limits(u64),
 }
 
-/// What ideas are about: different enough to be different.
+/// Subjects of ideas that differ enough not to count as duplicates.
 const SUBJECTS: [&str; 6] = [
     "sourdough before sunrise",
     "knives worth their price",
@@ -52,14 +52,14 @@ pub struct Model {
     behaviours: Mutex<Vec<Behaviour>>,
     pub calls: AtomicUsize,
     pub seen: Mutex<Vec<Value>>,
-    /// Streams that somebody listens to.
+    /// How many streams have a client that still reads.
     pub streams_open: AtomicUsize,
-    /// The wire to it.
+    /// The wire between the functions and the model.
     pub wire: OnceLock<Wire>,
 }
 
 impl Model {
-    /// From now on the model does this.
+    /// Sets what the model does from now on.
     pub fn behaves(&self, behaviour: Behaviour) {
         *self.behaviours.lock().unwrap() = vec![behaviour];
     }
@@ -172,7 +172,7 @@ fn obey(model: Arc<Model>, name: &str, asked: &Value) -> Response {
     .into_response()
 }
 
-/// Counts what is still listened to.
+/// Counts a stream as open until it is dropped.
 struct Open(Arc<Model>);
 
 impl Drop for Open {

@@ -17,7 +17,7 @@ const SUCCESSES_TOGETHER: u32 = 20;
 const SUCCESSES_WITHIN: Duration = Duration::from_secs(5);
 
 impl Breaker {
-    /// Runs `breaker.lua` and takes over the state that it answers; whether it lent a permit.
+    /// Runs `breaker.lua` and takes over the state in its answer. Returns whether it lent a permit.
     ///
     /// `what` is `ask` or `report`, and `lease` is the life of the permit in microseconds.
     pub(super) async fn run_script(
@@ -32,7 +32,7 @@ impl Breaker {
         self.decode(&answer)
     }
 
-    /// Reads the script's answer and takes over the state in it; whether a permit was lent.
+    /// Reads the script's answer and takes over the state in it. Returns whether a permit was lent.
     fn decode(&self, answer: &[Value]) -> Result<bool, RedisError> {
         let [now, granted, state, mode] = answer else {
             return Err(RedisError::malformed("the breaker script answered with another number of values"));

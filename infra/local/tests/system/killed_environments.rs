@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::fake_model::{Behaviour, world, world_with};
 use crate::support::{World, ideas};
-use crate::upstream::{Behaviour, world, world_with};
 use local::wait::until;
 use local::wire::WireMode;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use shared::redis::Redis;
 const GENERATE: &str = "/api/content-ideas/generate";
 const FUNCTION: &str = "content-ideas-generate";
 
-fn alone() -> Value {
+fn unshared_request() -> Value {
     let mut wish = ideas();
     wish["options"]["fresh"] = json!(true);
     wish
@@ -87,7 +87,7 @@ async fn permits_of_killed_environments_come_back_at_their_deadline() {
     let (world, model) = world(vec![Behaviour::Fails(500, json!({}))]).await;
     world.set_plan("agency").await;
     for _ in 0..6 {
-        world.post(GENERATE, alone()).await.ok(200);
+        world.post(GENERATE, unshared_request()).await.ok(200);
     }
     assert_eq!(world.counted("huntaze_breaker_state{breaker=\"ai\",state=\"open\"}").await, 1.0);
     model.behaves(Behaviour::Hangs);
@@ -95,7 +95,7 @@ async fn permits_of_killed_environments_come_back_at_their_deadline() {
     until("the breaker is due for trials", async || is_due(&world).await).await;
     let answered = AtomicUsize::new(0);
     let trials = futures_util::future::join_all((0..12).map(|_| async {
-        let answer = world.post(GENERATE, alone()).await;
+        let answer = world.post(GENERATE, unshared_request()).await;
         answered.fetch_add(1, Ordering::SeqCst);
         answer
     }));
@@ -108,9 +108,12 @@ async fn permits_of_killed_environments_come_back_at_their_deadline() {
     assert_eq!(model.calls() - before, 3, "no more than its permits");
     assert_eq!(answers.iter().filter(|answer| answer.status == 500).count(), 3, "the killed ones");
     model.behaves(Behaviour::Ideas(3));
-    assert_eq!(world.post(GENERATE, alone()).await.ok(200)["meta"]["degradedReason"], "circuit_open");
+    assert_eq!(
+        world.post(GENERATE, unshared_request()).await.ok(200)["meta"]["degradedReason"],
+        "circuit_open"
+    );
     until("the permits come back", async || {
-        world.post(GENERATE, alone()).await.ok(200)["meta"]["provider"] == "openai"
+        world.post(GENERATE, unshared_request()).await.ok(200)["meta"]["provider"] == "openai"
     })
     .await;
 }
@@ -126,7 +129,7 @@ async fn clocks_ten_minutes_off_change_nothing_because_the_servers_decides() {
         clock(&world, name, offset);
         // More at a time than there are environments, so that some are new.
         for count in [4, pool.idle_processes().len().max(4) + 3] {
-            let calls = (0..count).map(|_| world.post(GENERATE, alone()));
+            let calls = (0..count).map(|_| world.post(GENERATE, unshared_request()));
             for answer in futures_util::future::join_all(calls).await {
                 answer.ok(200);
                 used += 1;
@@ -134,7 +137,7 @@ async fn clocks_ten_minutes_off_change_nothing_because_the_servers_decides() {
         }
     }
     world.stack.host.extra_variables.lock().unwrap().clear();
-    let calls = (0..90).map(|_| world.post(GENERATE, alone()));
+    let calls = (0..90).map(|_| world.post(GENERATE, unshared_request()));
     let answers = futures_util::future::join_all(calls).await;
     let admitted = used + answers.iter().filter(|answer| answer.status == 200).count();
     // 60 a minute: one call comes back each second that the calls took.
