@@ -28,6 +28,7 @@ pub use store::GenerationContext;
 
 use crate::contract::content_ideas::{IdeaOptions, IdeaProfile};
 use crate::contract::creators::{Creator, Goal, Platform};
+use crate::contract::ids::CreatorId;
 
 /// The creator's profile that ideas are made from, with a value for everything that a request may leave out.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize)]
@@ -57,9 +58,39 @@ pub struct ProfileError {
     pub message: &'static str,
 }
 
-impl ProfileError {
+/// A stored creator as a request names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CreatorReference {
+    pub id: CreatorId,
+    /// The member that names the creator, as a JSON pointer into the body.
+    pub pointer: &'static str,
+}
+
+impl CreatorReference {
+    /// The creator that `creatorId` names, or else the member at `earlier_pointer`, which had this meaning before.
+    ///
+    /// # Errors
+    /// [`ProfileError`] where both members are there.
+    pub const fn of(
+        creator_id: Option<CreatorId>,
+        earlier: Option<CreatorId>,
+        earlier_pointer: &'static str,
+    ) -> Result<Option<Self>, ProfileError> {
+        match (creator_id, earlier) {
+            (Some(_), Some(_)) => Err(ProfileError {
+                pointer: earlier_pointer,
+                message: "must not stand beside `creatorId`, which is its new name",
+            }),
+            (Some(id), None) => Ok(Some(Self { id, pointer: "/creatorId" })),
+            (None, Some(id)) => Ok(Some(Self { id, pointer: earlier_pointer })),
+            (None, None) => Ok(None),
+        }
+    }
+
     /// The error for a creator that the tenant does not have.
-    pub const NO_CREATOR: Self = Self { pointer: "/creatorId", message: "is no creator of this tenant" };
+    pub const fn unknown(self) -> ProfileError {
+        ProfileError { pointer: self.pointer, message: "is no creator of this tenant" }
+    }
 }
 
 impl IdeaSubject {

@@ -5,12 +5,14 @@
 use std::path::{Path, PathBuf};
 
 /// The code whose words are checked. The contract has its docs checked by rustc as well.
-const FOLDERS: [&str; 6] = [
+const FOLDERS: [&str; 8] = [
     "shared/src",
     "shared/contract/src",
     "shared/pricing/src",
     "shared/upstash-redis-rs/src",
     "infra/local/src",
+    "infra/local/tests",
+    "infra/bench",
     "functions",
 ];
 

@@ -71,10 +71,13 @@ impl Contract for StreamAssistant {
 pub struct AssistantRequest {
     /// The conversation so far, the oldest turn first. The last turn must be the user's.
     pub messages: List<ChatTurn, 1, 50>,
-    /// The creator of the tenant whom the conversation is about. Some tools require it. Default: none. The earlier
-    /// name of this member, `profileId`, is accepted until version 0.3.
-    #[serde(default, alias = "profileId")]
+    /// The creator of the tenant whom the conversation is about. Some tools require it. Default: none.
+    #[serde(default)]
     pub creator_id: Option<CreatorId>,
+    /// The earlier name of `creatorId`. It is accepted until version 0.3.
+    #[serde(default)]
+    #[schemars(extend("deprecated" = true))]
+    pub profile_id: Option<CreatorId>,
     /// The tools that the assistant may use. Each tool needs a scope of its own. Default: no tools.
     #[serde(default)]
     pub tools: List<Tool, 0, 3>,
@@ -88,6 +91,13 @@ pub struct AssistantRequest {
     /// false, the answer is 503 then. Default: true.
     #[serde(default = "yes")]
     pub allow_degraded: bool,
+}
+
+impl AssistantRequest {
+    /// The creator whom the conversation is about, by either name of the member.
+    pub fn creator(&self) -> Option<CreatorId> {
+        self.creator_id.or(self.profile_id)
+    }
 }
 
 const fn six_hundred() -> Whole<16, 2000> {

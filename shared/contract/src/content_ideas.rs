@@ -78,10 +78,13 @@ impl Contract for GenerateIdeasFromBrief {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IdeaBriefRequest {
-    /// The creator of the tenant for whom the ideas are. The earlier name of this member, `profileId`, is accepted
-    /// until version 0.3.
-    #[serde(alias = "profileId")]
-    pub creator_id: CreatorId,
+    /// The creator of the tenant for whom the ideas are. Required.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creator_id: Option<CreatorId>,
+    /// The earlier name of `creatorId`. It is accepted until version 0.3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("deprecated" = true))]
+    pub profile_id: Option<CreatorId>,
     /// What the ideas should be about, in free words, such as `something for the first warm weekend`. Default: the
     /// creator's profile alone decides.
     #[serde(default)]

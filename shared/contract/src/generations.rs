@@ -71,7 +71,7 @@ impl Contract for ReviewGeneration {
         method: Method::Patch,
         path: "/api/generations/{id}",
         operation: "reviewGeneration",
-        summary: "Approve or discard drafts. A decision is final and recorded in the audit trail.",
+        summary: "Approve or discard drafts. A decision is final and recorded in the audit trail. It needs the scope that such content is written with.",
         access: Access::Caller,
         budget: Budget::LIGHT,
         deadline_ms: 5_000,

@@ -18,7 +18,7 @@ impl Contract for GetJob {
         method: Method::Get,
         path: "/api/jobs/{id}",
         operation: "getJob",
-        summary: "Get the progress of a job, and its result or problem. Jobs are stored for a week.",
+        summary: "Get the progress of a job, and its result or problem. Jobs are stored for a week. It needs the scope of the route that made the job, or `generations:read`.",
         access: Access::Caller,
         budget: Budget::LIGHT,
         deadline_ms: 5_000,

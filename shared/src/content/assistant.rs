@@ -19,7 +19,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::provenance::Provenance;
 use super::screen::{Instructions, Screen};
 use super::store::store;
-use super::{GenerationContext, ProfileError};
+use super::{CreatorReference, GenerationContext, ProfileError};
 use crate::ai::{
     AiError, Chat, ChatCall, ChatEvent, ChatFinish, Delivery, ModelBill, ModelUsage, NoAnswer, PaidModel,
     PaidModels, PaidRequest, ToolCall, Writer,
@@ -163,16 +163,17 @@ impl Assistant {
         if let Some(tool) = request.tools.iter().find(|tool| !scopes.contains(&tool.scope())) {
             return Err(AssistantError::Scope(*tool));
         }
-        let Some(id) = request.creator_id else {
+        let Some(creator) = CreatorReference::of(request.creator_id, request.profile_id, "/profileId")?
+        else {
             if request.tools.iter().any(|tool| tool.needs_creator()) {
                 let message = "is required for the tools content-ideas and pricing-optimizer";
                 return Err(ProfileError { pointer: "/creatorId", message }.into());
             }
             return Ok(None);
         };
-        match self.creators.get(tenant, id).await {
+        match self.creators.get(tenant, creator.id).await {
             Ok(creator) => Ok(Some(creator)),
-            Err(CreatorError::NotFound) => Err(ProfileError::NO_CREATOR.into()),
+            Err(CreatorError::NotFound) => Err(creator.unknown().into()),
             Err(error) => Err(error.into()),
         }
     }
@@ -222,7 +223,7 @@ impl Assistant {
         let message = AssistantMessage { role: ChatRole::Assistant, content: text };
         let data = AssistantData { message, tool_calls: uses, finish_reason: finish, conversation_id };
         let mut answer = AssistantAnswer { data, meta: provenance.meta(context.request, started) };
-        store(&self.generations, context, request.creator_id, &mut answer).await;
+        store(&self.generations, context, request.creator(), &mut answer).await;
         let meta = Box::new(answer.meta.clone());
         let _ = listener.send(Ok(AssistantEvent::Done { finish_reason: finish, meta }));
         Ok(answer)
@@ -339,7 +340,7 @@ impl Assistant {
             return serde_json::json!({"error": "there is no such tool"});
         };
         conversation.report_tool(ToolUse { tool, status: ToolStatus::Running, result_ref: None });
-        let (tool_use, result) = self.tools.run(tool, context, request.creator_id, &call.arguments).await;
+        let (tool_use, result) = self.tools.run(tool, context, request.creator(), &call.arguments).await;
         conversation.report_tool(tool_use);
         result
     }

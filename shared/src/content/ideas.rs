@@ -5,7 +5,7 @@ mod write;
 use std::time::Instant;
 
 use super::builtin::Grammar;
-use super::{GenerationContext, IdeaSubject, ProfileError, prompt};
+use super::{CreatorReference, GenerationContext, IdeaSubject, ProfileError, prompt};
 use crate::ai::{NoAnswer, PaidModels};
 use crate::contract::content_ideas::{
     GenerateIdeas, IdeaBatch, IdeaBriefRequest, IdeaOptions, IdeaProfile, IdeaRequest,
@@ -57,7 +57,7 @@ pub struct IdeaOrder {
 #[derive(Debug, Clone)]
 pub enum IdeaSource {
     /// The tenant has stored the creator.
-    Creator(CreatorId),
+    Creator(CreatorReference),
     /// The request contains the profile, which is not stored.
     Profile(IdeaProfile),
 }
@@ -66,13 +66,17 @@ impl TryFrom<&IdeaRequest> for IdeaOrder {
     type Error = ProfileError;
 
     fn try_from(request: &IdeaRequest) -> Result<Self, ProfileError> {
-        let source = match (request.creator_id, request.profile.clone().unwrap_or_default()) {
-            (Some(id), IdeaProfile { id: None, .. }) if request.profile.is_none() => IdeaSource::Creator(id),
+        let earlier = request.profile.as_ref().and_then(|profile| profile.id);
+        let creator = CreatorReference::of(request.creator_id, earlier, "/profile/id")?;
+        let source = match (creator, request.profile.clone().unwrap_or_default()) {
+            (Some(creator), IdeaProfile { id: None, .. }) if request.profile.is_none() => {
+                IdeaSource::Creator(creator)
+            }
             // The earlier form of the request: a profile with nothing but the identifier of a stored creator.
             (
-                None,
+                Some(creator),
                 IdeaProfile {
-                    id: Some(id),
+                    id: Some(_),
                     niche: None,
                     platforms: None,
                     goals: None,
@@ -80,7 +84,7 @@ impl TryFrom<&IdeaRequest> for IdeaOrder {
                     language: None,
                     audience: None,
                 },
-            ) => IdeaSource::Creator(id),
+            ) => IdeaSource::Creator(creator),
             (None, profile @ IdeaProfile { id: None, .. }) if request.profile.is_some() => {
                 IdeaSource::Profile(profile)
             }
@@ -101,8 +105,10 @@ impl TryFrom<&IdeaBriefRequest> for IdeaOrder {
     type Error = ProfileError;
 
     fn try_from(request: &IdeaBriefRequest) -> Result<Self, ProfileError> {
+        let creator = CreatorReference::of(request.creator_id, request.profile_id, "/profileId")?;
+        let missing = ProfileError { pointer: "/creatorId", message: "is required" };
         Ok(Self {
-            source: IdeaSource::Creator(request.creator_id),
+            source: IdeaSource::Creator(creator.ok_or(missing)?),
             brief: request.brief.as_deref().map(str::to_owned),
             options: request.options.clone(),
         })
@@ -153,12 +159,12 @@ impl Ideas {
                 let subject = IdeaSubject::of_profile(profile, &order.options)?;
                 Ok(CreatorContext { subject, creator_id: None, posts: Vec::new(), brief })
             }
-            IdeaSource::Creator(id) => {
-                let (creator, posts) =
-                    tokio::join!(self.creator(tenant, *id), self.posts.latest(tenant, *id, POSTS_MAX));
+            IdeaSource::Creator(reference) => {
+                let latest = self.posts.latest(tenant, reference.id, POSTS_MAX);
+                let (creator, posts) = tokio::join!(self.creator(tenant, *reference), latest);
                 let subject = IdeaSubject::of_creator(&creator?, &order.options);
                 let posts = posts.map_err(CreatorError::Dynamo)?;
-                Ok(CreatorContext { subject, creator_id: Some(*id), posts, brief })
+                Ok(CreatorContext { subject, creator_id: Some(reference.id), posts, brief })
             }
         }
     }
@@ -170,7 +176,7 @@ impl Ideas {
     pub async fn check(&self, tenant: TenantCtx, order: &IdeaOrder) -> Result<(), IdeaError> {
         match &order.source {
             IdeaSource::Profile(profile) => IdeaSubject::of_profile(profile, &order.options).map(drop)?,
-            IdeaSource::Creator(id) => self.creator(tenant, *id).await.map(drop)?,
+            IdeaSource::Creator(reference) => self.creator(tenant, *reference).await.map(drop)?,
         }
         Ok(())
     }
@@ -247,9 +253,9 @@ impl Ideas {
         Ok(batch)
     }
 
-    async fn creator(&self, tenant: TenantCtx, id: CreatorId) -> Result<Creator, IdeaError> {
-        match self.creators.get(tenant, id).await {
-            Err(CreatorError::NotFound) => Err(ProfileError::NO_CREATOR.into()),
+    async fn creator(&self, tenant: TenantCtx, reference: CreatorReference) -> Result<Creator, IdeaError> {
+        match self.creators.get(tenant, reference.id).await {
+            Err(CreatorError::NotFound) => Err(reference.unknown().into()),
             other => Ok(other?),
         }
     }
@@ -268,18 +274,18 @@ mod tests {
     fn ideas_are_for_a_stored_creator_or_a_profile_and_never_for_both() {
         let (id, profile) = (CreatorId::generate(), json!({"niche": "home cooking"}));
         assert!(
-            matches!(order(json!({"creatorId": id})).unwrap().source, IdeaSource::Creator(found) if found == id)
+            matches!(order(json!({"creatorId": id})).unwrap().source, IdeaSource::Creator(found) if found.id == id)
         );
         assert!(matches!(order(json!({"profile": profile})).unwrap().source, IdeaSource::Profile(_)));
         // The earlier form of the request.
         assert!(
-            matches!(order(json!({"profile": {"id": id}})).unwrap().source, IdeaSource::Creator(found) if found == id)
+            matches!(order(json!({"profile": {"id": id}})).unwrap().source, IdeaSource::Creator(found) if found.id == id)
         );
         for (body, pointer) in [
             (json!({}), "/creatorId"),
             (json!({"creatorId": id, "profile": profile}), "/profile"),
             (json!({"creatorId": id, "profile": {}}), "/profile"),
-            (json!({"creatorId": id, "profile": {"id": id}}), "/profile"),
+            (json!({"creatorId": id, "profile": {"id": id}}), "/profile/id"),
             (json!({"profile": {"id": id, "niche": "x"}}), "/profile"),
         ] {
             assert_eq!(order(body.clone()).unwrap_err().pointer, pointer, "{body}");

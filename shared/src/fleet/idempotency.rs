@@ -103,6 +103,9 @@ pub struct StoredResponse {
     pub status: u16,
     /// The media type of the body; `None` where there is no body.
     pub media: Option<String>,
+    /// The address of the job that was accepted; a replay sends it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
     pub body: String,
 }
 
@@ -235,7 +238,8 @@ mod tests {
     fn a_kept_answer_is_sealed_and_belongs_to_its_key() {
         let store = store();
         let mine = claim("a");
-        let response = StoredResponse { status: 201, media: None, body: "hz_live_secret".to_owned() };
+        let response =
+            StoredResponse { status: 201, media: None, location: None, body: "hz_live_secret".to_owned() };
         let sealed = store.seal(&mine, &response).unwrap();
         assert!(!sealed.contains("secret"));
         assert_eq!(store.open(&mine, &sealed), Some(response));

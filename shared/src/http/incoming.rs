@@ -189,7 +189,11 @@ fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut parser = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut parser).map_err(|error| {
         let pointer = pointer(error.path());
-        Problem::invalid(pointer, explain(error.inner()))
+        // The parser calls `null` in the place of a name a syntax error. Whether it is one, only a whole parse tells.
+        let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
+        let is_type = is_json && !error.inner().is_data();
+        let message = if is_type { "has the wrong type".to_owned() } else { explain(error.inner()) };
+        Problem::invalid(pointer, message)
     })?;
     parser.end().map_err(|error| Problem::invalid("", explain(&error)))?;
     Ok(value)

@@ -24,6 +24,9 @@ use crate::contract::{ReplyBody, ReplyFormat, StreamEvent};
 use crate::fleet::idempotency::StoredResponse;
 use crate::fleet::limits::LimitStatus;
 
+/// After how many seconds it is worth asking for a job that was accepted.
+const JOB_RETRY_AFTER: &str = "1";
+
 /// The name of the cookie that carries a browser's refresh token.
 pub(crate) const REFRESH_COOKIE: &str = "__Secure-huntaze-refresh";
 
@@ -61,7 +64,7 @@ impl<T> Reply<T> {
     pub fn accepted(job_id: JobId) -> Self {
         let accepted = Content::AcceptedJob(AcceptedJob { job_id, status: JobStatus::Queued });
         let reply = Self { content: accepted, headers: HeaderMap::new(), status: Some(StatusCode::ACCEPTED) };
-        reply.header(LOCATION, &format!("/api/jobs/{job_id}")).header(RETRY_AFTER, "1")
+        reply.header(LOCATION, &format!("/api/jobs/{job_id}")).header(RETRY_AFTER, JOB_RETRY_AFTER)
     }
 
     /// A reply whose events are sent while `work` makes them.
@@ -188,10 +191,11 @@ impl HttpResponse {
 
     /// The response as it is stored under an idempotency key.
     pub fn stored(&self) -> StoredResponse {
-        let media = self.response.headers().get(CONTENT_TYPE).and_then(|media| media.to_str().ok());
+        let header = |name| self.response.headers().get(name).and_then(|value| value.to_str().ok());
         StoredResponse {
             status: self.status(),
-            media: media.map(str::to_owned),
+            media: header(CONTENT_TYPE).map(str::to_owned),
+            location: header(LOCATION).map(str::to_owned),
             body: String::from_utf8_lossy(self.response.body().as_ref()).into_owned(),
         }
     }
@@ -205,6 +209,10 @@ impl HttpResponse {
         let headers = response.headers_mut();
         if let Some(media) = stored.media.and_then(|media| HeaderValue::from_str(&media).ok()) {
             headers.insert(CONTENT_TYPE, media);
+        }
+        if let Some(location) = stored.location.and_then(|location| HeaderValue::from_str(&location).ok()) {
+            headers.insert(LOCATION, location);
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(JOB_RETRY_AFTER));
         }
         headers.insert(HeaderName::from_static("idempotency-replayed"), HeaderValue::from_static("true"));
         Self { response, events: None }

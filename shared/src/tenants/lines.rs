@@ -96,19 +96,46 @@ fn csv<T: ImportRecord>(text: &str) -> Result<ImportLines<T>, String> {
     }
     let mut read = ImportLines::nothing();
     let mut record = csv::StringRecord::new();
+    let mut lines = LineCounter { bytes: text.as_bytes(), at: 0, line: 1 };
     loop {
-        let line = reader.position().line();
+        let end = reader.position().byte();
         match reader.read_record(&mut record) {
             Ok(false) => return Ok(read),
             Ok(true) => {
-                let at = record.position().map_or(line, csv::Position::line);
-                read.push(at, record_of(&header, &record))?;
+                let begin = record.position().map_or(end, csv::Position::byte);
+                read.push(lines.of_record(begin), record_of(&header, &record))?;
             }
             Err(error) => {
-                let at = error.position().map_or(line, csv::Position::line);
-                read.push(at, Err(csv_message_of(&error)))?;
+                let begin = error.position().map_or(end, csv::Position::byte);
+                read.push(lines.of_record(begin), Err(csv_message_of(&error)))?;
             }
         }
+    }
+}
+
+/// Counts the lines of a CSV from record to record. The reader's own count is that before the rest of the last line's
+/// end and before empty lines.
+struct LineCounter<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    line: u64,
+}
+
+impl LineCounter<'_> {
+    /// The number of the line in which the record begins that the reader places at this byte, counted from 1.
+    fn of_record(&mut self, begin: u64) -> u64 {
+        let begin = usize::try_from(begin).unwrap_or(usize::MAX);
+        while let Some(&byte) = self.bytes.get(self.at) {
+            let is_end = matches!(byte, b'\r' | b'\n');
+            if self.at >= begin && !is_end {
+                break;
+            }
+            // `\r\n` is one end of a line.
+            let is_first_of_two = byte == b'\r' && self.bytes.get(self.at + 1) == Some(&b'\n');
+            self.line += u64::from(is_end && !is_first_of_two);
+            self.at += 1;
+        }
+        self.line
     }
 }
 
@@ -138,5 +165,34 @@ fn csv_message_of(error: &csv::Error) -> String {
             format!("has {len} fields, the header has {expected_len}; is a quote or comma missing?")
         }
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::posts::Post;
+
+    /// The numbers of the failed lines of a CSV with a header, in which `bad` is a record of too few fields.
+    fn failed(text: &str) -> Vec<u64> {
+        let lines = Lines { format: LineFormat::Csv, text: text.to_owned() };
+        let read = read::<Post>(&lines).unwrap();
+        read.failed.iter().map(|failed| failed.line).collect()
+    }
+
+    #[test]
+    fn a_line_of_a_csv_has_the_number_that_an_editor_shows() {
+        let (header, good) = ("id,platform,publishedAt,text", "a,x,2026-10-01T10:00:00Z,t");
+        for end in ["\n", "\r\n", "\r"] {
+            let file = |lines: &[&str]| lines.join(end);
+            assert_eq!(failed(&file(&[header, good, "bad", good])), [3], "{end:?}");
+            assert_eq!(failed(&file(&[header, "bad"])), [2], "{end:?}");
+            assert_eq!(failed(&file(&[header, "", "", "bad", "", good, "b,x,never,t"])), [4, 7], "{end:?}");
+            let quoted = format!("c,x,2026-10-01T10:00:00Z,\"two{end}lines\"");
+            assert_eq!(
+                failed(&file(&[header, &quoted, "bad", &quoted.replace("2026", "year"), "bad"])),
+                [4, 5, 7]
+            );
+        }
     }
 }

@@ -165,13 +165,13 @@ async fn of_fifty_equal_requests_under_one_key_one_runs_and_the_others_get_its_a
     assert_eq!(running.len(), 1, "{records:?}");
     assert_eq!(records.iter().filter(|record| matches!(record, IdempotencyRecord::Running(_))).count(), 49);
     let answers = answers(database.environment());
-    let kept = StoredResponse { status: 201, media: None, body: "{\"id\":1}".to_owned() };
+    let kept = StoredResponse { status: 201, media: None, location: None, body: "{\"id\":1}".to_owned() };
     assert!(answers.store(&claims[running[0]], &kept, soon()).await.unwrap());
     for (i, claim) in claims.iter().enumerate() {
         let IdempotencyRecord::Done(sealed) = ask(i).await else { panic!("no answer") };
         assert_eq!(
             answers.open(claim, &sealed),
-            Some(StoredResponse { body: kept.body.clone(), status: 201, media: None })
+            Some(StoredResponse { body: kept.body.clone(), status: 201, media: None, location: None })
         );
     }
     let other = claim("k", "{\"other\":1}", "x", HOUR);
@@ -204,7 +204,7 @@ async fn a_claim_whose_holder_died_is_taken_over_with_the_same_seed_and_the_dead
     })
     .await;
     assert_eq!(answers.seed(&dead, first_us), answers.seed(&next, again));
-    let kept = |status| StoredResponse { status, media: None, body: String::new() };
+    let kept = |status| StoredResponse { status, media: None, location: None, body: String::new() };
     assert!(!answers.store(&dead, &kept(500), soon()).await.unwrap(), "the dead one came back late");
     assert!(answers.store(&next, &kept(201), soon()).await.unwrap());
     assert!(matches!(ask(&dead).await, IdempotencyRecord::Done(_)));

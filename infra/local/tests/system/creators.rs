@@ -3,6 +3,7 @@
 use crate::support::{World, creator, ideas};
 use reqwest::Method;
 use serde_json::{Value, json};
+use shared::contract::ids::CreatorId;
 
 #[tokio::test]
 async fn a_creator_is_added_read_replaced_and_removed() {
@@ -124,5 +125,20 @@ async fn the_names_of_a_creator_until_version_0_1_are_still_understood() {
         json!({"profileId": id, "messages": [{"role": "user", "content": "?"}], "tools": ["content-ideas"]});
     world.post("/api/ai-assistant/generate", turn).await.ok(200);
     let both = world.post(tool, json!({"profileId": id, "creatorId": id})).await;
-    both.problem(400, "invalid_request");
+    assert_eq!(both.problem(400, "invalid_request")["fields"][0]["pointer"], "/profileId");
+    world.post(tool, json!({"profileId": id, "creatorId": null})).await.ok(200);
+    // A creator of somebody else is told by the name that was sent.
+    let theirs = CreatorId::generate().to_string();
+    let question = json!([{"role": "user", "content": "?"}]);
+    for (path, body, pointer) in [
+        ("/api/content-ideas/generate", json!({"creatorId": theirs}), "/creatorId"),
+        ("/api/content-ideas/generate", json!({"profile": {"id": theirs}}), "/profile/id"),
+        (tool, json!({"creatorId": theirs}), "/creatorId"),
+        (tool, json!({"profileId": theirs}), "/profileId"),
+        (tool, json!({}), "/creatorId"),
+        ("/api/ai-assistant/generate", json!({"messages": question, "profileId": theirs}), "/profileId"),
+    ] {
+        let problem = world.post(path, body.clone()).await.problem(400, "invalid_request");
+        assert_eq!(problem["fields"][0]["pointer"], pointer, "{path} {body}");
+    }
 }

@@ -48,6 +48,7 @@ const SUBJECTS: [&str; 6] = [
     "one-pan Tuesday dinners",
 ];
 
+/// A model that answers as a test says, behind an HTTP server of its own.
 pub struct Model {
     behaviours: Mutex<Vec<Behaviour>>,
     pub calls: AtomicUsize,

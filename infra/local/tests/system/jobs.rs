@@ -103,6 +103,9 @@ async fn one_idempotency_key_is_one_job() {
     let two = world.post_once(MESSAGES, "the-same", &fans(21)).await;
     assert_eq!(one.ok(202)["jobId"], two.ok(202)["jobId"]);
     assert_eq!(two.header("idempotency-replayed"), "true");
+    assert_eq!(two.header("location"), one.header("location"), "a replay leads to the job as well");
+    assert_eq!((one.header("retry-after"), two.header("retry-after")), ("1", "1"));
+    assert!(one.header("location").starts_with("/api/jobs/job_"), "{}", one.header("location"));
     finished_job(&world, &one).await;
 }
 

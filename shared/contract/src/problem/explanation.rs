@@ -105,7 +105,7 @@ impl ProblemKind {
                 "Wait for the number of seconds in `Retry-After` and try again, with an `Idempotency-Key` where the request creates or spends."
             }
             Self::AiUnavailable => {
-                "Try again after the number of seconds in `Retry-After`, or set `allowDegraded` to accept the builtin provider. Without `Retry-After` no model is configured, and trying again does not help."
+                "Try again after the number of seconds in `Retry-After`, if there is one, or set `allowDegraded` to accept the builtin provider. `detail` says why no model answers: where none is configured, trying again does not help."
             }
             Self::Deadline => {
                 "Try again; with an `Idempotency-Key` where the request creates or spends, so that it is done once."

@@ -68,12 +68,12 @@ impl Assistant {
             conversation.report_tool(ToolUse { tool, status: ToolStatus::Running, result_ref: None });
             let (text, result_ref) = match tool {
                 Tool::ContentIdeas => {
-                    let batch = self.tools.ideas(context, request.creator_id, None, IDEA_COUNT).await.ok();
+                    let batch = self.tools.ideas(context, request.creator(), None, IDEA_COUNT).await.ok();
                     let generation = batch.as_ref().and_then(|batch| batch.meta.generation_id);
                     (batch.map(|batch| list(sentences.ideas, &batch)), generation)
                 }
                 Tool::PricingOptimizer => {
-                    let advice = self.tools.advice(context, request.creator_id, None, None).await.ok();
+                    let advice = self.tools.advice(context, request.creator(), None, None).await.ok();
                     let generation = advice.as_ref().and_then(|(_, answer)| answer.meta.generation_id);
                     let explanation = advice.map(|(_, answer)| answer.data.explanation);
                     (explanation.map(|text| format!("{} {text}", sentences.prices)), generation)

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::ideas::{IdeaError, IdeaOrder, IdeaSource, Ideas};
-use super::super::{GenerationContext, PriceAdviceError, PriceAdvisor, ProfileError};
+use super::super::{CreatorReference, GenerationContext, PriceAdviceError, PriceAdvisor, ProfileError};
 use crate::clock::Millis;
 use crate::contract::assistant::{Tool, ToolStatus, ToolUse};
 use crate::contract::bounded::Whole;
@@ -155,7 +155,11 @@ impl Tools {
         let id = creator.ok_or(ProfileError { pointer: "/creatorId", message: "is needed for ideas" })?;
         let options = IdeaOptions { count: Whole::clamped(count), ..IdeaOptions::default() };
         let brief = brief.filter(|brief| !brief.trim().is_empty());
-        let order = IdeaOrder { source: IdeaSource::Creator(id), brief, options };
+        let order = IdeaOrder {
+            source: IdeaSource::Creator(CreatorReference { id, pointer: "/creatorId" }),
+            brief,
+            options,
+        };
         let about = self.ideas.context(context.tenant, &order).await?;
         let generation = GenerationId::generate();
         let context = GenerationContext { generation, credits: order.options.weight(), ..context };
