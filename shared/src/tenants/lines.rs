@@ -94,6 +94,12 @@ fn csv<T: ImportRecord>(text: &str) -> Result<ImportLines<T>, String> {
             return Err(format!("has no column `{required}` in its header"));
         }
     }
+    // With two columns of one name, the values of one of them would be lost without a word.
+    if let Some(twice) =
+        header.iter().enumerate().find(|(at, name)| header.iter().take(*at).any(|n| n == *name))
+    {
+        return Err(format!("has the column `{}` twice in its header", twice.1));
+    }
     let mut read = ImportLines::nothing();
     let mut record = csv::StringRecord::new();
     let mut lines = LineCounter { bytes: text.as_bytes(), at: 0, line: 1 };
@@ -178,6 +184,13 @@ mod tests {
         let lines = Lines { format: LineFormat::Csv, text: text.to_owned() };
         let read = read::<Post>(&lines).unwrap();
         read.failed.iter().map(|failed| failed.line).collect()
+    }
+
+    #[test]
+    fn a_column_that_is_there_twice_is_refused_because_one_of_them_would_be_lost() {
+        let text = "id,platform,publishedAt,text,text\na,x,2026-10-01T10:00:00Z,first,second".to_owned();
+        let refused = read::<Post>(&Lines { format: LineFormat::Csv, text }).unwrap_err();
+        assert_eq!(refused, "has the column `text` twice in its header");
     }
 
     #[test]
