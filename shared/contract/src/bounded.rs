@@ -125,7 +125,7 @@ impl<const MIN: u32, const MAX: u32> Visitor<'_> for WholeVisitor<MIN, MAX> {
     }
 
     fn visit_f64<E: de::Error>(self, number: f64) -> Result<u32, E> {
-        Err(E::custom(format!("must be a whole number from {MIN} to {MAX}, is {number}")))
+        Err(E::custom(format!("must be a whole number from {MIN} to {MAX}, is {number:?}")))
     }
 }
 
@@ -333,6 +333,7 @@ mod tests {
         assert!(error.to_string().starts_with("must be from 1 to 20, is 21"), "{error}");
         let why = |text: &str| serde_json::from_str::<Whole<1, 20>>(text).unwrap_err().to_string();
         assert!(why("-1").starts_with("must be from 1 to 20, is -1"), "{}", why("-1"));
+        assert!(why("1.0").starts_with("must be a whole number from 1 to 20, is 1.0"), "{}", why("1.0"));
         assert!(why("1.5").starts_with("must be a whole number from 1 to 20, is 1.5"), "{}", why("1.5"));
         assert!(why("18446744073709551615").starts_with("must be from 1 to 20, is 18446744073709551615"));
         assert!(why("\"5\"").contains("expected a whole number from 1 to 20"), "{}", why("\"5\""));

@@ -1,7 +1,7 @@
 //! The routes of creators, whose profiles say what content is made for them.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::bounded::{List, Text};
 use super::ids::CreatorId;
@@ -203,7 +203,13 @@ pub struct Profile {
 pub struct VersionQuery {
     /// The version that you have read. If the profile has changed since, the answer is 409 and nothing is replaced.
     /// Default: the profile is replaced whatever its version.
+    #[serde(default, deserialize_with = "number_if_sent")]
     pub version: Option<u64>,
+}
+
+/// Reads a number. An empty text is an error and not the default: a client that lost its version must not overwrite.
+fn number_if_sent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    u64::deserialize(deserializer).map(Some)
 }
 
 /// A creator of the tenant.

@@ -94,7 +94,7 @@ pub struct Recipient {
 
 /// The value of a template variable: a text, a number or a boolean.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be a text of up to 200 characters, a number or a boolean")]
 #[expect(missing_docs, reason = "the names are the documentation")]
 pub enum Scalar {
     Flag(bool),
@@ -219,4 +219,22 @@ pub struct MessageChecks {
     pub new_facts: Vec<String>,
     /// The restricted words that the text contains.
     pub restricted: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_no_variable_can_have_is_told_by_what_one_can() {
+        for wrong in
+            [format!("\"{}\"", "x".repeat(201)), "[]".to_owned(), "null".to_owned(), "\"\\u0000\"".to_owned()]
+        {
+            let error = serde_json::from_str::<Scalar>(&wrong).unwrap_err().to_string();
+            assert!(
+                error.starts_with("must be a text of up to 200 characters, a number or a boolean"),
+                "{error}"
+            );
+        }
+    }
 }

@@ -21,6 +21,8 @@ async fn a_creator_is_added_read_replaced_and_removed() {
     let problem =
         call(Method::PUT, &format!("{path}?version=1"), creator("late")).await.problem(409, "conflict");
     assert!(problem["detail"].as_str().unwrap().contains("version 2"));
+    let empty = call(Method::PUT, &format!("{path}?version="), creator("no version")).await;
+    assert_eq!(empty.problem(400, "invalid_request")["fields"][0]["pointer"], "?version");
     call(Method::DELETE, &path, Value::Null).await.ok(204);
     call(Method::DELETE, &path, Value::Null).await.problem(404, "not_found");
     world.get(&path).await.problem(404, "not_found");
@@ -111,7 +113,7 @@ async fn a_stored_creator_gives_its_profile_to_the_ideas() {
 }
 
 #[tokio::test]
-async fn the_names_of_a_creator_until_version_0_1_are_still_understood() {
+async fn the_earlier_names_of_a_creator_are_still_understood_and_told() {
     let world = World::start().await;
     let id = world.post("/api/creators", creator("Ana")).await.ok(201)["id"].clone();
     let ideas = |body: Value| async { world.post("/api/content-ideas/generate", body).await.ok(200) };
