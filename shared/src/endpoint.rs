@@ -1,5 +1,6 @@
 //! The traits that a function implements, [`Endpoint`] and [`PreparedEndpoint`], and the calls that they answer.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use crate::auth::signin::IssuedTokens;
 use crate::clock::Deadline;
 use crate::content::GenerationContext;
 use crate::contract::auth::SessionTokens;
-use crate::contract::ids::{GenerationId, RequestId};
+use crate::contract::ids::{CreatorId, GenerationId, RequestId};
 use crate::contract::page::{Page, PageQuery};
 use crate::contract::{BodyIn, CallerMarker, Contract, NoCaller, ReplyIn, SomeCaller};
 use crate::dynamo;
@@ -261,7 +262,7 @@ pub fn with_tokens<T>(
 /// The cursors of one paged list: reads the cursor of a request and makes the one of the next page.
 pub struct Pages {
     cursors: Cursors,
-    list: &'static str,
+    list: Cow<'static, str>,
 }
 
 impl Pages {
@@ -270,7 +271,12 @@ impl Pages {
     /// # Errors
     /// [`StartError`]
     pub async fn connect(environment: &Environment, list: &'static str) -> Result<Self, StartError> {
-        Ok(Self { cursors: Cursors::connect(environment).await?, list })
+        Ok(Self { cursors: Cursors::connect(environment).await?, list: list.into() })
+    }
+
+    /// The pages of what the list has of one creator, for whom a cursor of another creator's is no good.
+    pub fn of_creator(&self, creator: CreatorId) -> Self {
+        Self { cursors: self.cursors.clone(), list: format!("{} of {creator}", self.list).into() }
     }
 
     /// The position after which the requested page begins; none for the first page.
@@ -278,13 +284,13 @@ impl Pages {
     /// # Errors
     /// 400 for a cursor of another list or tenant.
     pub fn after(&self, tenant: TenantCtx, query: &PageQuery) -> Result<Option<String>, Problem> {
-        let open = |cursor: &str| self.cursors.open(tenant, self.list, cursor);
+        let open = |cursor: &str| self.cursors.open(tenant, &self.list, cursor);
         Ok(query.cursor.as_deref().map(open).transpose()?)
     }
 
     /// A page of items as the contract has it, with the cursor of the next page.
     pub fn page<T>(&self, tenant: TenantCtx, found: dynamo::ItemPage<T>) -> Page<T> {
-        let next_cursor = found.last_sk.map(|position| self.cursors.seal(tenant, self.list, &position));
+        let next_cursor = found.last_sk.map(|position| self.cursors.seal(tenant, &self.list, &position));
         Page { data: found.items, has_more: next_cursor.is_some(), next_cursor }
     }
 }

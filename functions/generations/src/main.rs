@@ -15,8 +15,7 @@ async fn main() -> Result<(), serve::Error> {
 
 struct List {
     generations: Generations,
-    all: Pages,
-    of_creator: Pages,
+    pages: Pages,
 }
 
 impl Endpoint for List {
@@ -25,16 +24,15 @@ impl Endpoint for List {
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self {
             generations: Generations::connect(environment).await?,
-            all: Pages::connect(environment, "generations").await?,
-            of_creator: Pages::connect(environment, "generations of a creator").await?,
+            pages: Pages::connect(environment, "generations").await?,
         })
     }
 
     async fn handle(&self, call: Call<ListGenerations>) -> Result<Reply<Page<Generation>>, Problem> {
         let tenant = call.caller.tenant;
         let query = &call.query;
-        // Two lists in the sense of cursors: a position in one means nothing in the other.
-        let pages = if query.creator_id.is_some() { &self.of_creator } else { &self.all };
+        let of_creator = query.creator_id.map(|id| self.pages.of_creator(id));
+        let pages = of_creator.as_ref().unwrap_or(&self.pages);
         let page_query = PageQuery { limit: query.limit, cursor: query.cursor.clone() };
         let after = pages.after(tenant, &page_query)?;
         let page = self.generations.page(tenant, query.creator_id, query.limit.get(), after).await?;

@@ -37,11 +37,12 @@ impl Endpoint for List {
     async fn handle(&self, call: Call<ListPosts>) -> Result<Reply<Page<Post>>, Problem> {
         let tenant = call.caller.tenant;
         let id = call.path.id;
-        let after = self.pages.after(tenant, &call.query)?;
+        let pages = self.pages.of_creator(id);
+        let after = pages.after(tenant, &call.query)?;
         // Only to answer 404 where the tenant has no such creator.
         self.creators.get(tenant, id).await?;
         let page = self.posts.page(tenant, id, call.query.limit.get(), after).await?;
-        Ok(self.pages.page(tenant, page).into())
+        Ok(pages.page(tenant, page).into())
     }
 }
 

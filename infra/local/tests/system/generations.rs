@@ -61,6 +61,11 @@ async fn generations_are_listed_newest_first_in_pages_and_by_creator() {
     let cursor = page["nextCursor"].as_str().unwrap();
     let foreign = format!("/api/generations?creatorId={id}&cursor={cursor}");
     world.get(&foreign).await.problem(400, "invalid_request");
+    let other = world.post("/api/creators", creator("Eve")).await.ok(201)["id"].as_str().unwrap().to_owned();
+    let page = world.get(&format!("/api/generations?limit=2&creatorId={id}")).await.ok(200);
+    let cursor = page["nextCursor"].as_str().unwrap();
+    let foreign = format!("/api/generations?creatorId={other}&cursor={cursor}");
+    world.get(&foreign).await.problem(400, "invalid_request");
     world.get("/api/generations?creatorId=7").await.problem(400, "invalid_request");
 }
 

@@ -44,8 +44,10 @@ async fn posts_are_imported_listed_and_replaced_and_wrong_lines_are_named() {
     let first = world.get(&format!("{path}?limit=40")).await.ok(200);
     assert_eq!(first["data"].as_array().unwrap().len(), 40);
     assert_eq!((&first["data"][0]["text"], &first["data"][0]["likes"]), (&json!("new, text"), &Value::Null));
-    let next =
-        world.get(&format!("{path}?limit=40&cursor={}", first["nextCursor"].as_str().unwrap())).await.ok(200);
+    let cursor = first["nextCursor"].as_str().unwrap();
+    let next = world.get(&format!("{path}?limit=40&cursor={cursor}")).await.ok(200);
+    let (other, _) = create_creator(&world).await;
+    world.get(&format!("{other}?cursor={cursor}")).await.problem(400, "invalid_request");
     assert_eq!((next["data"].as_array().unwrap().len(), &next["hasMore"]), (18, &json!(false)));
 }
 
