@@ -100,7 +100,10 @@ async fn fewer_ideas_than_asked_for_come_with_a_warning() {
     let answer = generate(&world).await.ok(200);
     assert_eq!(answer["data"]["ideas"].as_array().unwrap().len(), 2);
     let warnings = answer["meta"]["warnings"].as_array().unwrap();
-    assert!(warnings.iter().any(|warning| warning.as_str().unwrap().starts_with("only 2 of 3 ideas")), "{answer}");
+    assert!(
+        warnings.iter().any(|warning| warning.as_str().unwrap().starts_with("only 2 of 3 ideas")),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
