@@ -11,7 +11,7 @@
 #   --ai-model NAME     the model's name there (default: none; needed with --ai-base-url)
 #   -h, --help          print this and do nothing
 #
-# Fire a schedule by hand: curl -X POST http://127.0.0.1:9000/_local/schedules/usage-rollup (or breaker-probe).
+# Fire a schedule by hand: curl -X POST http://127.0.0.1:9000/_local/schedules/breaker-probe.
 # See the breakers: scripts/breaker.sh show. A redis-server that is killed comes back after five seconds.
 set -euo pipefail
 source "$(dirname "$0")/tools.sh"

@@ -35,4 +35,4 @@ target/debug/local event http >"$folder/http.json"
 target/debug/local event scheduled >"$folder/scheduled.json"
 invoke() { cargo lambda invoke "$1" --invoke-address 127.0.0.1 --invoke-port "$port" --data-file "$2"; }
 expect "invoke takes an HTTP event" '"statusCode":200' invoke health "$folder/http.json"
-expect "invoke takes a scheduled event" 'null' invoke usage-rollup "$folder/scheduled.json"
+expect "invoke takes a scheduled event" 'null' invoke breaker-probe "$folder/scheduled.json"

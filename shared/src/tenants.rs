@@ -35,8 +35,7 @@ impl TenantCtx {
         Self { id }
     }
 
-    /// The tenant that an item of the table names. This is for work without a caller, such as a roll-up over all
-    /// tenants.
+    /// The tenant that an item of the table names. This is for work without a caller, such as a job.
     const fn of_item(id: TenantId) -> Self {
         Self { id }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use shared::clock::{Deadline, Millis};
 use shared::contract::Plan;
-use shared::contract::usage::{GetUsage, LimitInfo, RouteUsage, UsageReport, UsageRollUp};
+use shared::contract::usage::{GetUsage, LimitInfo, RouteUsage, UsageReport};
 use shared::endpoint::{Call, Endpoint};
 use shared::environment::{Environment, StartError};
 use shared::fleet::gate::Gate;
@@ -54,10 +54,9 @@ impl Endpoint for Show {
             self.limits(caller, plan, call.deadline)
         );
         let counts = counts?;
-        let requests = counts.routes.into_iter().map(|(route, count)| RouteUsage { route, count }).collect();
-        let rolled_up =
-            counts.total.map(|total| UsageRollUp { requests: total.requests, at: total.at.rfc3339() });
-        Ok(UsageReport { month, account: balance?.into(), requests, rolled_up, limits }.into())
+        let requests_total = counts.iter().map(|(_, count)| count).sum();
+        let requests = counts.into_iter().map(|(route, count)| RouteUsage { route, count }).collect();
+        Ok(UsageReport { month, account: balance?.into(), requests, requests_total, limits }.into())
     }
 }
 

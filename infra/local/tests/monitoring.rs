@@ -117,9 +117,7 @@ async fn traffic(stack: &Stack, demo: &Demo, prometheus: &Prometheus) {
         answer.status().as_u16()
     };
     let ideas = json!({"profile": {"niche": "travel"}, "options": {"count": 2}});
-    for schedule in ["usage-rollup", "breaker-probe"] {
-        http.post(format!("{}/_local/schedules/{schedule}", stack.url())).send().await.unwrap();
-    }
+    http.post(format!("{}/_local/schedules/breaker-probe", stack.url())).send().await.unwrap();
     let (mut round, mut empty) = (0, queries());
     let all_found = until("every query finds series", async || {
         round += 1;

@@ -11,16 +11,12 @@ pub struct Schedule {
     pub deadline_ms: u64,
 }
 
-/// The function that adds up what each tenant has used this month; it runs every hour, ten minutes past.
-pub const USAGE_ROLLUP: Schedule =
-    Schedule { function: "usage-rollup", expression: "cron(10 * * * ? *)", deadline_ms: 50_000 };
-
 /// The function that probes the models whose breaker is due for a trial, so that users' requests rarely have to be it.
 pub const BREAKER_PROBE: Schedule =
     Schedule { function: "breaker-probe", expression: "rate(1 minute)", deadline_ms: 20_000 };
 
 /// All schedules.
-pub const SCHEDULES: [&Schedule; 2] = [&USAGE_ROLLUP, &BREAKER_PROBE];
+pub const SCHEDULES: [&Schedule; 1] = [&BREAKER_PROBE];
 
 /// The names of the functions of all schedules.
 pub const NAMES: [&str; SCHEDULES.len()] = names_of!(SCHEDULES, |schedule| schedule.function);

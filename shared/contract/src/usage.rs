@@ -52,8 +52,8 @@ pub struct UsageReport {
     pub account: AccountUsage,
     /// The number of calls in the month, for each metered route that was called.
     pub requests: Vec<RouteUsage>,
-    /// The number of calls of all metered routes, as the hourly roll-up last added them up. Null before the first.
-    pub rolled_up: Option<UsageRollUp>,
+    /// The number of calls in the month of all metered routes together.
+    pub requests_total: u64,
     /// The limits that apply to the caller now.
     pub limits: Vec<LimitInfo>,
 }
@@ -96,16 +96,6 @@ pub struct RouteUsage {
     pub route: String,
     /// The number of calls that the limits admitted.
     pub count: u64,
-}
-
-/// The number of calls of all routes in a month, as last added up.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct UsageRollUp {
-    /// The number of calls of all routes.
-    pub requests: u64,
-    /// When the calls were added up (RFC 3339, UTC).
-    pub at: String,
 }
 
 /// A limit that applies to the caller.

@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
+use crate::fake_model::{self, Behaviour};
 use crate::support::{Answer, World, ideas};
+use local::wire::WireMode;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -67,60 +69,33 @@ async fn one_address_has_one_budget_on_a_public_route() {
 }
 
 #[tokio::test]
-async fn usage_counts_admitted_calls_and_the_roll_up_adds_them_once() {
+async fn usage_counts_the_admitted_calls_of_each_route_and_of_all() {
     let world = World::start().await;
     for _ in 0..3 {
         world.post("/api/content-ideas/generate", ideas()).await.ok(200);
     }
     let used = world.get("/api/usage").await.ok(200);
     assert_eq!(used["requests"], json!([{"route": "generateContentIdeas", "count": 3}]));
-    assert_eq!(used["rolledUp"], Value::Null);
-    for _ in 0..2 {
-        world.call(Method::POST, "/_local/schedules/usage-rollup", "", Value::Null).await.ok(200);
-        assert_eq!(world.get("/api/usage").await.ok(200)["rolledUp"]["requests"], 3);
-    }
+    assert_eq!(used["requestsTotal"], 3);
+    let message = json!({"template": "Hi!", "recipients": [{"id": "fan_1"}]});
+    world.post("/api/ai-assistant/tools/message-generator", message).await.ok(200);
+    let used = world.get("/api/usage").await.ok(200);
+    let of_each =
+        json!([{"route": "generateContentIdeas", "count": 3}, {"route": "writeMessages", "count": 1}]);
+    assert_eq!((&used["requests"], &used["requestsTotal"]), (&of_each, &json!(4)));
     let other = world.other_tenant().await;
     let theirs = world.call(Method::GET, "/api/usage", &other.key, Value::Null).await.ok(200);
-    assert_eq!((&theirs["requests"], &theirs["rolledUp"]), (&json!([]), &Value::Null));
+    assert_eq!((&theirs["requests"], &theirs["requestsTotal"]), (&json!([]), &json!(0)));
 }
 
 #[tokio::test]
 async fn a_schedule_that_fails_says_so() {
-    let world = World::start().await;
-    world.stack.dynamo.throttle(true);
-    let answer = world.call(Method::POST, "/_local/schedules/usage-rollup", "", Value::Null).await;
+    let (world, _) = fake_model::world(vec![Behaviour::Hangs]).await;
+    world.stack.upstash_wire.set(WireMode::Cut);
+    let answer = world.call(Method::POST, "/_local/schedules/breaker-probe", "", Value::Null).await;
     assert_eq!(answer.status, 500, "Lambda tries again and keeps the event");
-    assert!(answer.text.contains("DynamoDB is unavailable"), "{answer:?}");
-    world.stack.dynamo.throttle(false);
+    assert!(answer.text.contains("Redis"), "{answer:?}");
+    world.stack.upstash_wire.set(WireMode::Open);
     let nothing = world.call(Method::POST, "/_local/schedules/health", "", Value::Null).await;
     assert_eq!(nothing.status, 404);
-}
-
-#[tokio::test]
-async fn the_roll_up_reads_every_page_of_its_index() {
-    let world = World::start().await;
-    let month = shared::clock::Millis::now().month();
-    let text = |text: String| json!({"S": text});
-    let counters: Vec<Value> = (0..600)
-        .map(|_| {
-            let tenant = shared::contract::ids::TenantId::generate().to_string();
-            json!({"PutRequest": {"Item": {
-                "PK": text(format!("T#{tenant}#USE#{month}")), "SK": text("ROUTE#x".to_owned()),
-                "GSI1PK": text(format!("USE#{month}#0")), "GSI1SK": text(format!("{tenant}#x")),
-                "tenant": text(tenant), "route": text("x".to_owned()), "count": {"N": "2"},
-            }}})
-        })
-        .collect();
-    for batch in counters.chunks(25) {
-        let request = json!({"RequestItems": {"huntaze-local-tenant": batch}});
-        world.dynamo("somebody", "BatchWriteItem", request).await.ok(200);
-    }
-    world.call(Method::POST, "/_local/schedules/usage-rollup", "", Value::Null).await.ok(200);
-    assert!(
-        world.log("usage-rollup").contains("\"tenants\":600,\"requests\":1200"),
-        "{}",
-        world.log("usage-rollup")
-    );
-    let items = world.stack.dynamo.items("huntaze-local-tenant").unwrap();
-    assert_eq!(items.iter().filter(|item| item["SK"]["S"] == "TOTAL").count(), 600);
 }

@@ -122,8 +122,8 @@ async fn what_the_client_says_it_was_billed_is_what_redis_ran() {
 #[tokio::test]
 async fn schedules_and_idempotency_and_denials_are_counted() {
     let world = World::start().await;
-    world.call(Method::POST, "/_local/schedules/usage-rollup", "", Value::Null).await.ok(200);
-    let runs = "huntaze_schedule_runs_total{schedule=\"usage-rollup\",ended=\"ok\"}";
+    world.call(Method::POST, "/_local/schedules/breaker-probe", "", Value::Null).await.ok(200);
+    let runs = "huntaze_schedule_runs_total{schedule=\"breaker-probe\",ended=\"ok\"}";
     assert_eq!(world.counted(runs).await, 1.0);
     for key in ["a", "a", "b"] {
         world.post_once("/api/creators", key, &creator("Ana")).await.ok(201);
