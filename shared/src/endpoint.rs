@@ -227,13 +227,11 @@ impl<C: ServedContract<Caller = SomeCaller>> Call<C> {
     pub fn generation(&self, credits: u64) -> GenerationContext {
         let generation =
             self.seed().map_or_else(GenerationId::generate, |seed| GenerationId::from_bytes(seed.0));
-        let Caller { tenant, key_kind, .. } = self.caller;
         GenerationContext {
             request: self.request_id,
             generation,
-            tenant,
+            tenant: self.caller.tenant,
             credits,
-            key_kind,
             deadline: self.deadline,
         }
     }

@@ -3,6 +3,8 @@
 //! Invariant: a store takes a [`TenantCtx`] and never a bare identifier, so no query can forget whose data it
 //! reads. Only the guard makes one for a caller, and `auth` for the tenant that it opens (a test looks for others).
 //! The keys of an item are made in one place, by the module that owns it.
+//! A context has a mode, and what a tenant works with lies in partitions of that mode: live work and tests never see
+//! each other's, because neither can form the other's keys (ADR 19).
 
 pub mod creators;
 pub mod credits;
@@ -18,33 +20,40 @@ pub mod usage;
 
 use serde::{Deserialize, Serialize};
 
-use crate::contract::Plan;
 use crate::contract::ids::{CreatorId, TenantId};
+use crate::contract::{Mode, Plan};
 use crate::dynamo::{Dynamo, DynamoError, ItemKey};
 
-/// The right to read and change what belongs to one tenant.
+/// The right to read and change what belongs to one tenant, in one of its two modes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TenantCtx {
     id: TenantId,
+    mode: Mode,
+}
+
+/// What the partition keys of a mode begin with. Neither is the beginning of the other, so a policy can name one of
+/// them alone.
+const fn partition_prefix(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Live => "T#",
+        Mode::Test => "TT#",
+    }
 }
 
 impl TenantCtx {
     /// Admits to a tenant. This is for the guard, once it knows that the caller belongs to the tenant, and for
     /// `auth`, which opens tenants.
-    pub(crate) const fn admitted(id: TenantId) -> Self {
-        Self { id }
+    pub(crate) const fn admitted(id: TenantId, mode: Mode) -> Self {
+        Self { id, mode }
     }
 
-    /// The tenant that an item of the table names. This is for work without a caller, such as a job.
-    const fn of_item(id: TenantId) -> Self {
-        Self { id }
-    }
-
-    /// The tenant of a partition key that [`TenantCtx::pk`] or [`TenantCtx::pk_of`] made, and the rest of the key.
+    /// The tenant and mode of a partition key that [`TenantCtx::pk`] or [`TenantCtx::pk_of`] made, and the rest of the
+    /// key. This is for work without a caller, such as a job: what began in a mode goes on in it.
     fn of_partition(pk: &str) -> Option<(Self, &str)> {
-        let rest = pk.strip_prefix("T#")?;
+        let of_mode = |mode| Some((mode, pk.strip_prefix(partition_prefix(mode))?));
+        let (mode, rest) = Mode::ALL.into_iter().find_map(of_mode)?;
         let (tenant, kind) = rest.split_once('#').unwrap_or((rest, ""));
-        Some((Self::of_item(tenant.parse().ok()?), kind))
+        Some((Self { id: tenant.parse().ok()?, mode }, kind))
     }
 
     /// The identifier of the tenant that this gives access to.
@@ -52,9 +61,27 @@ impl TenantCtx {
         self.id
     }
 
-    /// The partition key of the tenant's own items.
+    /// The mode whose data this gives access to.
+    pub const fn mode(self) -> Mode {
+        self.mode
+    }
+
+    /// The name of the tenant's data in this mode, for what lies outside the table: seals, and names in Redis.
+    pub(crate) fn data_name(self) -> String {
+        match self.mode {
+            Mode::Live => self.id.to_string(),
+            Mode::Test => format!("{}{}", partition_prefix(self.mode), self.id),
+        }
+    }
+
+    /// The partition key of the tenant's own items, which both modes share: its name and plan, members and API keys.
     pub(crate) fn pk(self) -> String {
         format!("T#{}", self.id)
+    }
+
+    /// The partition key of records about the tenant that both modes share, such as `AUD` for the audit trail.
+    pub(crate) fn shared_pk_of(self, kind: &str) -> String {
+        format!("T#{}#{kind}", self.id)
     }
 
     /// The partition key of the things that belong to a creator of the tenant, such as posts.
@@ -62,9 +89,9 @@ impl TenantCtx {
         self.pk_of(&format!("CR#{creator}"))
     }
 
-    /// The partition key of one kind of the tenant's items, such as `GEN` for generations.
+    /// The partition key of one kind of what the tenant works with in this mode, such as `GEN` for generations.
     pub(crate) fn pk_of(self, kind: &str) -> String {
-        format!("T#{}#{kind}", self.id)
+        format!("{}{}#{kind}", partition_prefix(self.mode), self.id)
     }
 }
 
@@ -88,4 +115,31 @@ impl Tenant {
 /// [`DynamoError`]
 pub async fn read(dynamo: &Dynamo, tenant: TenantCtx) -> Result<Option<Tenant>, DynamoError> {
     dynamo.get(&Tenant::key(tenant)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_modes_of_a_tenant_share_what_it_is_and_nothing_of_what_it_works_with() {
+        let id = TenantId::generate();
+        let [live, test] = Mode::ALL.map(|mode| TenantCtx::admitted(id, mode));
+        assert_eq!((live.pk(), live.shared_pk_of("AUD")), (test.pk(), test.shared_pk_of("AUD")));
+        assert_ne!(live.pk_of("CR"), test.pk_of("CR"));
+        assert_ne!(live.data_name(), test.data_name());
+        let prefixes = Mode::ALL.map(partition_prefix);
+        assert!(!prefixes[0].starts_with(prefixes[1]) && !prefixes[1].starts_with(prefixes[0]));
+    }
+
+    #[test]
+    fn a_partition_gives_back_the_tenant_and_the_mode_that_made_it() {
+        let id = TenantId::generate();
+        for tenant in Mode::ALL.map(|mode| TenantCtx::admitted(id, mode)) {
+            assert_eq!(TenantCtx::of_partition(&tenant.pk_of("JOB#x")), Some((tenant, "JOB#x")));
+        }
+        for foreign in ["", "T#", "TT#ten_1#JOB", "TTT#", &format!("U#{id}"), &format!("T#T#{id}")] {
+            assert_eq!(TenantCtx::of_partition(foreign), None, "{foreign}");
+        }
+    }
 }

@@ -42,7 +42,7 @@ pub async fn queue<C: ServedContract<Caller = SomeCaller>>(
     task: &JobTask,
 ) -> Result<Reply<ReplyIn<C>>, Problem> {
     let id = call.seed().map_or_else(JobId::generate, |seed| JobId::from_bytes(seed.0));
-    jobs.queue(call.caller.tenant, &JobRecord::new(id, call.request_id, call.caller.key_kind, task)).await?;
+    jobs.queue(call.caller.tenant, &JobRecord::new(id, call.request_id, task)).await?;
     Ok(Reply::accepted(id))
 }
 
@@ -152,7 +152,6 @@ impl Worker {
             generation: job.generation_id(),
             tenant,
             credits,
-            key_kind: job.environment,
             deadline: Deadline::after(PART_WITHIN),
         };
         match job.task().map_err(Problem::internal)? {

@@ -39,8 +39,9 @@ impl Endpoint for Rename {
     }
 
     async fn handle(&self, call: Call<UpdateKey>) -> Result<Reply<Key>, Problem> {
+        let caller = &call.caller;
         let name = call.body.name.to_string();
-        Ok(self.0.rename(call.caller.tenant, call.path.id, name).await?.into())
+        Ok(self.0.rename(caller.tenant, call.path.id, name, &caller.issuer(None)).await?.into())
     }
 }
 
@@ -55,7 +56,7 @@ impl Endpoint for Revoke {
 
     async fn handle(&self, call: Call<RevokeKey>) -> Result<Reply<Nothing>, Problem> {
         let caller = &call.caller;
-        self.0.revoke(caller.tenant, call.path.id, &caller.actor()).await?;
+        self.0.revoke(caller.tenant, call.path.id, &caller.issuer(None)).await?;
         Ok(Nothing {}.into())
     }
 }

@@ -56,7 +56,7 @@ impl Endpoint for Create {
         let spec = KeySpec {
             name: request.name.to_string(),
             scopes: request.scopes.to_vec(),
-            environment: request.environment,
+            environment: request.environment.unwrap_or(caller.tenant.mode()),
             expires_at: request.expires_at.map(Timestamp::get),
         };
         let (key, listed) = self.keys.create(caller.tenant, spec, &caller.issuer(call.seed())).await?;

@@ -1,8 +1,11 @@
-//! `GET` and `PATCH /api/users/me`: shows and changes the caller's own account.
+//! `GET` and `PATCH /api/users/me`: shows who is calling, and changes the user's own account.
 
-use shared::auth::accounts::{Account, Accounts};
-use shared::contract::users::{GetMe, Me, MyTenant, UpdateMe};
-use shared::dynamo::{Dynamo, DynamoError};
+use std::sync::Arc;
+
+use shared::auth::accounts::Accounts;
+use shared::auth::key_store::ApiKeys;
+use shared::contract::users::{CurrentKey, GetMe, Me, MyTenant, UpdateMe};
+use shared::dynamo::Dynamo;
 use shared::endpoint::{Call, Endpoint};
 use shared::environment::{Environment, StartError};
 use shared::guard::Caller;
@@ -15,66 +18,58 @@ async fn main() -> Result<(), serve::Error> {
     Function::new().answers::<Show>().answers::<Update>().serve().await
 }
 
-/// Answers who the caller is, from the user's account and the tenant's record, which are read at the same time.
-struct Profile {
+/// The tenant that a caller acts in, as the caller sees it.
+async fn tenant_of(dynamo: &Dynamo, caller: &Caller) -> Result<MyTenant, Problem> {
+    let tenant = tenants::read(dynamo, caller.tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
+    Ok(MyTenant { id: caller.tenant.id(), name: tenant.name, role: caller.role, plan: tenant.plan })
+}
+
+struct Show {
     accounts: Accounts,
+    keys: Arc<ApiKeys>,
     dynamo: Dynamo,
 }
-
-impl Profile {
-    async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self { accounts: Accounts::connect(environment).await?, dynamo: environment.dynamo().await? })
-    }
-
-    async fn me<F>(&self, caller: &Caller, account: F) -> Result<Reply<Me>, Problem>
-    where
-        F: Future<Output = Result<Option<Account>, DynamoError>>,
-    {
-        let (account, tenant) = tokio::try_join!(account, tenants::read(&self.dynamo, caller.tenant))?;
-        let (account, tenant) = account.zip(tenant).ok_or_else(|| Problem::not_found("user"))?;
-        let id = caller.tenant.id();
-        Ok(Me {
-            id: account.id,
-            email: account.email,
-            name: account.name,
-            locale: account.locale,
-            timezone: account.timezone,
-            tenant: MyTenant { id, name: tenant.name, role: caller.role, plan: tenant.plan },
-            via: caller.via,
-            scopes: caller.scopes.clone(),
-            created_at: account.created_at.rfc3339(),
-        }
-        .into())
-    }
-}
-
-struct Show(Profile);
 
 impl Endpoint for Show {
     type Contract = GetMe;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self(Profile::connect(environment).await?))
+        let (accounts, keys) = (Accounts::connect(environment).await?, ApiKeys::connect(environment).await?);
+        Ok(Self { accounts, keys, dynamo: environment.dynamo().await? })
     }
 
     async fn handle(&self, call: Call<GetMe>) -> Result<Reply<Me>, Problem> {
         let caller = &call.caller;
-        self.0.me(caller, self.0.accounts.by_id(caller.user)).await
+        let tenant = tenant_of(&self.dynamo, caller).await?;
+        let (scopes, mode) = (caller.scopes.clone(), caller.tenant.mode());
+        let Some(key) = caller.key else {
+            let account =
+                self.accounts.by_id(caller.user).await?.ok_or_else(|| Problem::not_found("user"))?;
+            return Ok(Me::Session(account.current_user(tenant, scopes, mode)).into());
+        };
+        let key = self.keys.get(caller.tenant, key).await?;
+        Ok(Me::Key(CurrentKey { key, tenant, scopes, mode }).into())
     }
 }
 
-struct Update(Profile);
+struct Update {
+    accounts: Accounts,
+    dynamo: Dynamo,
+}
 
 impl Endpoint for Update {
     type Contract = UpdateMe;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self(Profile::connect(environment).await?))
+        Ok(Self { accounts: Accounts::connect(environment).await?, dynamo: environment.dynamo().await? })
     }
 
     async fn handle(&self, call: Call<UpdateMe>) -> Result<Reply<Me>, Problem> {
         let caller = &call.caller;
-        let changes = call.body.clone().into();
-        self.0.me(caller, self.0.accounts.change(caller.user, changes)).await
+        let tenant = tenant_of(&self.dynamo, caller).await?;
+        let account = self.accounts.change(caller.user, call.body.clone().into()).await?;
+        let account = account.ok_or_else(|| Problem::not_found("user"))?;
+        let user = account.current_user(tenant, caller.scopes.clone(), caller.tenant.mode());
+        Ok(Me::Session(user).into())
     }
 }

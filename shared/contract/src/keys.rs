@@ -7,7 +7,9 @@ use super::bounded::{List, Text, Timestamp, Whole};
 use super::ids::KeyId;
 use super::page::{Page, PageQuery};
 use super::route::BODY_BYTES_MAX;
-use super::{Access, Budget, Coalescing, Contract, Created, Json, Method, Nothing, Route, Scope, SomeCaller};
+use super::{
+    Access, Budget, Coalescing, Contract, Created, Json, Method, Mode, Nothing, Route, Scope, SomeCaller,
+};
 
 /// The path parameters of a route about one API key.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -25,7 +27,7 @@ impl Contract for ListKeys {
         method: Method::Get,
         path: "/api/keys",
         operation: "listKeys",
-        summary: "List the tenant's API keys, oldest first, without the secret keys.",
+        summary: "List the tenant's API keys, oldest first, without the secret keys; in test mode only the test keys.",
         access: Access::Scoped(Scope::KeysAdmin),
         budget: Budget::MEDIUM,
         deadline_ms: 5_000,
@@ -51,7 +53,7 @@ impl Contract for CreateKey {
         method: Method::Post,
         path: "/api/keys",
         operation: "createKey",
-        summary: "Create an API key with scopes that you have yourself. The secret key is shown only in this answer.",
+        summary: "Create an API key that can do no more than your own credentials. The secret key is shown only in this answer.",
         access: Access::Scoped(Scope::KeysAdmin),
         budget: Budget::MEDIUM,
         deadline_ms: 5_000,
@@ -172,33 +174,21 @@ impl Contract for RotateKey {
     type Reply = Created<CreatedKey>;
 }
 
-/// Whether an API key is for live work or for tests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum KeyKind {
-    /// Calls are live: language models answer, and their answers cost credits.
-    Live,
-    /// Calls are tests: AI answers come from the builtin provider and cost nothing.
-    Test,
-}
-
 /// The API key to create.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewKey {
     /// A name that tells people what the key is for, such as `Nightly import`.
     pub name: Text<1, 80>,
-    /// The scopes that calls with the key have. You can give only scopes that you have yourself.
+    /// The scopes that calls with the key have. You can give only scopes that you have yourself. One that stands twice
+    /// counts once.
     pub scopes: List<Scope, 1, 16>,
-    /// Whether the key is for live work or for tests. Default: `live`.
-    #[serde(default = "live")]
-    pub environment: KeyKind,
-    /// When the key stops working (RFC 3339), such as `2027-01-31T00:00:00Z`. Default: never.
+    /// Whether the key is for live work or for tests. In test mode only test keys can be created. Default: the mode of
+    /// the call.
+    pub environment: Option<Mode>,
+    /// When the key stops working (RFC 3339), such as `2027-01-31T00:00:00Z`. A key that expires itself can create only
+    /// keys that expire no later. Default: never.
     pub expires_at: Option<Timestamp>,
-}
-
-fn live() -> KeyKind {
-    KeyKind::Live
 }
 
 /// The changes to make to an API key.
@@ -243,7 +233,7 @@ pub struct Key {
     /// The scopes that calls with the key have.
     pub scopes: Vec<Scope>,
     /// Whether the key is for live work or for tests.
-    pub environment: KeyKind,
+    pub environment: Mode,
     /// When the key was created (RFC 3339, UTC).
     pub created_at: String,
     /// When the key stops working (RFC 3339, UTC). Null where it never does.

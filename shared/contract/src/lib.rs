@@ -26,6 +26,7 @@ pub mod messages;
 pub mod meta;
 pub mod metrics;
 pub mod millis;
+pub mod mode;
 pub mod offers;
 pub mod openapi;
 pub mod page;
@@ -41,6 +42,7 @@ pub mod users;
 pub use media::{
     Accepted, BodyFormat, Created, Events, Html, Json, MetricsText, ReplyBody, ReplyFormat, RequestBody,
 };
+pub use mode::Mode;
 pub use route::{
     Access, Algorithm, Budget, Coalescing, Dependency, LimitPolicy, MINUTE, Method, OnOutage, Plan, Route,
 };

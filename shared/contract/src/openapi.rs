@@ -8,10 +8,11 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::jobs::AcceptedJob;
+use super::mode::MODE_HEADER;
 use super::problem::{MEDIA_TYPE, ProblemBody, ProblemKind};
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, BodyFormat, BodyIn, Budget, Coalescing, Contract, Html, Json, Method, NoCaller, Nothing,
+    Access, BodyFormat, BodyIn, Budget, Coalescing, Contract, Html, Json, Method, Mode, NoCaller, Nothing,
     ReplyBody, ReplyFormat, ReplyIn, RequestBody, Route, streams,
 };
 
@@ -214,18 +215,8 @@ fn describe(operation: &Operation, received: &mut SchemaGenerator, answered: &mu
             "description": "The work was accepted as a job. Ask for the job at the address in `Location`.",
             "content": {"application/json": {"schema": answered.subschema_for::<AcceptedJob>()}},
         });
-        parameters.push(json!({
-            "name": "Prefer", "in": "header", "required": false, "schema": {"type": "string"},
-            "description": "Send `respond-async` to get a job at once instead of waiting for the answer (RFC 7240).",
-        }));
     }
-    if route.is_idempotent() {
-        parameters.push(json!({
-            "name": "Idempotency-Key", "in": "header", "required": false,
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-            "description": "A text of your choice, such as a UUID. For a day, a request that is sent again with the same key has no second effect and gets the first answer again.",
-        }));
-    }
+    parameters.append(&mut header_parameters(route));
     if !parameters.is_empty() {
         described["parameters"] = Value::Array(parameters);
     }
@@ -243,6 +234,27 @@ fn describe(operation: &Operation, received: &mut SchemaGenerator, answered: &mu
         described["x-scope"] = json!(scope);
     }
     described
+}
+
+/// The headers that a route obeys, as OpenAPI parameters.
+fn header_parameters(route: &Route) -> Vec<Value> {
+    let header = |name: &str, schema: Value, description: &str| json!({"name": name, "in": "header", "required": false, "schema": schema, "description": description});
+    let mut headers = Vec::new();
+    if route.may_queue {
+        let description =
+            "Send `respond-async` to get a job at once instead of waiting for the answer (RFC 7240).";
+        headers.push(header("Prefer", json!({"type": "string"}), description));
+    }
+    if route.access.has_caller() {
+        let description = "Send `test` with a session to work with the tenant's test data, which test keys share, instead of the live data. An API key has the mode that it was created for.";
+        headers.push(header(MODE_HEADER, json!({"type": "string", "enum": Mode::ALL}), description));
+    }
+    if route.is_idempotent() {
+        let description = "A text of your choice, such as a UUID. For a day, a request that is sent again with the same key has no second effect and gets the first answer again.";
+        let schema = json!({"type": "string", "minLength": 1, "maxLength": 255});
+        headers.push(header("Idempotency-Key", schema, description));
+    }
+    headers
 }
 
 /// The credentials that OpenAPI lists for a route: any one of them will do.

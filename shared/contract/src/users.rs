@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::bounded::Text;
 use super::ids::{TenantId, UserId};
+use super::keys::Key;
 use super::route::BODY_BYTES_MAX;
 use super::{
-    Access, Budget, Coalescing, Contract, Json, Method, Nothing, Plan, Role, Route, Scope, SomeCaller,
+    Access, Budget, Coalescing, Contract, Json, Method, Mode, Nothing, Plan, Role, Route, Scope, SomeCaller,
 };
 
 /// `GET /api/users/me`
@@ -19,7 +20,7 @@ impl Contract for GetMe {
         method: Method::Get,
         path: "/api/users/me",
         operation: "getMe",
-        summary: "Get the caller's account, tenant and scopes.",
+        summary: "Get who is calling: the user of the session or the API key, with the tenant and the scopes.",
         access: Access::Caller,
         budget: Budget::LIGHT,
         deadline_ms: 5_000,
@@ -76,8 +77,7 @@ pub struct ProfileUpdate {
 }
 
 /// The kind of credentials that a caller uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialKind {
     /// The access token of a session.
     Session,
@@ -85,11 +85,35 @@ pub enum CredentialKind {
     Key,
 }
 
-/// The caller: the user, the tenant, and what the credentials allow.
+/// The caller, by the kind of credentials that the call came with: a user with a session, or an API key.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(tag = "via", rename_all = "camelCase")]
+pub enum Me {
+    /// The call came with the access token of a session.
+    Session(CurrentUser),
+    /// The call came with an API key.
+    Key(CurrentKey),
+}
+
+/// The API key that calls, which learns nothing of the people of its tenant.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Me {
-    /// The user's identifier. With an API key, this is the user who created the key.
+pub struct CurrentKey {
+    /// The API key, without the secret key.
+    pub key: Key,
+    /// The tenant that the call acts in.
+    pub tenant: MyTenant,
+    /// The scopes that the key has.
+    pub scopes: Vec<Scope>,
+    /// The mode of the key.
+    pub mode: Mode,
+}
+
+/// The user of the session, the tenant, and what the session allows.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CurrentUser {
+    /// The user's identifier.
     pub id: UserId,
     /// The user's e-mail address.
     pub email: String,
@@ -101,10 +125,10 @@ pub struct Me {
     pub timezone: String,
     /// The tenant that the call acts in.
     pub tenant: MyTenant,
-    /// The kind of credentials that the call came with.
-    pub via: CredentialKind,
-    /// The scopes that the credentials have.
+    /// The scopes that the session has.
     pub scopes: Vec<Scope>,
+    /// The mode that the call looks at.
+    pub mode: Mode,
     /// When the account was opened (RFC 3339, UTC).
     pub created_at: String,
 }

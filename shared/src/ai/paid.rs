@@ -12,8 +12,8 @@ use super::{
     AiError, BudgetError, Chat, ChatCall, Gateway, Ledger, ModelAnswer, ModelUsage, Provider, StructuredCall,
 };
 use crate::clock::Deadline;
+use crate::contract::Mode;
 use crate::contract::ids::RequestId;
-use crate::contract::keys::KeyKind;
 use crate::contract::meta::{CreditUse, DegradedReason};
 use crate::environment::{Environment, StartError};
 use crate::telemetry;
@@ -44,14 +44,12 @@ pub enum NoAnswer {
 /// A request whose answer a model may write, with all that decides whether one does.
 #[derive(Debug, Clone, Copy)]
 pub struct PaidRequest {
-    /// The tenant that pays.
+    /// The tenant that pays. In its test mode the builtin provider always answers.
     pub tenant: TenantCtx,
     /// The request, which names the reservation of credits.
     pub request: RequestId,
     /// The credits that an answer of a model costs.
     pub credits: u64,
-    /// The kind of the caller's key: test keys always get the builtin provider.
-    pub key_kind: KeyKind,
     /// The moment by which the answer must be on its way.
     pub deadline: Deadline,
     /// The part of the deadline that is kept from the model for checking, settling and the reply.
@@ -121,12 +119,12 @@ impl PaidModels {
         })
     }
 
-    /// The names of the models that would write for this kind of key, as one text; `None` where the builtin provider
+    /// The names of the models that would write in this mode, as one text; `None` where the builtin provider
     /// would. They are part of the key of shared work.
-    pub fn names(&self, key_kind: KeyKind) -> Option<String> {
-        match (&self.provider, key_kind) {
-            (Provider::Models(gateway), KeyKind::Live) => Some(gateway.names()),
-            (Provider::Models(_), KeyKind::Test) | (Provider::Builtin, _) => None,
+    pub fn names(&self, mode: Mode) -> Option<String> {
+        match (&self.provider, mode) {
+            (Provider::Models(gateway), Mode::Live) => Some(gateway.names()),
+            (Provider::Models(_), Mode::Test) | (Provider::Builtin, _) => None,
         }
     }
 
@@ -135,9 +133,9 @@ impl PaidModels {
     /// # Errors
     /// [`NoAnswer`] where only the builtin provider could write, and the caller does not want that.
     pub async fn writer(&self, request: &PaidRequest) -> Result<Writer<'_>, NoAnswer> {
-        let gateway = match (&self.provider, request.key_kind) {
-            (Provider::Models(gateway), KeyKind::Live) => gateway,
-            (Provider::Models(_), KeyKind::Test) => return request.builtin(DegradedReason::Sandbox),
+        let gateway = match (&self.provider, request.tenant.mode()) {
+            (Provider::Models(gateway), Mode::Live) => gateway,
+            (Provider::Models(_), Mode::Test) => return request.builtin(DegradedReason::Sandbox),
             (Provider::Builtin, _) => return request.builtin(DegradedReason::NoProvider),
         };
         let PaidRequest { tenant, credits, .. } = *request;

@@ -10,11 +10,10 @@ use super::email::{Email, MalformedEmail, hex};
 use super::password::{HashError, Password, Passwords, WeakPassword};
 use super::user_partition;
 use crate::clock::Millis;
-use crate::contract::Plan;
-use crate::contract::Role;
 use crate::contract::auth::TenantMembership;
 use crate::contract::ids::{RecordId, TenantId, UserId};
-use crate::contract::users::ProfileUpdate;
+use crate::contract::users::{CurrentUser, MyTenant, ProfileUpdate};
+use crate::contract::{Mode, Plan, Role, Scope};
 use crate::dynamo::{Condition, Dynamo, DynamoError, ItemKey, Query, Write, WriteError};
 use crate::environment::{Environment, StartError};
 use crate::secrets::DerivedKeys;
@@ -53,6 +52,23 @@ pub struct Account {
     /// The tenant that was opened together with the account.
     pub home_tenant: TenantId,
     pub created_at: Millis,
+}
+
+impl Account {
+    /// The account as its user sees it, in a tenant and with what the session allows there.
+    pub fn current_user(self, tenant: MyTenant, scopes: Vec<Scope>, mode: Mode) -> CurrentUser {
+        CurrentUser {
+            id: self.id,
+            email: self.email,
+            name: self.name,
+            locale: self.locale,
+            timezone: self.timezone,
+            tenant,
+            scopes,
+            mode,
+            created_at: self.created_at.rfc3339(),
+        }
+    }
 }
 
 /// The item that makes an address unique: there can be one for each address, and so one account. It leads to the
@@ -210,7 +226,7 @@ impl Accounts {
         match self.dynamo.transact(self.account_items(&email, &account, new.tenant_name, now)?).await {
             Err(WriteError::Conflict { index: 0, current: Some(item) }) => {
                 let existing: EmailGuard = item.read()?;
-                let tenant = TenantCtx::admitted(existing.tenant);
+                let tenant = TenantCtx::admitted(existing.tenant, Mode::Live);
                 let event = outbox(tenant, OutboxEvent::SignUpRepeated, existing.user, None, now)?;
                 Ok(self.dynamo.write(event).await?)
             }
@@ -227,7 +243,7 @@ impl Accounts {
         tenant_name: String,
         now: Millis,
     ) -> Result<Vec<Write>, DynamoError> {
-        let tenant = TenantCtx::admitted(account.home_tenant);
+        let tenant = TenantCtx::admitted(account.home_tenant, Mode::Live);
         let email_guard = EmailGuard { user: account.id, tenant: tenant.id() };
         let member = StoredMember {
             tenant: tenant.id(),
@@ -323,7 +339,7 @@ impl Accounts {
         if members.is_empty() {
             // The index lags behind the table, so it may miss the tenant of an account that was opened a moment ago.
             if let Some(account) = self.by_id(user).await? {
-                let home = TenantCtx::admitted(account.home_tenant);
+                let home = TenantCtx::admitted(account.home_tenant, Mode::Live);
                 members.extend(self.dynamo.get(&member_key(home, user)).await?);
             }
         }

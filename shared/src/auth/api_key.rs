@@ -7,7 +7,7 @@ use ring::hmac;
 
 use super::email::hex;
 use super::{NoRandomness, random};
-use crate::contract::keys::KeyKind;
+use crate::contract::Mode;
 use crate::fleet::idempotency::IdSeed;
 
 /// 43 characters of 62 kinds are 256 bits.
@@ -21,7 +21,7 @@ const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey {
     text: String,
-    kind: KeyKind,
+    mode: Mode,
 }
 
 impl std::fmt::Debug for ApiKey {
@@ -30,10 +30,10 @@ impl std::fmt::Debug for ApiKey {
     }
 }
 
-const fn prefix(kind: KeyKind) -> &'static str {
-    match kind {
-        KeyKind::Live => "hz_live_",
-        KeyKind::Test => "hz_test_",
+const fn prefix(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Live => "hz_live_",
+        Mode::Test => "hz_test_",
     }
 }
 
@@ -42,8 +42,8 @@ impl ApiKey {
     ///
     /// # Errors
     /// [`NoRandomness`]
-    pub fn mint(kind: KeyKind) -> Result<Self, NoRandomness> {
-        Self::of_bytes(kind, random::<64>)
+    pub fn mint(mode: Mode) -> Result<Self, NoRandomness> {
+        Self::of_bytes(mode, random::<64>)
     }
 
     /// Makes a key from the seed of an idempotent request, so that every attempt of the request makes the same key.
@@ -51,9 +51,9 @@ impl ApiKey {
     ///
     /// # Errors
     /// Never; the result has the type of [`ApiKey::mint`].
-    pub fn mint_from(kind: KeyKind, key: &hmac::Key, seed: IdSeed) -> Result<Self, NoRandomness> {
+    pub fn mint_from(mode: Mode, key: &hmac::Key, seed: IdSeed) -> Result<Self, NoRandomness> {
         let mut round = 0u8;
-        Self::of_bytes(kind, || {
+        Self::of_bytes(mode, || {
             let mut bytes = [0; 64];
             for half in bytes.chunks_mut(32) {
                 round += 1;
@@ -66,11 +66,11 @@ impl ApiKey {
 
     /// Makes the secret's characters out of as many bytes of `source` as it takes.
     fn of_bytes(
-        kind: KeyKind,
+        mode: Mode,
         mut source: impl FnMut() -> Result<[u8; 64], NoRandomness>,
     ) -> Result<Self, NoRandomness> {
-        let mut text = prefix(kind).to_owned();
-        while text.len() < prefix(kind).len() + SECRET_CHARS {
+        let mut text = prefix(mode).to_owned();
+        while text.len() < prefix(mode).len() + SECRET_CHARS {
             // 248 is the largest multiple of 62 that fits a byte. With the bytes above it, the first eight
             // characters of the alphabet would be likelier than the others.
             let bytes = source()?;
@@ -78,23 +78,23 @@ impl ApiKey {
                 .iter()
                 .filter(|byte| **byte < 248)
                 .map(|byte| char::from(ALPHABET[usize::from(byte % 62)]));
-            text.extend(chars.take(prefix(kind).len() + SECRET_CHARS - text.len()));
+            text.extend(chars.take(prefix(mode).len() + SECRET_CHARS - text.len()));
         }
         let checksum = checksum(&text);
-        Ok(Self { text: text + &checksum, kind })
+        Ok(Self { text: text + &checksum, mode })
     }
 
     /// Reads a text that has the form of a key and the right checksum. Whether such a key exists is not looked up.
     pub fn parse(text: &str) -> Option<Self> {
-        let kind = [KeyKind::Live, KeyKind::Test].into_iter().find(|e| text.starts_with(prefix(*e)))?;
-        let rest = &text[prefix(kind).len()..];
+        let mode = Mode::ALL.into_iter().find(|e| text.starts_with(prefix(*e)))?;
+        let rest = &text[prefix(mode).len()..];
         let is_well_formed =
             rest.len() == SECRET_CHARS + CHECKSUM_CHARS && rest.bytes().all(|b| b.is_ascii_alphanumeric());
         if !is_well_formed {
             return None;
         }
         let (body, sum) = text.split_at(text.len() - CHECKSUM_CHARS);
-        (checksum(body) == sum).then(|| Self { text: text.to_owned(), kind })
+        (checksum(body) == sum).then(|| Self { text: text.to_owned(), mode })
     }
 
     /// Whether the text is meant as an API key and not as an access token.
@@ -108,8 +108,8 @@ impl ApiKey {
     }
 
     /// Whether the key is for live work or for tests.
-    pub const fn kind(&self) -> KeyKind {
-        self.kind
+    pub const fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// The first characters of the key, by which its owner recognises it in a list.
@@ -146,10 +146,10 @@ mod tests {
 
     #[test]
     fn a_minted_key_is_accepted_and_tells_its_environment() {
-        for kind in [KeyKind::Live, KeyKind::Test] {
-            let key = ApiKey::mint(kind).unwrap();
+        for mode in Mode::ALL {
+            let key = ApiKey::mint(mode).unwrap();
             assert_eq!(ApiKey::parse(key.expose()), Some(key.clone()));
-            assert_eq!(key.kind(), kind);
+            assert_eq!(key.mode(), mode);
             assert_eq!(key.expose().len(), 8 + 43 + 6);
         }
     }
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn a_seed_gives_one_key_and_another_seed_another() {
         let secret = hmac::Key::new(hmac::HMAC_SHA256, &[3; 32]);
-        let mint = |seed| ApiKey::mint_from(KeyKind::Live, &secret, IdSeed([seed; 16])).unwrap();
+        let mint = |seed| ApiKey::mint_from(Mode::Live, &secret, IdSeed([seed; 16])).unwrap();
         assert_eq!(mint(1), mint(1));
         assert_ne!(mint(1), mint(2));
         assert_eq!(ApiKey::parse(mint(1).expose()), Some(mint(1)));
@@ -165,14 +165,14 @@ mod tests {
 
     #[test]
     fn a_key_is_not_printed_by_accident() {
-        let key = ApiKey::mint(KeyKind::Live).unwrap();
+        let key = ApiKey::mint(Mode::Live).unwrap();
         assert!(!format!("{key:?}").contains(&key.expose()[12..]));
     }
 
     proptest! {
         #[test]
         fn one_wrong_character_is_noticed_without_a_look_up(place in 8usize..57, letter in 0usize..62) {
-            let key = ApiKey::mint(KeyKind::Live).unwrap();
+            let key = ApiKey::mint(Mode::Live).unwrap();
             let mut text = key.expose().as_bytes().to_vec();
             prop_assume!(text[place] != ALPHABET[letter]);
             text[place] = ALPHABET[letter];

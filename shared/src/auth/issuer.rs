@@ -1,9 +1,8 @@
 //! The description of a new API key, its issuer, and the check that the issuer may give it these scopes.
 
 use crate::clock::Millis;
-use crate::contract::Scope;
 use crate::contract::ids::UserId;
-use crate::contract::keys::KeyKind;
+use crate::contract::{Mode, Scope};
 use crate::fleet::idempotency::IdSeed;
 
 /// The description of a key that shall be made.
@@ -13,12 +12,13 @@ pub struct KeySpec {
     /// What the key may do.
     pub scopes: Vec<Scope>,
     /// Whether the key is for live work or for tests.
-    pub environment: KeyKind,
+    pub environment: Mode,
     /// When the key stops working; never if `None`.
     pub expires_at: Option<Millis>,
 }
 
-/// Whoever makes or rotates a key. They may give it no more than their own credentials can do.
+/// Whoever makes, renames, rotates or revokes a key. They may do that with keys that can do no more than their own
+/// credentials.
 pub struct KeyIssuer<'a> {
     /// The user who calls, or who made the key that calls.
     pub user: UserId,
@@ -26,17 +26,39 @@ pub struct KeyIssuer<'a> {
     pub actor: String,
     /// The scopes of the issuer's credentials.
     pub scopes: &'a [Scope],
-    /// Whether the issuer's credentials are for live work or for tests.
-    pub key_kind: KeyKind,
+    /// When the issuer's credentials stop working; never if `None`.
+    pub expires_at: Option<Millis>,
     /// The seed of an idempotent request, which is the same at every attempt.
     pub seed: Option<IdSeed>,
 }
 
+/// What a key has that the credentials which ask for it have not. Whoever has these would gain or destroy powers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BeyondIssuer {
+    /// The key has scopes that the credentials lack.
+    #[error("the key has scopes that its issuer lacks")]
+    Scopes,
+    /// The key works longer than the credentials.
+    #[error("the key outlives the credentials of its issuer")]
+    Expiry {
+        /// When the credentials stop working.
+        end: Millis,
+    },
+}
+
 impl KeyIssuer<'_> {
-    /// Whether the issuer may make a key with these scopes and of this kind: the scopes must be its own, and a test
-    /// key makes no live key.
-    pub(super) fn may_give(&self, scopes: &[Scope], key_kind: KeyKind) -> bool {
-        let has_scopes = scopes.iter().all(|scope| self.scopes.contains(scope));
-        has_scopes && (self.key_kind == KeyKind::Live || key_kind == KeyKind::Test)
+    /// Checks that a key with these scopes and this expiry can do no more than the issuer's credentials, and for no
+    /// longer. Whether a key of its mode is there for the issuer at all was found out before.
+    ///
+    /// # Errors
+    /// [`BeyondIssuer`]
+    pub(super) fn check(&self, scopes: &[Scope], expires_at: Option<Millis>) -> Result<(), BeyondIssuer> {
+        if !scopes.iter().all(|scope| self.scopes.contains(scope)) {
+            return Err(BeyondIssuer::Scopes);
+        }
+        match self.expires_at {
+            Some(end) if expires_at.is_none_or(|at| at > end) => Err(BeyondIssuer::Expiry { end }),
+            _ => Ok(()),
+        }
     }
 }

@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 
 use self::lookup::LookupCache;
 use super::NoRandomness;
-pub use super::issuer::{KeyIssuer, KeySpec};
+pub use super::issuer::{BeyondIssuer, KeyIssuer, KeySpec};
 use crate::clock::Millis;
-use crate::contract::Scope;
 use crate::contract::ids::{KeyId, TenantId, UserId};
-use crate::contract::keys::{Key as ListedKey, KeyKind};
+use crate::contract::keys::Key as ListedKey;
+use crate::contract::{Mode, Scope};
 use crate::dynamo::{Dynamo, DynamoError, ItemKey, WriteError};
 use crate::environment::{Environment, StartError};
 use crate::secrets::DerivedKeys;
@@ -38,7 +38,7 @@ pub struct KeyRecord {
     /// What the key may do.
     pub scopes: Vec<Scope>,
     /// Whether the key is for live work or for tests.
-    pub environment: KeyKind,
+    pub environment: Mode,
     /// When the key stops working; never if `None`.
     pub expires_at: Option<Millis>,
     /// When DynamoDB may delete the item, in seconds since 1970.
@@ -56,7 +56,7 @@ struct KeyListing {
     start: String,
     last4: String,
     scopes: Vec<Scope>,
-    environment: KeyKind,
+    environment: Mode,
     created_at: Millis,
     created_by: UserId,
     expires_at: Option<Millis>,
@@ -92,9 +92,12 @@ pub enum KeyError {
     /// The key has a successor already.
     #[error("the key was rotated before")]
     Rotated,
-    /// The key could do more than the credentials that ask for it, so its maker would gain powers.
-    #[error("the key exceeds its maker's credentials")]
-    Exceeds,
+    /// The key can do more than the credentials that ask for it, or for longer.
+    #[error(transparent)]
+    Beyond(#[from] BeyondIssuer),
+    /// In test mode a live key was asked for.
+    #[error("a live key was asked for in test mode")]
+    LiveInTest,
     /// The key would be expired from the start.
     #[error("the expiry is in the past")]
     PastExpiry,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::refresh_token::RefreshToken;
 use crate::clock::Millis;
+use crate::contract::Mode;
 use crate::contract::ids::{SessionId, TenantId, UserId};
 use crate::dynamo::{Condition, Dynamo, DynamoError, ItemKey, Write, WriteError};
 use crate::environment::{Environment, StartError};
@@ -141,7 +142,7 @@ impl Sessions {
             TokenMatch::Ended => Err(RefreshError::Ended),
             TokenMatch::Reuse => {
                 let end = Write::delete(key(user, session));
-                let tenant = TenantCtx::admitted(current.home_tenant);
+                let tenant = TenantCtx::admitted(current.home_tenant, Mode::Live);
                 let event = outbox(tenant, OutboxEvent::SessionReused, user, None, now)?;
                 match self.dynamo.transact(vec![end, event]).await {
                     Ok(()) | Err(WriteError::Conflict { .. }) => Err(RefreshError::Reused),

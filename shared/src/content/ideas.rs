@@ -12,7 +12,6 @@ use crate::contract::content_ideas::{
 };
 use crate::contract::creators::Creator;
 use crate::contract::ids::CreatorId;
-use crate::contract::keys::KeyKind;
 use crate::contract::meta::{AnswerUsage, CreditUse};
 use crate::contract::posts::Post;
 use crate::contract::{Coalescing, Contract as _};
@@ -186,17 +185,16 @@ impl Ideas {
     pub fn shared_work(
         &self,
         tenant: TenantCtx,
-        key_kind: KeyKind,
         creator: &CreatorContext,
         options: &IdeaOptions,
     ) -> Option<SharedWork> {
-        match (self.models.names(key_kind), GenerateIdeas::ROUTE.coalescing) {
+        match (self.models.names(tenant.mode()), GenerateIdeas::ROUTE.coalescing) {
             (Some(models), Coalescing::On { fresh, stale, expected }) if !options.fresh => {
                 // The profile itself belongs to the key, and not its identifier and version: requests are equal if
                 // the model would read the same.
                 let input = (&creator.subject, options, &creator.posts, &creator.brief);
                 let input = serde_json::to_string(&input).unwrap_or_default();
-                let tenant = tenant.id().to_string();
+                let tenant = tenant.data_name();
                 let operation = GenerateIdeas::ROUTE.operation;
                 let parts = [tenant.as_str(), operation, prompt::VERSION, &models, &input];
                 Some(self.coalescer.work(&parts, fresh, stale, expected))

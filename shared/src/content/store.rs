@@ -10,7 +10,6 @@ use crate::contract::assistant::AssistantAnswer;
 use crate::contract::content_ideas::IdeaBatch;
 use crate::contract::generations::GenerationKind;
 use crate::contract::ids::{CreatorId, GenerationId, RequestId};
-use crate::contract::keys::KeyKind;
 use crate::contract::messages::{MessageBatch, MessageStatus};
 use crate::contract::meta::Meta;
 use crate::contract::price_advice::PriceAdvice;
@@ -25,12 +24,10 @@ pub struct GenerationContext {
     pub request: RequestId,
     /// The identifier under which the answer is stored.
     pub generation: GenerationId,
-    /// The tenant that the answer is made for, and that pays for it.
+    /// The tenant that the answer is made for, and that pays for it. In its test mode the builtin provider writes.
     pub tenant: TenantCtx,
     /// The credits that an answer of a model costs.
     pub credits: u64,
-    /// The kind of the caller's key: test keys always get the builtin provider.
-    pub key_kind: KeyKind,
     /// The moment by which the answer must be on its way.
     pub deadline: Deadline,
 }
@@ -38,8 +35,8 @@ pub struct GenerationContext {
 impl GenerationContext {
     /// The request for a model, with the part of the deadline that is kept for what follows the model.
     pub(super) const fn paid_request(&self, reserve: Duration, allow_degraded: bool) -> PaidRequest {
-        let Self { request, tenant, credits, key_kind, deadline, .. } = *self;
-        PaidRequest { tenant, request, credits, key_kind, deadline, reserve, allow_degraded }
+        let Self { request, tenant, credits, deadline, .. } = *self;
+        PaidRequest { tenant, request, credits, deadline, reserve, allow_degraded }
     }
 }
 

@@ -78,7 +78,9 @@ pub(super) fn claim(
     })?;
     // The scope contains the credentials and not the tenant alone: a stored answer may contain a new API key that can
     // do more than the credentials of another caller in the same tenant.
-    let owner = caller.map(|caller| format!("{}|{}", caller.tenant.id(), caller.actor())).unwrap_or_default();
+    // And the mode, because a session has one name in both.
+    let owner = |caller: &Caller| format!("{}|{}", caller.tenant.data_name(), caller.actor());
+    let owner = caller.map(owner).unwrap_or_default();
     let scope = format!("{owner}|{}", route.operation);
     Ok(Some(IdempotencyClaim::new(&scope, key, &incoming.parts(), token, incoming.deadline)))
 }
@@ -105,4 +107,32 @@ pub(super) fn denial(statuses: Vec<LimitStatus>) -> Refusal {
     .retry_after(wait);
     problem.violated_policies = violated;
     Refusal { problem, limits: statuses }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::Mode;
+    use crate::contract::ids::{KeyId, TenantId, UserId};
+    use crate::contract::users::CredentialKind;
+    use crate::tenants::TenantCtx;
+
+    #[test]
+    fn calls_of_test_keys_count_in_the_limit_of_the_whole_tenant() {
+        let id = TenantId::generate();
+        let [live, test] = Mode::ALL.map(|mode| {
+            let caller = Caller {
+                tenant: TenantCtx::admitted(id, mode),
+                user: UserId::generate(),
+                via: CredentialKind::Key,
+                role: None,
+                scopes: Vec::new(),
+                key: Some(KeyId::generate()),
+                expires_at: None,
+            };
+            caller_limits("op", (10, MINUTE, Algorithm::Gcra), &caller, Plan::Free)
+        });
+        assert_ne!(live[0].key(), test[0].key(), "each key has its own");
+        assert_eq!(live[1].key(), test[1].key(), "and all of a tenant share one");
+    }
 }

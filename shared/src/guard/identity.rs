@@ -8,9 +8,9 @@ use crate::auth::api_key::ApiKey;
 use crate::auth::key_store::KeyIssuer;
 use crate::clock::Millis;
 use crate::contract::ids::{KeyId, TenantId, UserId};
-use crate::contract::keys::KeyKind;
+use crate::contract::mode::MODE_HEADER;
 use crate::contract::users::CredentialKind;
-use crate::contract::{Access, Role, Scope};
+use crate::contract::{Access, Mode, Role, Scope};
 use crate::fleet::idempotency::IdSeed;
 use crate::http::{HttpRequest, Problem, ProblemKind};
 use crate::tenants::TenantCtx;
@@ -21,7 +21,7 @@ const TENANT_HEADER: &str = "huntaze-tenant";
 /// Somebody who has proved who they are: a user with a session, or the holder of an API key.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// The tenant that the call acts in.
+    /// The tenant that the call acts in, in the mode of its key, or in that which a session named.
     pub tenant: TenantCtx,
     /// The user of the session, or the user who created the API key.
     pub user: UserId,
@@ -31,9 +31,10 @@ pub struct Caller {
     pub role: Option<Role>,
     /// What the credentials allow.
     pub scopes: Vec<Scope>,
-    /// Whether the API key is for live work or for tests; a session counts as live.
-    pub key_kind: KeyKind,
-    pub(super) key: Option<KeyId>,
+    /// The API key that calls; none for a session.
+    pub key: Option<KeyId>,
+    /// When the API key stops working; none for a session, and for a key that never does.
+    pub(super) expires_at: Option<Millis>,
 }
 
 impl Caller {
@@ -48,7 +49,7 @@ impl Caller {
             user: self.user,
             actor: self.actor(),
             scopes: &self.scopes,
-            key_kind: self.key_kind,
+            expires_at: self.expires_at,
             seed,
         }
     }
@@ -66,13 +67,13 @@ impl Guard {
             Problem::unauthorized("The Authorization header must be `Bearer`, a space, and the token or key.")
         })?;
         if ApiKey::looks_like(token) {
-            self.by_key(token.trim()).await
+            self.by_key(token.trim(), incoming).await
         } else {
             self.by_token(token.trim(), incoming)
         }
     }
 
-    async fn by_key(&self, text: &str) -> Result<Caller, Problem> {
+    async fn by_key(&self, text: &str, incoming: &HttpRequest) -> Result<Caller, Problem> {
         let key = ApiKey::parse(text).ok_or_else(|| {
             Problem::unauthorized(
                 "This is not an API key: its form or checksum is wrong. Was it copied whole?",
@@ -83,14 +84,21 @@ impl Guard {
             .find(&key, Millis::now())
             .await?
             .ok_or_else(|| Problem::unauthorized("This API key is unknown, revoked or expired."))?;
+        let mode = record.environment;
+        if named_mode(incoming)?.is_some_and(|named| named != mode) {
+            // Whoever asks for tests and has sent a live key must not find out by what is gone afterwards.
+            let detail =
+                format!("This is a {} key, and `{MODE_HEADER}` names the other mode.", mode.as_str());
+            return Err(Problem::new(ProblemKind::Forbidden, detail));
+        }
         Ok(Caller {
-            tenant: TenantCtx::admitted(record.tenant),
+            tenant: TenantCtx::admitted(record.tenant, mode),
             user: record.created_by,
             via: CredentialKind::Key,
             role: None,
             scopes: record.scopes,
-            key_kind: record.environment,
             key: Some(record.id),
+            expires_at: record.expires_at,
         })
     }
 
@@ -102,14 +110,15 @@ impl Guard {
             })
         })?;
         let (tenant, role) = choose_tenant(&claims.tenants, incoming.header(TENANT_HEADER))?;
+        let mode = named_mode(incoming)?.unwrap_or_default();
         Ok(Caller {
-            tenant: TenantCtx::admitted(tenant),
+            tenant: TenantCtx::admitted(tenant, mode),
             user: claims.sub,
             via: CredentialKind::Session,
             role: Some(role),
             scopes: role.scopes(),
-            key_kind: KeyKind::Live,
             key: None,
+            expires_at: None,
         })
     }
 
@@ -125,6 +134,13 @@ impl Guard {
             Err(Problem::unauthorized("This is not the stage's scrape token."))
         }
     }
+}
+
+/// The mode that a request names; none where it names none.
+fn named_mode(incoming: &HttpRequest) -> Result<Option<Mode>, Problem> {
+    let Some(named) = incoming.raw_header(MODE_HEADER) else { return Ok(None) };
+    let mode = Mode::ALL.into_iter().find(|mode| mode.as_str().as_bytes() == named);
+    mode.map(Some).ok_or_else(|| Problem::invalid(MODE_HEADER, "must be `live` or `test`"))
 }
 
 /// The tenant that a session acts in: the one that the header names, or the user's only one.

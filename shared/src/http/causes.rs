@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Problem, ProblemKind};
 use crate::ai::NoAnswer;
 use crate::auth::accounts::SignUpError;
-use crate::auth::key_store::KeyError;
+use crate::auth::key_store::{BeyondIssuer, KeyError};
 use crate::auth::sessions::RefreshError;
 use crate::auth::signin::{ResumeError, SignInError};
 use crate::content::{AssistantError, IdeaError, MessageError, PriceAdviceError, ProfileError};
@@ -110,9 +110,20 @@ impl From<KeyError> for Problem {
                 ProblemKind::Conflict,
                 "This key was rotated before. Rotate its successor, or create a new key.",
             ),
-            KeyError::Exceeds => Self::new(
+            KeyError::Beyond(BeyondIssuer::Scopes) => Self::new(
                 ProblemKind::Forbidden,
-                "The new key would be able to do more than your credentials. Give it only scopes that you have, and do not create a live key with a test key.",
+                "The key can do more than your credentials. Create, rename, rotate and revoke only keys whose scopes you have.",
+            ),
+            KeyError::LiveInTest => Self::new(
+                ProblemKind::Forbidden,
+                "In test mode only test keys can be created. Leave `environment` out, or create the key in live mode.",
+            ),
+            KeyError::Beyond(BeyondIssuer::Expiry { end }) => Self::new(
+                ProblemKind::Forbidden,
+                format!(
+                    "Your key expires at {}, and this one later or never. Create, rename, rotate and revoke only keys that expire no later.",
+                    end.rfc3339()
+                ),
             ),
             KeyError::PastExpiry => Self::invalid("/expiresAt", "must be in the future"),
             KeyError::NoRandomness(error) => Self::internal(error),

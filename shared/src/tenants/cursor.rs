@@ -56,22 +56,25 @@ impl Cursors {
 
 /// What the seal of a cursor covers.
 fn sealed_text(tenant: TenantCtx, list: &str, position: &str) -> String {
-    format!("{}\n{list}\n{position}", tenant.id())
+    format!("{}\n{list}\n{position}", tenant.data_name())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::Mode;
     use crate::contract::ids::TenantId;
 
     #[test]
-    fn a_cursor_opens_for_its_own_tenant_and_list_only() {
+    fn a_cursor_opens_for_its_own_tenant_mode_and_list_only() {
         let cursors = Cursors::new(hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]));
-        let (ana, bea) =
-            (TenantCtx::admitted(TenantId::generate()), TenantCtx::admitted(TenantId::generate()));
+        let [ana, bea] = [TenantId::generate(), TenantId::generate()];
+        let ana_in_test = TenantCtx::admitted(ana, Mode::Test);
+        let [ana, bea] = [ana, bea].map(|id| TenantCtx::admitted(id, Mode::Live));
         let cursor = cursors.seal(ana, "creators", "cr_1");
         assert_eq!(cursors.open(ana, "creators", &cursor).unwrap(), "cr_1");
         assert_eq!(cursors.open(bea, "creators", &cursor), Err(ForeignCursor));
+        assert_eq!(cursors.open(ana_in_test, "creators", &cursor), Err(ForeignCursor));
         assert_eq!(cursors.open(ana, "keys", &cursor), Err(ForeignCursor));
         for junk in ["", "AAAA", "not base64!", &cursor[..cursor.len() - 2]] {
             assert_eq!(cursors.open(ana, "creators", junk), Err(ForeignCursor), "{junk}");

@@ -13,7 +13,6 @@ use crate::contract::content_ideas::{IdeaBriefRequest, IdeaRequest};
 use crate::contract::generations::GenerationKind;
 use crate::contract::ids::{GenerationId, JobId, RequestId};
 use crate::contract::jobs::JobStatus;
-use crate::contract::keys::KeyKind;
 use crate::contract::messages::MessageRequest;
 use crate::dynamo::{Condition, Dynamo, DynamoError, ItemKey, Query, Write, WriteError};
 use crate::environment::{Environment, StartError};
@@ -83,8 +82,6 @@ pub struct JobRecord {
     pub at: Millis,
     /// The request that asked for the job.
     pub request: RequestId,
-    /// Whether a live or a test key asked for the job; for test keys the builtin provider writes.
-    pub environment: KeyKind,
     /// The [`JobTask`], as JSON.
     task: String,
     /// How many runs have claimed the job. Every write of a run is made on condition that this is still its own
@@ -105,7 +102,7 @@ pub struct JobRecord {
 
 impl JobRecord {
     /// A new job that waits for a run.
-    pub fn new(id: JobId, request: RequestId, environment: KeyKind, task: &JobTask) -> Self {
+    pub fn new(id: JobId, request: RequestId, task: &JobTask) -> Self {
         let at = Millis::now();
         Self {
             id,
@@ -115,7 +112,6 @@ impl JobRecord {
             total: task.total(),
             at,
             request,
-            environment,
             task: serde_json::to_string(task).unwrap_or_default(),
             attempts: 0,
             lease_until: None,
@@ -334,16 +330,19 @@ impl Jobs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::Mode;
     use crate::contract::ids::TenantId;
 
     #[test]
     fn only_jobs_of_a_tenant_are_jobs() {
         let tenant = TenantId::generate();
         let job = JobId::generate();
-        let stored = key(TenantCtx::admitted(tenant), job);
-        assert_eq!(stored.pk, format!("T#{tenant}#JOB"));
-        let (found, id) = job_of_key(&stored.pk, &stored.sk).unwrap();
-        assert_eq!((found.id(), id), (tenant, job));
+        for (mode, partition) in Mode::ALL.into_iter().zip(["T", "TT"].map(|p| format!("{p}#{tenant}#JOB"))) {
+            let context = TenantCtx::admitted(tenant, mode);
+            let stored = key(context, job);
+            assert_eq!(stored.pk, partition);
+            assert_eq!(job_of_key(&stored.pk, &stored.sk), Some((context, job)), "it goes on in its mode");
+        }
         for (pk, sk) in [
             (format!("T#{tenant}#GEN"), job.to_string()),
             (format!("T#{tenant}#JOB"), "job_1".to_owned()),

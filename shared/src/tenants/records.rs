@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::TenantCtx;
 use crate::clock::Millis;
+use crate::contract::Mode;
 use crate::contract::ids::{RecordId, UserId};
 use crate::dynamo::{DynamoError, ItemKey, Write};
 
@@ -56,6 +57,8 @@ pub enum OutboxEvent {
 #[serde(rename_all = "camelCase")]
 struct AuditEntry<'a> {
     action: AuditAction,
+    /// The mode in which it was done.
+    mode: Mode,
     actor: &'a str,
     target: &'a str,
     at: Millis,
@@ -73,9 +76,21 @@ pub fn audit(
     target: &str,
     now: Millis,
 ) -> Result<Write, DynamoError> {
-    let key =
-        ItemKey::tenant(tenant.pk_of(&format!("AUD#{}", now.month())), RecordId::generate().to_string());
-    Write::put(key, &AuditEntry { action, actor, target, at: now, ttl: now.plus(AUDIT_RETENTION).secs() })
+    let key = ItemKey::tenant(
+        tenant.shared_pk_of(&format!("AUD#{}", now.month())),
+        RecordId::generate().to_string(),
+    );
+    Write::put(
+        key,
+        &AuditEntry {
+            action,
+            mode: tenant.mode(),
+            actor,
+            target,
+            at: now,
+            ttl: now.plus(AUDIT_RETENTION).secs(),
+        },
+    )
 }
 
 /// An event as the table stores it.
@@ -102,6 +117,6 @@ pub fn outbox(
     token_id: Option<RecordId>,
     now: Millis,
 ) -> Result<Write, DynamoError> {
-    let key = ItemKey::tenant(tenant.pk_of("OUT"), RecordId::generate().to_string());
+    let key = ItemKey::tenant(tenant.shared_pk_of("OUT"), RecordId::generate().to_string());
     Write::put(key, &OutboxItem { event, user_id, token_id, at: now, ttl: now.plus(KEEP_EVENT).secs() })
 }

@@ -53,7 +53,7 @@ where
             return Ok((IdeaPlan::Job, Demand { cost, shared_work: None }));
         }
         let creator = self.ideas.context(caller.tenant, &order).await?;
-        let shared_work = self.ideas.shared_work(caller.tenant, caller.key_kind, &creator, &order.options);
+        let shared_work = self.ideas.shared_work(caller.tenant, &creator, &order.options);
         Ok((IdeaPlan::Now(Box::new((order, creator))), Demand { cost, shared_work }))
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::jobs::{fans, finished_job};
+use crate::jobs::{fans, finished_job_of};
 use crate::support::{Answer, World, creator, ideas};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -11,7 +11,8 @@ use shared::contract::ids::CreatorId;
 use shared::contract::{self, Access, BodyFormat, ROUTES, Route, STREAMS};
 
 /// Operations that are not called here with another tenant's key, and why. This list may get shorter and never longer.
-const WITHOUT_ANOTHER_TENANT: [(&str, &str); 4] = [
+const WITHOUT_ANOTHER_TENANT: [(&str, &str); 5] = [
+    ("getMe", "shows the caller alone; that these differ is told by the test itself"),
     ("updateMe", "the session names the user, and a request names nobody else"),
     ("createKey", "makes something of the caller's tenant, and names nothing that is there"),
     ("createCreator", "makes something of the caller's tenant, and names nothing that is there"),
@@ -23,16 +24,16 @@ const OPEN_ROUTES: [&str; 8] =
     ["signUp", "signIn", "refreshSession", "signOut", "getHealth", "getReadiness", "getOpenApi", "getDocs"];
 
 /// Every route of the API, streams included.
-fn routes() -> impl Iterator<Item = &'static Route> {
+pub fn routes() -> impl Iterator<Item = &'static Route> {
     ROUTES.iter().chain(STREAMS).copied()
 }
 
-fn method(route: &Route) -> Method {
+pub fn method(route: &Route) -> Method {
     Method::from_bytes(route.method.as_str().as_bytes()).unwrap()
 }
 
 /// A call of a route with another method, if need be, on the address where it is answered.
-async fn call(world: &World, route: &Route, method: Method, id: &str, key: &str, body: Value) -> Answer {
+pub async fn call(world: &World, route: &Route, method: Method, id: &str, key: &str, body: Value) -> Answer {
     let address = if route.is_stream() { world.stack.stream_url() } else { world.stack.url() };
     let request = world.http.request(method, format!("{address}{}", route.path.replace("{id}", id)));
     let request = match key {
@@ -83,8 +84,9 @@ async fn every_protected_route_asks_for_credentials() {
     assert_eq!(open, OPEN_ROUTES, "only these are open, and each of them is");
 }
 
-/// What the demo tenant has: the identifiers that no other tenant may see, use or change.
-struct Belongings {
+/// What a key has made: the identifiers of things that no stranger may see, use or change.
+pub struct Belongings {
+    owner: String,
     creator: String,
     key: String,
     generation: String,
@@ -92,16 +94,18 @@ struct Belongings {
 }
 
 impl Belongings {
-    async fn of(world: &World) -> Self {
+    /// One thing of each kind, made with this key.
+    pub async fn of(world: &World, owner: &str) -> Self {
+        let post = async |path: &str, body: Value| world.call(Method::POST, path, owner, body).await;
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let creator = text(&world.post("/api/creators", creator("Ana")).await.ok(201)["id"]);
+        let creator = text(&post("/api/creators", creator("Ana")).await.ok(201)["id"]);
         let key = json!({"name": "mine", "scopes": ["usage:read"]});
-        let key = text(&world.post("/api/keys", key).await.ok(201)["id"]);
-        let made = world.post("/api/content-ideas/generate", ideas()).await.ok(200);
-        let long = world.post("/api/ai-assistant/tools/message-generator", fans(21)).await;
+        let key = text(&post("/api/keys", key).await.ok(201)["id"]);
+        let made = post("/api/content-ideas/generate", ideas()).await.ok(200);
+        let long = post("/api/ai-assistant/tools/message-generator", fans(21)).await;
         let job = text(&long.ok(202)["jobId"]);
-        finished_job(world, &long).await;
-        Self { creator, key, generation: text(&made["meta"]["generationId"]), job }
+        finished_job_of(world, owner, &long).await;
+        Self { owner: owner.to_owned(), creator, key, generation: text(&made["meta"]["generationId"]), job }
     }
 
     /// The one that the path of a route names.
@@ -114,11 +118,53 @@ impl Belongings {
         }
     }
 
-    /// What a list of the tenant shows: an identifier, or that only it has written messages.
-    fn is_shown_in(&self, text: &str, tenant: &str) -> bool {
+    /// What a list shows: an identifier, or that only its owner has written messages.
+    fn is_shown_in(&self, text: &str) -> bool {
         let written = "\"route\":\"writeMessages\"";
-        let shown = [self.creator.as_str(), &self.key, &self.generation, &self.job, tenant, written];
+        let shown = [self.creator.as_str(), &self.key, &self.generation, &self.job, written];
         shown.iter().any(|shown| text.contains(shown))
+    }
+
+    /// Calls every route about them with the key of a stranger, except the operations that `without` lists with their
+    /// reasons: nothing of theirs is there, and nothing has changed.
+    pub async fn are_hidden_from(&self, world: &World, stranger: &str, without: &[(&str, &str)]) {
+        let mut left: BTreeMap<_, _> = without.iter().copied().collect();
+        for route in routes() {
+            let has_tenant = matches!(route.access, Access::Session | Access::Caller | Access::Scoped(_));
+            if !has_tenant || left.remove(route.operation).is_some() {
+                continue;
+            }
+            let (operation, id) = (route.operation, self.named_by(route));
+            let body = body(operation, id);
+            let answer = call(world, route, method(route), id, stranger, body.clone()).await;
+            if route.path.contains("{id}") {
+                answer.problem(404, "not_found");
+            } else if body.is_null() {
+                answer.ok(200);
+                assert!(!self.is_shown_in(&answer.text), "{operation}: {}", answer.text);
+                let own = call(world, route, method(route), id, &self.owner, body).await;
+                assert!(self.is_shown_in(&own.text), "{operation} shows nothing even to its owner");
+            } else {
+                let problem = answer.problem(400, "invalid_request");
+                let pointer = problem["fields"][0]["pointer"].as_str().unwrap();
+                assert_eq!(pointer, "/creatorId", "{operation}: {problem}");
+            }
+        }
+        assert!(left.is_empty(), "no operations of a tenant: {left:?}");
+        self.are_unchanged(world).await;
+    }
+
+    /// All of it is as it was made: a stranger's key has changed nothing on the way to its 404.
+    async fn are_unchanged(&self, world: &World) {
+        let read =
+            async |path: String| world.call(Method::GET, &path, &self.owner, Value::Null).await.ok(200);
+        assert_eq!(read(format!("/api/creators/{}", self.creator)).await["name"], "Ana");
+        for kind in ["posts", "offers"] {
+            assert_eq!(read(format!("/api/creators/{}/{kind}", self.creator)).await["data"], json!([]));
+        }
+        assert_eq!(read(format!("/api/keys/{}", self.key)).await["name"], "mine");
+        let counts = json!({"draft": 3, "approved": 0, "discarded": 0});
+        assert_eq!(read(format!("/api/generations/{}", self.generation)).await["items"], counts);
     }
 }
 
@@ -148,39 +194,10 @@ fn body(operation: &str, id: &str) -> Value {
 #[tokio::test]
 async fn nothing_of_a_tenant_is_there_for_another_whatever_the_route() {
     let world = World::start().await;
-    let ours = Belongings::of(&world).await;
-    let tenant = world.get("/api/users/me").await.ok(200)["tenant"]["id"].as_str().unwrap().to_owned();
+    let ours = Belongings::of(&world, &world.demo.key).await;
     let other = world.other_tenant().await;
-    let mut left: BTreeMap<_, _> = WITHOUT_ANOTHER_TENANT.into();
-    for route in routes() {
-        let has_tenant = matches!(route.access, Access::Session | Access::Caller | Access::Scoped(_));
-        if !has_tenant || left.remove(route.operation).is_some() {
-            continue;
-        }
-        let (operation, id) = (route.operation, ours.named_by(route));
-        let body = body(operation, id);
-        let answer = call(&world, route, method(route), id, &other.key, body.clone()).await;
-        if route.path.contains("{id}") {
-            answer.problem(404, "not_found");
-        } else if body.is_null() {
-            answer.ok(200);
-            assert!(!ours.is_shown_in(&answer.text, &tenant), "{operation}: {}", answer.text);
-            let own = call(&world, route, method(route), id, &world.demo.key, body).await;
-            assert!(ours.is_shown_in(&own.text, &tenant), "{operation} shows nothing even to its own tenant");
-        } else {
-            let problem = answer.problem(400, "invalid_request");
-            let pointer = problem["fields"][0]["pointer"].as_str().unwrap();
-            assert_eq!(pointer, "/creatorId", "{operation}: {problem}");
-        }
-    }
-    assert!(left.is_empty(), "no operations of a tenant: {left:?}");
-    // All of it is as it was: another's key has changed nothing on the way to its 404.
-    let read = async |path: String| world.get(&path).await.ok(200);
-    assert_eq!(read(format!("/api/creators/{}", ours.creator)).await["name"], "Ana");
-    for kind in ["posts", "offers"] {
-        assert_eq!(read(format!("/api/creators/{}/{kind}", ours.creator)).await["data"], json!([]));
-    }
-    assert_eq!(read(format!("/api/keys/{}", ours.key)).await["name"], "mine");
-    let counts = json!({"draft": 3, "approved": 0, "discarded": 0});
-    assert_eq!(read(format!("/api/generations/{}", ours.generation)).await["items"], counts);
+    ours.are_hidden_from(&world, &other.key, &WITHOUT_ANOTHER_TENANT).await;
+    let tenant = |answer: Answer| answer.ok(200)["tenant"]["id"].clone();
+    let theirs = world.call(Method::GET, "/api/users/me", &other.key, Value::Null).await;
+    assert_ne!(tenant(theirs), tenant(world.get("/api/users/me").await));
 }

@@ -9,14 +9,19 @@ use serde_json::{Value, json};
 
 const MESSAGES: &str = "/api/ai-assistant/tools/message-generator";
 
-/// The job that an answer promises, once it has ended.
+/// The job that an answer to the demo key promises, once it has ended.
 pub async fn finished_job(world: &World, accepted: &Answer) -> Value {
+    finished_job_of(world, &world.demo.key, accepted).await
+}
+
+/// The job that an answer to this key promises, once it has ended.
+pub async fn finished_job_of(world: &World, key: &str, accepted: &Answer) -> Value {
     let promised = accepted.ok(202);
     assert_eq!(promised["status"], "queued");
     let place = accepted.header("location").to_owned();
     assert_eq!(place, format!("/api/jobs/{}", promised["jobId"].as_str().unwrap()));
     find("the job ends", async || {
-        let answer = world.get(&place).await;
+        let answer = world.call(Method::GET, &place, key, Value::Null).await;
         if answer.status == 429 {
             return None;
         }
@@ -165,7 +170,7 @@ async fn a_test_key_gets_its_job_done_without_a_model() {
     let mut wish = ideas();
     wish["options"]["count"] = json!(11);
     let accepted = world.call(Method::POST, "/api/content-ideas/generate", &key, wish).await;
-    let job = finished_job(&world, &accepted).await;
+    let job = finished_job_of(&world, &key, &accepted).await;
     assert_eq!(job["result"]["meta"]["degradedReason"], "sandbox", "{job}");
     assert_eq!(model.calls(), 0);
 }

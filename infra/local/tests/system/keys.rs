@@ -50,6 +50,104 @@ async fn nobody_makes_or_rotates_a_key_that_can_do_more_than_themselves() {
 }
 
 #[tokio::test]
+async fn a_key_renames_rotates_and_revokes_only_what_it_could_have_made() {
+    let world = World::start().await;
+    let weak = world.key(&["keys:admin", "usage:read"], "live").await;
+    let make = async |scopes: &[&str]| {
+        let made = world.post("/api/keys", json!({"name": "theirs", "scopes": scopes})).await.ok(201);
+        format!("/api/keys/{}", made["id"].as_str().unwrap())
+    };
+    let (stronger, equal) = (make(&["content:write"]).await, make(&["usage:read"]).await);
+    let rename = || json!({"name": "mine"});
+    let act = async |method: Method, path: &str, token: &str, body: Value| {
+        world.call(method, path, token, body).await
+    };
+    act(Method::PATCH, &stronger, &weak, rename()).await.problem(403, "forbidden");
+    act(Method::DELETE, &stronger, &weak, Value::Null).await.problem(403, "forbidden");
+    let rotation = format!("{stronger}/rotate");
+    act(Method::POST, &rotation, &weak, Value::Null).await.problem(403, "forbidden");
+    assert_eq!(world.get(&stronger).await.ok(200)["name"], "theirs");
+    assert_eq!(act(Method::PATCH, &equal, &weak, rename()).await.ok(200)["name"], "mine");
+    act(Method::DELETE, &equal, &weak, Value::Null).await.ok(204);
+    let session = world.session().await["accessToken"].as_str().unwrap().to_owned();
+    act(Method::PATCH, &stronger, &session, rename()).await.ok(200);
+    act(Method::POST, &rotation, &session, Value::Null).await.ok(201);
+    act(Method::DELETE, &stronger, &session, Value::Null).await.ok(204);
+}
+
+#[tokio::test]
+async fn a_test_key_manages_test_keys_and_no_live_key_is_there_for_it() {
+    let world = World::start().await;
+    let tester = world.key(&["keys:admin", "usage:read"], "test").await;
+    let made = world.call(Method::POST, "/api/keys", &tester, json!({"name": "t", "scopes": ["usage:read"]}));
+    let made = made.await.ok(201);
+    assert_eq!(made["environment"], "test", "without a wish it is of its maker's mode");
+    let path = format!("/api/keys/{}", made["id"].as_str().unwrap());
+    world.call(Method::PATCH, &path, &tester, json!({"name": "u"})).await.ok(200);
+    world.call(Method::POST, &format!("{path}/rotate"), &tester, Value::Null).await.ok(201);
+    world.call(Method::DELETE, &path, &tester, Value::Null).await.ok(204);
+    for n in 0..4 {
+        world.post("/api/keys", json!({"name": format!("k{n}"), "scopes": ["usage:read"]})).await.ok(201);
+    }
+    let mut names = Vec::new();
+    let mut path = "/api/keys?limit=1".to_owned();
+    loop {
+        let page = world.call(Method::GET, &path, &tester, Value::Null).await.ok(200);
+        names.extend(page["data"].as_array().unwrap().iter().map(|key| key["name"].clone()));
+        let Some(cursor) = page["nextCursor"].as_str() else { break };
+        path = format!("/api/keys?limit=1&cursor={cursor}");
+    }
+    assert_eq!(
+        names,
+        ["test", "u"],
+        "itself and the successor, and not the live keys between and behind them"
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_expires_makes_and_manages_no_key_that_outlives_it() {
+    let world = World::start().await;
+    let at = |days: u64| Millis::now().plus(Duration::from_secs(days * 86_400)).rfc3339();
+    let end = at(7);
+    let wish = |expiry: Value| json!({"name": "x", "scopes": ["keys:admin"], "expiresAt": expiry});
+    let short = world.post("/api/keys", wish(json!(end))).await.ok(201)["key"].as_str().unwrap().to_owned();
+    for expiry in [Value::Null, json!(at(8))] {
+        let problem = world.call(Method::POST, "/api/keys", &short, wish(expiry.clone())).await;
+        let detail = problem.problem(403, "forbidden")["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains(&end), "{detail}");
+        let longer = world.post("/api/keys", wish(expiry)).await.ok(201);
+        let path = format!("/api/keys/{}", longer["id"].as_str().unwrap());
+        world.call(Method::DELETE, &path, &short, Value::Null).await.problem(403, "forbidden");
+        let rotate = format!("{path}/rotate");
+        world.call(Method::POST, &rotate, &short, Value::Null).await.problem(403, "forbidden");
+    }
+    for expiry in [json!(at(6)), json!(end)] {
+        world.call(Method::POST, "/api/keys", &short, wish(expiry)).await.ok(201);
+    }
+}
+
+#[tokio::test]
+async fn a_scope_that_stands_twice_counts_once() {
+    let world = World::start().await;
+    let scopes = ["usage:read", "creators:read", "usage:read"];
+    let made = world.post("/api/keys", json!({"name": "x", "scopes": scopes})).await.ok(201);
+    assert_eq!(made["scopes"], json!(["usage:read", "creators:read"]));
+}
+
+#[tokio::test]
+async fn a_key_learns_of_itself_and_its_tenant_and_nothing_of_people() {
+    let world = World::start().await;
+    let me = world.get("/api/users/me").await;
+    let json = me.ok(200);
+    assert_eq!((&json["via"], &json["mode"]), (&json!("key"), &json!("live")));
+    assert_eq!((&json["key"]["name"], &json["tenant"]["name"]), (&json!("demo"), &json!("Demo Studio")));
+    assert!(world.demo.key.starts_with(json["key"]["start"].as_str().unwrap()));
+    for part in ["demo@example.com", "usr_", &world.demo.key] {
+        assert!(!me.text.contains(part), "{part} is in {}", me.text);
+    }
+}
+
+#[tokio::test]
 async fn a_key_with_a_wrong_checksum_is_refused_without_reading_anything() {
     let world = World::start().await;
     world.get("/api/users/me").await.ok(200);
@@ -69,7 +167,7 @@ async fn a_key_with_a_wrong_checksum_is_refused_without_reading_anything() {
 #[tokio::test]
 async fn a_well_formed_key_that_nobody_made_is_refused() {
     let world = World::start().await;
-    let stranger = shared::auth::api_key::ApiKey::mint(shared::contract::keys::KeyKind::Live).unwrap();
+    let stranger = shared::auth::api_key::ApiKey::mint(shared::contract::Mode::Live).unwrap();
     world
         .call(Method::GET, "/api/users/me", stranger.expose(), Value::Null)
         .await

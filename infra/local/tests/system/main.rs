@@ -26,6 +26,7 @@ mod limits;
 mod messages;
 mod metrics;
 mod model;
+mod modes;
 mod outages;
 mod posts;
 mod pricing;

@@ -131,7 +131,10 @@ async fn a_brief_reaches_the_model_as_data_and_the_grammar_says_that_it_reads_no
         false,
         "another brief is another wish"
     );
-    let sandbox = world.key(&["content:write"], "test").await;
+    let sandbox = world.key(&["content:write", "creators:write"], "test").await;
+    let theirs = world.call(Method::POST, "/api/creators", &sandbox, creator("Ana")).await.ok(201);
+    let mut wish = wish;
+    wish["creatorId"] = theirs["id"].clone();
     let composed = world.call(Method::POST, TOOL, &sandbox, wish).await.ok(200);
     assert!(composed["meta"]["warnings"].to_string().contains("does not read briefs"), "{composed}");
     let unknown = json!({"creatorId": "cr_01M81FWMPQ75XWQTJS706NQ0F8"});

@@ -1,11 +1,13 @@
 //! What the owners of API keys do with them: list, make, rename, rotate and revoke.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{ApiKeys, KeyError, KeyIssuer, KeyListing, KeyRecord, KeySpec, LISTING_PREFIX};
 use super::{ListedKey, listing_key, record_key};
 use crate::auth::api_key::ApiKey;
 use crate::clock::Millis;
+use crate::contract::Mode;
 use crate::contract::ids::KeyId;
 use crate::dynamo::{Condition, DynamoError, ItemPage, Query, Write, WriteError};
 use crate::tenants::TenantCtx;
@@ -14,12 +16,20 @@ use crate::tenants::records::{AuditAction, audit};
 /// How long an expired key stays in the list, so that its owner sees why it does not work.
 const EXPIRED_RETENTION: Duration = Duration::from_secs(30 * 86_400);
 
+/// How many keys are read at least for a page of test keys, because most of them may be live ones.
+const LIVE_KEYS_SKIPPED: u32 = 100;
+
 /// The error of a write for which a conflict can only mean that the key is not there.
 fn conflict_is_not_found(error: WriteError) -> KeyError {
     match error {
         WriteError::Conflict { .. } => KeyError::NotFound,
         WriteError::Dynamo(error) => error.into(),
     }
+}
+
+/// Whether keys of this mode are there for a caller: in test mode only those for tests.
+fn is_there(tenant: TenantCtx, key_mode: Mode) -> bool {
+    tenant.mode() == Mode::Live || key_mode == Mode::Test
 }
 
 impl ApiKeys {
@@ -30,13 +40,16 @@ impl ApiKeys {
     pub async fn create(
         &self,
         tenant: TenantCtx,
-        new: KeySpec,
+        mut new: KeySpec,
         by: &KeyIssuer<'_>,
     ) -> Result<(ApiKey, ListedKey), KeyError> {
         let now = Millis::now();
-        if !by.may_give(&new.scopes, new.environment) {
-            return Err(KeyError::Exceeds);
+        let mut seen = BTreeSet::new();
+        new.scopes.retain(|scope| seen.insert(*scope));
+        if !is_there(tenant, new.environment) {
+            return Err(KeyError::LiveInTest);
         }
+        by.check(&new.scopes, new.expires_at)?;
         if new.expires_at.is_some_and(|at| at <= now) {
             return Err(KeyError::PastExpiry);
         }
@@ -114,7 +127,7 @@ impl ApiKeys {
         Ok((key, listing, writes))
     }
 
-    /// One page of the tenant's keys, oldest first.
+    /// One page of the tenant's keys, oldest first; of its test keys, in test mode.
     ///
     /// # Errors
     /// [`DynamoError`]
@@ -122,11 +135,23 @@ impl ApiKeys {
         &self,
         tenant: TenantCtx,
         limit: u32,
-        after: Option<String>,
+        mut after: Option<String>,
     ) -> Result<ItemPage<ListedKey>, DynamoError> {
-        let query = Query::tenant(tenant.pk()).beginning(LISTING_PREFIX).limit(limit).after(after);
-        let page = self.dynamo.page::<KeyListing>(&query).await?;
-        Ok(ItemPage { items: page.items.into_iter().map(Into::into).collect(), last_sk: page.last_sk })
+        let mut found = Vec::new();
+        let read_at_once = if tenant.mode() == Mode::Live { limit } else { limit.max(LIVE_KEYS_SKIPPED) };
+        loop {
+            let query = Query::tenant(tenant.pk()).beginning(LISTING_PREFIX).limit(read_at_once).after(after);
+            let page = self.dynamo.page::<KeyListing>(&query).await?;
+            found.extend(page.items.into_iter().filter(|listing| is_there(tenant, listing.environment)));
+            let is_cut = found.len() > limit as usize;
+            found.truncate(limit as usize);
+            let last = found.last().filter(|_| is_cut).map(|listing| listing_key(tenant, listing.id).sk);
+            let last_sk = last.or(page.last_sk);
+            if last_sk.is_none() || found.len() == limit as usize {
+                return Ok(ItemPage { items: found.into_iter().map(ListedKey::from).collect(), last_sk });
+            }
+            after = last_sk;
+        }
     }
 
     /// Reads a key as its owners see it.
@@ -138,30 +163,40 @@ impl ApiKeys {
     }
 
     async fn listing(&self, tenant: TenantCtx, id: KeyId) -> Result<KeyListing, KeyError> {
-        self.dynamo.get(&listing_key(tenant, id)).await?.ok_or(KeyError::NotFound)
+        let listing: Option<KeyListing> = self.dynamo.get(&listing_key(tenant, id)).await?;
+        listing.filter(|listing| is_there(tenant, listing.environment)).ok_or(KeyError::NotFound)
     }
 
     /// Gives a key another name.
     ///
     /// # Errors
-    /// [`KeyError::NotFound`], [`KeyError::Write`]
-    pub async fn rename(&self, tenant: TenantCtx, id: KeyId, name: String) -> Result<ListedKey, KeyError> {
-        let write = Write::update(listing_key(tenant, id)).set("name", name).when(Condition::Present);
+    /// [`KeyError`]
+    pub async fn rename(
+        &self,
+        tenant: TenantCtx,
+        id: KeyId,
+        name: String,
+        by: &KeyIssuer<'_>,
+    ) -> Result<ListedKey, KeyError> {
+        let listing = self.listing(tenant, id).await?;
+        by.check(&listing.scopes, listing.expires_at)?;
+        let write = Write::update(listing_key(tenant, id)).set("name", &name).when(Condition::Present);
         self.dynamo.write(write).await.map_err(conflict_is_not_found)?;
-        self.get(tenant, id).await
+        Ok(KeyListing { name, ..listing }.into())
     }
 
     /// Revokes a key, with an entry in the audit trail. Environments that have the key in their cache accept it for
     /// the stage's `CacheMs` more.
     ///
     /// # Errors
-    /// [`KeyError::NotFound`], [`KeyError::Write`]
-    pub async fn revoke(&self, tenant: TenantCtx, id: KeyId, actor: &str) -> Result<(), KeyError> {
+    /// [`KeyError`]
+    pub async fn revoke(&self, tenant: TenantCtx, id: KeyId, by: &KeyIssuer<'_>) -> Result<(), KeyError> {
         let listing = self.listing(tenant, id).await?;
+        by.check(&listing.scopes, listing.expires_at)?;
         let writes = vec![
             Write::delete(listing_key(tenant, id)).when(Condition::Present),
             Write::delete(record_key(&listing.digest)),
-            audit(tenant, AuditAction::KeyRevoked, actor, &id.to_string(), Millis::now())?,
+            audit(tenant, AuditAction::KeyRevoked, &by.actor, &id.to_string(), Millis::now())?,
         ];
         self.dynamo.transact(writes).await.map_err(conflict_is_not_found)
     }
@@ -178,9 +213,7 @@ impl ApiKeys {
         by: &KeyIssuer<'_>,
     ) -> Result<(ApiKey, ListedKey), KeyError> {
         let old = self.listing(tenant, id).await?;
-        if !by.may_give(&old.scopes, old.environment) {
-            return Err(KeyError::Exceeds);
-        }
+        by.check(&old.scopes, old.expires_at)?;
         let now = Millis::now();
         let ends = old.expires_at.map_or(now.plus(grace), |at| at.min(now.plus(grace)));
         let successor = KeySpec {
