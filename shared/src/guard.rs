@@ -15,9 +15,9 @@ use std::time::Duration;
 use crate::auth::access_token::AccessTokens;
 use crate::auth::key_store::ApiKeys;
 use crate::clock::{Deadline, Millis};
-use crate::contract::{Access, Budget, OnOutage, Plan, Route};
+use crate::contract::{Access, Budget, Mode, OnOutage, Plan, Route};
 use crate::environment::{Environment, StartError};
-use crate::fleet::breaker::Breakers;
+use crate::fleet::breaker::{Breakers, Witness};
 use crate::fleet::coalesce::{SharedWork, WorkTurn};
 use crate::fleet::gate::{Gate, GateAnswer, GatePass, GateQuestion};
 use crate::fleet::idempotency::{
@@ -198,10 +198,15 @@ impl Guard {
             metrics::limits(LimitDecision::Remembered);
             return Err(denial(statuses));
         }
+        // Test mode never reaches a model, so it cannot see one fail.
+        let witness = caller
+            .filter(|caller| caller.tenant.mode() == Mode::Live && !route.depends_on.is_empty())
+            .map(|caller| Witness::of(caller.tenant.id()));
         let ask = async |limits: &[Limit]| {
             let breakers = self.breakers.of(route.depends_on).collect();
             let (claim, shared_work) = (claim.as_ref(), shared_work.as_ref());
-            let question = GateQuestion { limits, cost: Some(demand.cost), claim, shared_work, breakers };
+            let cost = Some(demand.cost);
+            let question = GateQuestion { limits, cost, claim, shared_work, breakers, witness };
             self.gate.ask(&question, incoming.deadline).await
         };
         let mut answer = ask(&limits).await;

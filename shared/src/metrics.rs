@@ -69,6 +69,8 @@ labels! {
         Slow = "slow",
         /// The breaker refused the call, so it was not made.
         Rejected = "rejected",
+        /// The call says nothing of the dependency's health: it was refused, or had too little time for its wish.
+        Ignored = "ignored",
     }
 
     /// How the limits of a request were decided, and by whom.

@@ -20,7 +20,7 @@ use divan::Bencher;
 use futures_util::task::noop_waker_ref;
 use shared::clock::Deadline;
 use shared::contract::{Dependency, LimitPolicy};
-use shared::fleet::breaker::{AI, Breaker, Failure};
+use shared::fleet::breaker::{AI, Breaker, Failure, Witness};
 use shared::fleet::gate::{Gate, GateAnswer, GateQuestion};
 use shared::fleet::limits::{Algorithm, Limit, LocalLimits};
 use shared::redis::{Redis, RedisError, Value};
@@ -63,18 +63,18 @@ fn breaker(state: &str) -> Breaker {
 }
 
 /// The state of a closed breaker, as Redis stores it.
-const CLOSED: &str = "1 0 0 0 0 0||";
+const CLOSED: &str = "1 0 0 0 0 0|||";
 /// The state of a breaker that stays open for ever, as Redis stores it.
-const OPEN: &str = "2 1 0 9000000000000000 1 0||";
+const OPEN: &str = "2 1 0 9000000000000000 1 0|||";
 
 mod breaker_closed {
-    use super::{Bencher, Breaker, CLOSED, Deadline, Duration, UpstreamError, breaker, result_of};
+    use super::{Bencher, Breaker, CLOSED, Deadline, Duration, UpstreamError, Witness, breaker, result_of};
 
     #[divan::bench]
     fn ours(bencher: Bencher) {
-        let (breaker, deadline): (Breaker, _) = (breaker(CLOSED), Deadline::after(Duration::from_secs(60)));
-        bencher
-            .bench_local(|| result_of(breaker.call(deadline, async { Ok::<u32, UpstreamError>(1) })).is_ok());
+        let breaker: Breaker = breaker(CLOSED);
+        let terms = breaker.terms(Witness::FLEET, 0, Deadline::after(Duration::from_secs(60)));
+        bencher.bench_local(|| result_of(breaker.call(terms, async { Ok::<u32, UpstreamError>(1) })).is_ok());
     }
 
     #[divan::bench]
@@ -101,14 +101,14 @@ mod breaker_closed {
 }
 
 mod breaker_open {
-    use super::{Bencher, Deadline, Duration, OPEN, UpstreamError, breaker, result_of};
+    use super::{Bencher, Deadline, Duration, OPEN, UpstreamError, Witness, breaker, result_of};
 
     #[divan::bench]
     fn ours(bencher: Bencher) {
-        let (breaker, deadline) = (breaker(OPEN), Deadline::after(Duration::from_secs(60)));
-        bencher.bench_local(|| {
-            result_of(breaker.call(deadline, async { Ok::<u32, UpstreamError>(1) })).is_err()
-        });
+        let breaker = breaker(OPEN);
+        let terms = breaker.terms(Witness::FLEET, 0, Deadline::after(Duration::from_secs(60)));
+        bencher
+            .bench_local(|| result_of(breaker.call(terms, async { Ok::<u32, UpstreamError>(1) })).is_err());
     }
 
     #[divan::bench]

@@ -7,6 +7,7 @@ use super::prices::cost_micro_usd;
 use super::{AiError, Chat, ChatCall, OpenAi, StructuredCall};
 use crate::clock::{Deadline, Millis};
 use crate::contract::meta::TokenUsage;
+use crate::fleet::breaker::Witness;
 use crate::random;
 
 /// The longest pause before a model that failed is asked again. The pause is a random part of it, so that many
@@ -89,11 +90,11 @@ impl Gateway {
     pub async fn structured<T: Send>(
         &self,
         call: &StructuredCall<'_>,
-        deadline: Deadline,
+        (witness, deadline): (Witness, Deadline),
         usage: &mut ModelUsage,
         check: impl Fn(&str) -> Result<T, AiError> + Sync,
     ) -> Result<ModelAnswer<T>, AiError> {
-        self.ask_in_turn(&Structured { call, check }, deadline, usage).await
+        self.ask_in_turn(&Structured { call, check }, (witness, deadline), usage).await
     }
 
     /// Asks the models in turn for the next turn of a conversation; the one whose first piece arrives is
@@ -104,16 +105,16 @@ impl Gateway {
     pub async fn chat(
         &self,
         call: &ChatCall,
-        deadline: Deadline,
+        (witness, deadline): (Witness, Deadline),
         usage: &mut ModelUsage,
     ) -> Result<ModelAnswer<Chat>, AiError> {
-        self.ask_in_turn(call, deadline, usage).await
+        self.ask_in_turn(call, (witness, deadline), usage).await
     }
 
     async fn ask_in_turn<A: Attempt>(
         &self,
         attempt: &A,
-        deadline: Deadline,
+        (witness, deadline): (Witness, Deadline),
         usage: &mut ModelUsage,
     ) -> Result<A::Answer, AiError> {
         let mut last_error = AiError::Timeout;
@@ -132,7 +133,7 @@ impl Gateway {
                 if model_deadline.left() < ATTEMPT_MIN {
                     break;
                 }
-                match attempt.ask(&member.model, model_deadline, usage).await {
+                match attempt.ask(&member.model, (witness, model_deadline), usage).await {
                     Ok(answer) => return Ok(answer),
                     Err(error) => {
                         let next = member.next_step(&error, is_second, model_deadline);
@@ -155,11 +156,11 @@ impl Gateway {
 trait Attempt: Sync {
     type Answer;
 
-    /// Asks one model once, and adds what that used to `usage`.
+    /// Asks one model once for a tenant, and adds what that used to `usage`.
     fn ask(
         &self,
         model: &OpenAi,
-        deadline: Deadline,
+        terms: (Witness, Deadline),
         usage: &mut ModelUsage,
     ) -> impl Future<Output = Result<Self::Answer, AiError>> + Send;
 }
@@ -175,10 +176,10 @@ impl<T: Send, F: Fn(&str) -> Result<T, AiError> + Sync> Attempt for Structured<'
     async fn ask(
         &self,
         model: &OpenAi,
-        deadline: Deadline,
+        (witness, deadline): (Witness, Deadline),
         usage: &mut ModelUsage,
     ) -> Result<ModelAnswer<T>, AiError> {
-        let outcome = model.structured(self.call, deadline).await;
+        let outcome = model.structured(self.call, witness, deadline).await;
         usage.attempts += u32::from(!matches!(outcome, Err(AiError::CircuitOpen)));
         let completion = outcome?;
         usage.add(&completion.model, Some(completion.usage));
@@ -192,10 +193,10 @@ impl Attempt for ChatCall {
     async fn ask(
         &self,
         model: &OpenAi,
-        deadline: Deadline,
+        (witness, deadline): (Witness, Deadline),
         usage: &mut ModelUsage,
     ) -> Result<Self::Answer, AiError> {
-        let outcome = model.chat(self, deadline).await;
+        let outcome = model.chat(self, witness, deadline).await;
         usage.attempts += u32::from(!matches!(outcome, Err(AiError::CircuitOpen)));
         let value = outcome?;
         let model = value.model().unwrap_or(model.model()).to_owned();

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{AiError, Chat, ChatCall, Completion, StructuredCall};
 use crate::clock::Deadline;
 use crate::contract::meta::TokenUsage;
-use crate::fleet::breaker::Breaker;
+use crate::fleet::breaker::{Breaker, CallTerms, Witness};
 use crate::metrics::{self, CallOutcome, CalledDependency};
 use crate::outbound::{self, OutboundError};
 use crate::settings::AiSettings;
@@ -19,6 +19,8 @@ use crate::settings::AiSettings;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the first piece of a stream is waited for; a stream that takes longer to begin will not be quick either.
 const FIRST_TOKEN_TIMEOUT: Duration = Duration::from_secs(8);
+/// The time after which a list of models is slow to come: less than any probe waits for it.
+const PROBE_PATIENCE: Duration = Duration::from_secs(3);
 /// The longest answer that is read, in bytes.
 pub(super) const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
@@ -97,6 +99,7 @@ impl OpenAi {
     pub fn structured<'a>(
         &'a self,
         call: &StructuredCall<'_>,
+        witness: Witness,
         deadline: Deadline,
     ) -> BoxFuture<'a, Result<Completion, AiError>> {
         let body = json!({
@@ -111,9 +114,10 @@ impl OpenAi {
         });
         let request = self.http.post(&self.url).bearer_auth(&self.key);
         let request = request.header("content-type", "application/json").body(body.to_string());
+        let terms = self.breaker.terms(witness, call.max_output_tokens, deadline);
         Box::pin(async move {
             let attempt = async { completion(&fetch(request).await?) };
-            Ok(self.breaker.call(deadline, measure(attempt)).await?)
+            Ok(self.breaker.call(terms, measure(attempt)).await?)
         })
     }
 
@@ -123,7 +127,12 @@ impl OpenAi {
     ///
     /// # Errors
     /// [`AiError`] where no first piece arrives, at the latest when the deadline has passed.
-    pub fn chat<'a>(&'a self, call: &ChatCall, deadline: Deadline) -> BoxFuture<'a, Result<Chat, AiError>> {
+    pub fn chat<'a>(
+        &'a self,
+        call: &ChatCall,
+        witness: Witness,
+        deadline: Deadline,
+    ) -> BoxFuture<'a, Result<Chat, AiError>> {
         let mut body = json!({
             "model": self.model,
             "messages": call.messages,
@@ -136,10 +145,11 @@ impl OpenAi {
         }
         let request = self.http.post(&self.url).bearer_auth(&self.key);
         let request = request.header("content-type", "application/json").body(body.to_string());
-        let deadline = Deadline::after(deadline.at_most(FIRST_TOKEN_TIMEOUT));
+        // A stream is judged by its first piece, and that asks for no tokens.
+        let terms = self.breaker.terms(witness, 0, Deadline::after(deadline.at_most(FIRST_TOKEN_TIMEOUT)));
         Box::pin(async move {
             let attempt = async { Chat::begin(send(request).await?).await };
-            Ok(self.breaker.call(deadline, measure(attempt)).await?)
+            Ok(self.breaker.call(terms, measure(attempt)).await?)
         })
     }
 
@@ -151,9 +161,10 @@ impl OpenAi {
     /// [`AiError`]
     pub fn probe(&self, deadline: Deadline) -> BoxFuture<'_, Result<(), AiError>> {
         let request = self.http.get(&self.models_url).bearer_auth(&self.key);
+        let terms = CallTerms { patience: PROBE_PATIENCE, ..self.breaker.terms(Witness::FLEET, 0, deadline) };
         Box::pin(async move {
             let attempt = async { fetch(request).await.map(|_| ()) };
-            Ok(self.breaker.call(deadline, measure(attempt)).await?)
+            Ok(self.breaker.call(terms, measure(attempt)).await?)
         })
     }
 

@@ -16,6 +16,7 @@ use crate::contract::Mode;
 use crate::contract::ids::RequestId;
 use crate::contract::meta::{CreditUse, DegradedReason};
 use crate::environment::{Environment, StartError};
+use crate::fleet::breaker::Witness;
 use crate::telemetry;
 use crate::tenants::TenantCtx;
 use crate::tenants::credits::{CreditError, Reservation};
@@ -65,6 +66,7 @@ pub struct PaidModels {
 }
 
 /// The one who writes an answer.
+#[expect(clippy::large_enum_variant, reason = "there is one in a request, and it is moved once")]
 pub enum Writer<'a> {
     /// A model writes, and credits are reserved for it.
     Model(PaidModel<'a>),
@@ -80,6 +82,8 @@ pub struct PaidModel<'a> {
     ledger: &'a Ledger,
     reservation: Reservation,
     credits: u64,
+    /// The tenant that pays, as breakers know it.
+    witness: Witness,
     deadline: Deadline,
     usage: ModelUsage,
 }
@@ -146,6 +150,7 @@ impl PaidModels {
                 ledger: &self.ledger,
                 reservation,
                 credits,
+                witness: Witness::of(tenant.id()),
                 deadline: Deadline::after(request.deadline.left().saturating_sub(request.reserve)),
                 usage: ModelUsage::none(),
             })),
@@ -204,7 +209,7 @@ impl PaidModel<'_> {
         call: &StructuredCall<'_>,
         check: impl Fn(&str) -> Result<T, AiError> + Sync,
     ) -> Result<ModelAnswer<T>, AiError> {
-        self.gateway.structured(call, self.deadline, &mut self.usage, check).await
+        self.gateway.structured(call, (self.witness, self.deadline), &mut self.usage, check).await
     }
 
     /// Asks for the next turn of a conversation.
@@ -212,7 +217,7 @@ impl PaidModel<'_> {
     /// # Errors
     /// See [`Gateway::chat`].
     pub async fn chat(&mut self, call: &ChatCall) -> Result<ModelAnswer<Chat>, AiError> {
-        self.gateway.chat(call, self.deadline, &mut self.usage).await
+        self.gateway.chat(call, (self.witness, self.deadline), &mut self.usage).await
     }
 
     /// The usage until now. The caller adds that of a streamed turn, which is only known at the turn's end.

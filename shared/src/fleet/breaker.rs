@@ -8,9 +8,11 @@ mod config;
 mod redis;
 mod rule;
 mod set;
+mod tenants;
 
 pub use rule::{BreakerConfig, BreakerMode, BreakerPhase, BreakerReport, BreakerState, BreakerView};
 pub use set::Breakers;
+pub use tenants::{RecentTenants, WITNESSES, Witness};
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -29,6 +31,8 @@ static PROCESS_START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// What the key of every breaker in Redis begins with.
 const PREFIX: &str = "hz1:brk:";
+/// The key under which the gate notes the tenants that called lately what stands behind breakers.
+pub const CALLERS_KEY: &str = "hz1:brk:callers";
 /// By how much a permit outlives the deadline of its call, so that the report still counts.
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
 
@@ -39,7 +43,10 @@ pub const AI: BreakerConfig = BreakerConfig {
     calls_min: 10,
     failure_pct: 50,
     slow_pct: 80,
-    slow_us: 12_000_000,
+    // As many seconds as a stream may take to begin, less one; and as an answer is rarely longer than a third of its
+    // limit, a model that writes 250 tokens a second is quick enough.
+    slow_us: 7_000_000,
+    slow_us_per_token: 1_400,
     open_us: 5_000_000,
     open_max_us: 120_000_000,
     permits: 3,
@@ -49,7 +56,8 @@ pub const AI: BreakerConfig = BreakerConfig {
 
 /// An error that knows whether it is the dependency's fault.
 pub trait Failure {
-    /// Whether a breaker counts this error as a failure of the dependency. It does not count a caller's bad request.
+    /// Whether a breaker counts this error as a failure of the dependency. Any other error, such as that of a caller's
+    /// bad request, says nothing of the dependency's health: it is neither a failure nor a success.
     fn counts_against_breaker(&self) -> bool;
 }
 
@@ -86,6 +94,8 @@ pub struct Breaker {
 struct LocalView {
     state: BreakerState,
     mode: BreakerMode,
+    /// The tenants that called the dependency in this environment; the rule asks for them while Redis is away.
+    callers: RecentTenants,
     /// What has to be added to the time of this process to get the server's, in microseconds.
     clock_offset_us: i64,
     /// Successes that have not been reported yet.
@@ -100,12 +110,25 @@ fn process_us() -> u64 {
     elapsed.as_secs() * 1_000_000 + u64::from(elapsed.subsec_micros())
 }
 
-/// What a call that was let through repeats in its report: the version of the state that it saw, and its permit if it
-/// has one.
+/// A call as its breaker judges it.
+#[derive(Debug, Clone, Copy)]
+pub struct CallTerms {
+    /// The tenant for which the call is made.
+    pub witness: Witness,
+    /// The time after which the call is slow, as [`BreakerConfig::patience`] says it.
+    pub patience: Duration,
+    /// When the call is given up. If that is before the call could be slow, it says nothing of the dependency: what was
+    /// asked for was too much for the time that there was.
+    pub deadline: Deadline,
+}
+
+/// What a call that was let through repeats in its report: the version of the state that it saw, its permit if it has
+/// one, and its tenant.
 #[derive(Clone, Copy)]
 struct CallEntry {
     version: u64,
     permit: Option<u64>,
+    witness: Witness,
 }
 
 impl Breaker {
@@ -138,6 +161,11 @@ impl Breaker {
         self.dependency
     }
 
+    /// The length of the window that it judges, in microseconds.
+    pub const fn window_us(&self) -> u64 {
+        self.config.window_us()
+    }
+
     /// The keys of the state and of the operator's mode in Redis.
     pub const fn keys(&self) -> &[String; 2] {
         &self.keys
@@ -167,6 +195,11 @@ impl Breaker {
         view.clock_offset_us = clock_offset_from(now_us);
     }
 
+    /// The terms of a call for this tenant, which asks for this many tokens at once.
+    pub const fn terms(&self, witness: Witness, tokens: u32, deadline: Deadline) -> CallTerms {
+        CallTerms { witness, patience: self.config.patience(tokens), deadline }
+    }
+
     /// Calls the dependency if the breaker lets it, and reports to the fleet how it went.
     ///
     /// Failures are reported at once, a slow call as soon as it is slow, successes several at a time.
@@ -175,31 +208,36 @@ impl Breaker {
     /// [`CallError`]
     pub async fn call<T, E: Failure>(
         &self,
-        deadline: Deadline,
+        terms: CallTerms,
         op: impl Future<Output = Result<T, E>>,
     ) -> Result<T, CallError<E>> {
-        let entry = self.enter(deadline).await?;
-        self.await_result(entry, pin!(op), deadline).await
+        let entry = self.enter(terms).await?;
+        self.await_result(entry, pin!(op), terms).await
     }
 
     /// Lets a call through, with a permit where it is a trial, or refuses it.
-    async fn enter<E>(&self, deadline: Deadline) -> Result<CallEntry, CallError<E>> {
+    async fn enter<E>(&self, terms: CallTerms) -> Result<CallEntry, CallError<E>> {
+        let CallTerms { witness, deadline, .. } = terms;
         let (view, version) = {
-            let view = self.view();
-            (view.state.view(view.mode, view.now_us()), view.state.version)
+            let mut view = self.view();
+            let now = view.now_us();
+            if witness != Witness::FLEET {
+                view.callers.note(witness.number(), now, self.config.window_us());
+            }
+            (view.state.view(view.mode, now), view.state.version)
         };
         let refuse = |retry_after| {
             self.count(BreakerCall::Rejected);
             Err(CallError::Open { retry_after })
         };
         match view {
-            BreakerView::Pass => Ok(CallEntry { version, permit: None }),
+            BreakerView::Pass => Ok(CallEntry { version, permit: None, witness }),
             BreakerView::Fraction(thousandths) if random::below(1000) < thousandths => {
-                Ok(CallEntry { version, permit: None })
+                Ok(CallEntry { version, permit: None, witness })
             }
             BreakerView::Fraction(_) => refuse(Duration::from_secs(1)),
             BreakerView::Refuse(wait) => refuse(Duration::from_micros(wait)),
-            BreakerView::Permit => match self.ask_permit(deadline).await {
+            BreakerView::Permit => match self.ask_permit(witness, deadline).await {
                 Some(entry) => Ok(entry),
                 // Other trials have all permits; or the breaker has closed meanwhile, which the next call will see.
                 None => refuse(Duration::from_secs(1)),
@@ -208,20 +246,20 @@ impl Breaker {
     }
 
     /// Asks for a permit for a trial call. While Redis is away, this environment's own view of the state lends it.
-    async fn ask_permit(&self, deadline: Deadline) -> Option<CallEntry> {
+    async fn ask_permit(&self, witness: Witness, deadline: Deadline) -> Option<CallEntry> {
         let permit = random::below(1 << 52) + 1;
         let lease = u64::try_from((deadline.left() + LEASE_MARGIN).as_micros()).unwrap_or(u64::MAX);
-        let report = BreakerReport { permit: Some(permit), ..BreakerReport::default() };
+        let report = BreakerReport { permit: Some(permit), witness, ..BreakerReport::default() };
         let is_granted = match self.run_script("ask", report, lease, deadline).await {
             Ok(is_granted) => is_granted,
             Err(_) => {
                 let mut view = self.view();
                 let (mode, now) = (view.mode, view.now_us());
-                view.state.ask(&self.config, mode, now, permit, lease)
+                view.state.ask(&self.config, mode, now, (permit, witness), lease)
             }
         };
         let version = self.view().state.version;
-        is_granted.then_some(CallEntry { version, permit: Some(permit) })
+        is_granted.then_some(CallEntry { version, permit: Some(permit), witness })
     }
 
     /// Waits for a call, and reports it when it becomes slow.
@@ -229,15 +267,14 @@ impl Breaker {
         &self,
         entry: CallEntry,
         mut op: Pin<&mut impl Future<Output = Result<T, E>>>,
-        deadline: Deadline,
+        CallTerms { patience, deadline, .. }: CallTerms,
     ) -> Result<T, CallError<E>> {
-        let slow_after = Duration::from_micros(self.config.slow_us);
-        let until_slow = deadline.at_most(slow_after);
-        if let Ok(result) = tokio::time::timeout(until_slow, op.as_mut()).await {
+        let left = deadline.left();
+        if let Ok(result) = tokio::time::timeout(left.min(patience), op.as_mut()).await {
             return self.record_result(entry, result, 1, deadline).await;
         }
-        if deadline.left().is_zero() {
-            self.record_failure(entry, 1, deadline).await;
+        if left <= patience {
+            self.record_nothing(entry, deadline).await;
             return Err(CallError::Deadline);
         }
         self.count(BreakerCall::Slow);
@@ -247,7 +284,6 @@ impl Breaker {
         match ended {
             // The report of the slow call has counted it as a call, so a success adds nothing, and a failure is
             // reported as a failure of no further call.
-            Ok(Ok(value)) => Ok(value),
             Ok(result) => self.record_result(entry, result, 0, deadline).await,
             Err(_) => {
                 self.record_failure(entry, 0, deadline).await;
@@ -264,20 +300,30 @@ impl Breaker {
         calls: u64,
         deadline: Deadline,
     ) -> Result<T, CallError<E>> {
-        match result {
-            Err(error) if error.counts_against_breaker() => {
-                self.record_failure(entry, calls, deadline).await;
-                Err(CallError::Failed(error))
+        match &result {
+            Err(error) if error.counts_against_breaker() => self.record_failure(entry, calls, deadline).await,
+            // A call that was told of as slow is no success, whatever it brings in the end.
+            Ok(_) if calls > 0 && entry.permit.is_some() => {
+                self.count(BreakerCall::Succeeded);
+                self.report(BreakerReport { calls, ..self.report_of(entry) }, deadline).await;
             }
-            other => {
-                if entry.permit.is_some() {
-                    self.count(BreakerCall::Succeeded);
-                    self.report(BreakerReport { calls, ..self.report_of(entry) }, deadline).await;
-                } else if calls > 0 {
-                    self.record_success();
-                }
-                other.map_err(CallError::Failed)
-            }
+            Ok(_) if calls > 0 => self.record_success(),
+            Ok(_) => self.give_back(entry, deadline).await,
+            Err(_) => self.record_nothing(entry, deadline).await,
+        }
+        result.map_err(CallError::Failed)
+    }
+
+    /// Records a call that says nothing of the dependency's health.
+    async fn record_nothing(&self, entry: CallEntry, deadline: Deadline) {
+        self.count(BreakerCall::Ignored);
+        self.give_back(entry, deadline).await;
+    }
+
+    /// Gives the permit of a trial back without a verdict, so that another call can be the trial.
+    async fn give_back(&self, entry: CallEntry, deadline: Deadline) {
+        if entry.permit.is_some() {
+            self.report(self.report_of(entry), deadline).await;
         }
     }
 
@@ -308,7 +354,8 @@ impl Breaker {
     /// A report of no calls with the version and the permit of `entry`.
     fn report_of(&self, entry: CallEntry) -> BreakerReport {
         let jitter = random::below(250);
-        BreakerReport { version: entry.version, permit: entry.permit, jitter, ..BreakerReport::default() }
+        let CallEntry { version, permit, witness } = entry;
+        BreakerReport { version, permit, witness, jitter, ..BreakerReport::default() }
     }
 
     /// Sends a report to the fleet. While Redis is away, it changes this environment's own view of the state only.
@@ -324,7 +371,8 @@ impl Breaker {
     fn apply_locally(&self, report: BreakerReport) {
         let mut view = self.view();
         let (mode, now, before) = (view.mode, view.now_us(), view.state.phase);
-        view.state.report(&self.config, mode, now, report);
+        let callers = view.callers.clone();
+        view.state.report(&self.config, mode, now, report, &callers);
         if view.state.phase != before {
             self.log_transition(view.state.phase, "this environment");
         }

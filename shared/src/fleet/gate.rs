@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::clock::Deadline;
 use crate::environment::{Environment, StartError};
-use crate::fleet::breaker::Breaker;
+use crate::fleet::breaker::{Breaker, CALLERS_KEY, WITNESSES, Witness};
 use crate::fleet::coalesce::{SharedWork, WorkTurn};
 use crate::fleet::idempotency::{IdempotencyClaim, IdempotencyRecord};
 use crate::fleet::limits::{Limit, LimitStatus};
@@ -42,6 +42,15 @@ pub struct GateQuestion<'a> {
     pub shared_work: Option<&'a SharedWork>,
     /// The breakers of the services that it depends on.
     pub breakers: Vec<&'a Arc<Breaker>>,
+    /// The tenant that will call these services, to be noted for the breakers; `None` where it will call none.
+    pub witness: Option<Witness>,
+}
+
+impl GateQuestion<'_> {
+    /// The tenant to be noted; `None` also where there are no breakers that would ask for it.
+    fn noted_witness(&self) -> Option<Witness> {
+        self.witness.filter(|_| !self.breakers.is_empty())
+    }
 }
 
 /// The fleet's answer to a call at the gate.
@@ -173,7 +182,8 @@ fn keys(question: &GateQuestion<'_>) -> Vec<String> {
     let claim = question.claim.iter().map(|claim| claim.key().to_owned());
     let work = question.shared_work.iter().flat_map(|work| work.keys().iter().cloned());
     let breakers = question.breakers.iter().flat_map(|breaker| breaker.keys().iter().cloned());
-    limits.chain(claim).chain(work).chain(breakers).collect()
+    let callers = question.noted_witness().into_iter().map(|_| CALLERS_KEY.to_owned());
+    limits.chain(claim).chain(work).chain(breakers).chain(callers).collect()
 }
 
 /// The arguments of `gate.lua`, in its order.
@@ -200,6 +210,9 @@ fn args(question: &GateQuestion<'_>, now_us: Option<u64>) -> Vec<String> {
         life,
         lock_ms,
         expected,
+        question.noted_witness().map_or(0, Witness::number).to_string(),
+        question.breakers.iter().map(|breaker| breaker.window_us()).max().unwrap_or(0).to_string(),
+        WITNESSES.to_string(),
     ];
     args.extend(
         question.limits.iter().flat_map(|limit| limit.rule().script_args()).map(|arg| arg.to_string()),

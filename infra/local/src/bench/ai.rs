@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use shared::ai::{Gateway, ModelUsage, OpenAi, StructuredCall};
 use shared::clock::Deadline;
 use shared::contract::Dependency;
-use shared::fleet::breaker::{AI, Breaker};
+use shared::fleet::breaker::{AI, Breaker, Witness};
 use shared::redis::{Redis, Value as Stored};
 use shared::settings::AiSettings;
 use tokio::net::TcpListener;
@@ -27,7 +27,7 @@ const PIECE_EVERY: Duration = Duration::from_millis(30);
 /// How many streams of each kind are measured.
 const STREAMS: usize = 30;
 /// The state of a breaker that is closed, as Redis stores it.
-const CLOSED_BREAKER: &[u8] = b"1 0 0 0 0 0||";
+const CLOSED_BREAKER: &[u8] = b"1 0 0 0 0 0|||";
 
 fn ideas() -> Value {
     let idea = json!({"title": "T", "angle": "myth", "format": "reel", "hook": "H", "outline": ["a", "b"],
@@ -112,7 +112,11 @@ async fn overhead(base: &str) -> Result<String, LocalError> {
             serde_json::from_str::<Value>(text)
                 .map_err(|error| shared::ai::AiError::Malformed(error.to_string()))
         };
-        gateway.structured(&call, deadline, &mut ModelUsage::default(), take).await.map(drop).map_err(failed)
+        gateway
+            .structured(&call, (Witness::FLEET, deadline), &mut ModelUsage::default(), take)
+            .await
+            .map(drop)
+            .map_err(failed)
     };
     let names = ["the HTTP client alone", "through the gateway"];
     let mut rows =

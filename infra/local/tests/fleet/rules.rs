@@ -1,11 +1,16 @@
 //! Every script against its model in Rust, over random schedules. Times are arguments; nobody sleeps.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Runs, TestRunner};
-use shared::contract::LimitPolicy;
-use shared::fleet::breaker::{Breaker, BreakerConfig, BreakerMode, BreakerReport, BreakerState};
+use shared::contract::ids::TenantId;
+use shared::contract::{Dependency, LimitPolicy};
+use shared::fleet::breaker::{
+    self, Breaker, BreakerConfig, BreakerMode, BreakerReport, BreakerState, CALLERS_KEY, RecentTenants,
+    Witness,
+};
 use shared::fleet::gate::{Gate, GateAnswer, GateQuestion};
 use shared::fleet::limits::{Algorithm, Limit, LimitCount as Count, LimitStep};
 use shared::redis::{Redis, Value};
@@ -92,8 +97,21 @@ fn the_gate_counts_as_the_rules_say_and_a_denied_call_takes_nothing() {
 
 #[derive(Debug, Clone)]
 enum BreakerStep {
-    Asks,
-    Reports { age: u64, permit: usize, calls: u64, failed: u64, slow: u64 },
+    Asks {
+        tenant: u128,
+    },
+    Reports {
+        tenant: u128,
+        age: u64,
+        permit: usize,
+        calls: u64,
+        failed: u64,
+        slow: u64,
+    },
+    /// A tenant calls, as the gate notes it.
+    Calls {
+        tenant: u128,
+    },
 }
 
 const CONFIG: BreakerConfig = BreakerConfig {
@@ -103,6 +121,7 @@ const CONFIG: BreakerConfig = BreakerConfig {
     failure_pct: 50,
     slow_pct: 60,
     slow_us: 1,
+    slow_us_per_token: 0,
     open_us: 2_000_000,
     open_max_us: 9_000_000,
     permits: 2,
@@ -110,38 +129,52 @@ const CONFIG: BreakerConfig = BreakerConfig {
     ramp_us: 3_000_000,
 };
 
+/// A few tenants, and the fleet itself.
+fn witness(tenant: u128) -> Witness {
+    if tenant == 0 { Witness::FLEET } else { Witness::of(TenantId::from_bytes(tenant.to_be_bytes())) }
+}
+
 #[test]
 fn the_breakers_script_moves_as_its_rule_says() {
-    let report = (0u64..2, 0usize..6, 0u64..4, 0u64..3, 0u64..3);
+    let report = (0u128..6, 0u64..2, 0usize..6, 0u64..4, 0u64..3, 0u64..3);
     let did = prop_oneof![
-        1 => Just(BreakerStep::Asks),
-        2 => report.prop_map(|(age, permit, calls, failed, slow)| BreakerStep::Reports { age, permit, calls, failed, slow }),
+        1 => (0u128..6).prop_map(|tenant| BreakerStep::Asks { tenant }),
+        1 => (1u128..6).prop_map(|tenant| BreakerStep::Calls { tenant }),
+        3 => report.prop_map(|(tenant, age, permit, calls, failed, slow)| BreakerStep::Reports { tenant, age, permit, calls, failed, slow }),
     ];
     let mode = prop::sample::select(vec!["", "", "", "metrics_only", "forced_open", "forced_closed"]);
     let inputs = (mode, prop::collection::vec((0u64..2_500_000, did), 1..60));
     for_many(inputs, async |_, redis, name, (mode, events)| {
-        let keys = [format!("b:{name}"), format!("b:{name}:mode")];
+        let keys = [format!("b:{name}"), format!("b:{name}:mode"), format!("b:{name}:callers")];
         if !mode.is_empty() {
             redis.command("SET", &[&keys[1], mode], soon()).await.unwrap();
         }
         let parsed = BreakerMode::parse(mode);
+        let mut callers = RecentTenants::default();
         let (mut model, mut now, mut permits) = (BreakerState::default(), BEGIN_US, Vec::<u64>::new());
         for (i, (gap, did)) in events.into_iter().enumerate() {
             now += gap;
             let (what, report, granted) = match did {
-                BreakerStep::Asks => {
-                    let permit = i as u64 + 1;
-                    let granted = model.ask(&CONFIG, parsed, now, permit, 1_500_000);
+                BreakerStep::Calls { tenant } => {
+                    callers.note(witness(tenant).number(), now, CONFIG.window_us());
+                    redis.command("SET", &[&keys[2], &callers.text()], soon()).await.unwrap();
+                    continue;
+                }
+                BreakerStep::Asks { tenant } => {
+                    let (permit, witness) = (i as u64 + 1, witness(tenant));
+                    let granted = model.ask(&CONFIG, parsed, now, (permit, witness), 1_500_000);
                     if granted {
                         permits.push(permit);
                     }
-                    ("ask", BreakerReport { permit: Some(permit), ..BreakerReport::default() }, granted)
+                    let asked = BreakerReport { permit: Some(permit), witness, ..BreakerReport::default() };
+                    ("ask", asked, granted)
                 }
-                BreakerStep::Reports { age, permit, calls, failed, slow } => {
+                BreakerStep::Reports { tenant, age, permit, calls, failed, slow } => {
                     let version = model.version.saturating_sub(age);
                     let permit = permits.iter().rev().nth(permit).copied();
-                    let report = BreakerReport { version, permit, calls, failed, slow, jitter: 100 };
-                    model.report(&CONFIG, parsed, now, report);
+                    let witness = witness(tenant);
+                    let report = BreakerReport { version, permit, witness, calls, failed, slow, jitter: 100 };
+                    model.report(&CONFIG, parsed, now, report, &callers);
                     ("report", report, false)
                 }
             };
@@ -154,6 +187,34 @@ fn the_breakers_script_moves_as_its_rule_says() {
                 (model.text().as_str(), &model),
                 "{what} {report:?}"
             );
+        }
+    });
+}
+
+#[test]
+fn the_gate_notes_who_calls_what_is_behind_breakers_as_the_rule_says() {
+    let inputs = prop::collection::vec((0u64..12_000_000, 1u128..7, 0u64..3), 1..60);
+    for_many(inputs, async |database, redis, name, calls| {
+        redis.command("DEL", &[CALLERS_KEY], soon()).await.unwrap();
+        let gate = Gate::new(database.environment(), Duration::from_secs(3600));
+        let breaker = Breaker::new(Dependency::Ai, "r", &name, breaker::AI, database.environment());
+        let (breaker, window) = (Arc::new(breaker), breaker::AI.window_us());
+        let (mut model, mut now) = (RecentTenants::default(), BEGIN_US);
+        for (gap, tenant, cost) in calls {
+            now += gap;
+            let witness = witness(tenant);
+            if cost > 0 && model.lacks(witness.number(), now, window) {
+                model.note(witness.number(), now, window);
+            }
+            let asked = GateQuestion {
+                cost: Some(cost),
+                breakers: vec![&breaker],
+                witness: Some(witness),
+                ..GateQuestion::default()
+            };
+            assert!(matches!(gate.ask_at(&asked, Some(now), soon()).await, GateAnswer::Admitted(_)));
+            let stored = redis.command("GET", &[CALLERS_KEY], soon()).await.unwrap();
+            assert_eq!(stored.text().unwrap_or_default(), model.text());
         }
     });
 }

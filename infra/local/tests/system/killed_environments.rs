@@ -8,6 +8,7 @@ use crate::fake_model::{Behaviour, world, world_with};
 use crate::support::{World, ideas};
 use local::wait::until;
 use local::wire::WireMode;
+use reqwest::Method;
 use serde_json::{Value, json};
 use shared::clock::Deadline;
 use shared::contract::Dependency;
@@ -92,12 +93,18 @@ async fn permits_of_killed_environments_come_back_at_their_deadline() {
     assert_eq!(world.counted("huntaze_breaker_state{breaker=\"ai\",state=\"open\"}").await, 1.0);
     model.behaves(Behaviour::Hangs);
     let before = model.calls();
+    // A tenant gets one permit, and there are three.
+    let others = [world.other_tenant().await, world.tenant("third@example.com").await];
+    let keys = [&world.demo.key, &others[0].key, &others[1].key];
     until("the breaker is due for trials", async || is_due(&world).await).await;
     let answered = AtomicUsize::new(0);
-    let trials = futures_util::future::join_all((0..12).map(|_| async {
-        let answer = world.post(GENERATE, unshared_request()).await;
-        answered.fetch_add(1, Ordering::SeqCst);
-        answer
+    let trials = futures_util::future::join_all((0..12).map(|number| {
+        let (world, answered) = (&world, &answered);
+        async move {
+            let answer = world.call(Method::POST, GENERATE, keys[number % 3], unshared_request()).await;
+            answered.fetch_add(1, Ordering::SeqCst);
+            answer
+        }
     }));
     let kill = async {
         until("nine are refused", async || answered.load(Ordering::SeqCst) == 9).await;

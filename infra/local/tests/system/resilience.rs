@@ -106,6 +106,26 @@ async fn a_model_that_fails_is_left_alone_by_the_whole_fleet_and_taken_back_in_s
 }
 
 #[tokio::test]
+async fn one_tenant_whose_calls_fail_takes_the_model_from_nobody_else() {
+    let (world, model) = world(vec![Behaviour::Ideas(3)]).await;
+    let other = world.other_tenant().await;
+    let others = async || {
+        let answer = world.call(reqwest::Method::POST, GENERATE, &other.key, unshared_request()).await;
+        answer.ok(200)["meta"].clone()
+    };
+    assert_eq!(others().await["provider"], "openai");
+    model.behaves(Behaviour::Fails(500, json!({})));
+    for _ in 0..6 {
+        let meta = world.post(GENERATE, unshared_request()).await.ok(200)["meta"].clone();
+        assert_eq!(meta["degradedReason"], "provider_error", "it is asked each time");
+    }
+    assert_eq!(world.counted("huntaze_breaker_state{breaker=\"ai\",state=\"closed\"}").await, 1.0);
+    assert_eq!(others().await["attempts"], 1, "the other tenant was let through, and has now seen it, too");
+    let refused = others().await;
+    assert_eq!((&refused["degradedReason"], &refused["attempts"]), (&json!("circuit_open"), &json!(0)));
+}
+
+#[tokio::test]
 async fn a_probe_closes_the_breaker_before_a_user_has_to_try() {
     let (world, model) = world(vec![Behaviour::Fails(500, json!({}))]).await;
     open(&world).await;
@@ -188,6 +208,7 @@ async fn a_redis_that_is_killed_under_load_costs_its_callers_nothing_but_their_s
 #[tokio::test]
 async fn a_slow_model_opens_the_breaker_while_its_calls_still_run() {
     let (world, model) = world(vec![Behaviour::Hangs]).await;
+    world.set_plan("pro").await;
     let calls = futures_util::future::join_all((0..10).map(|_| world.post(GENERATE, unshared_request())));
     let watch = async {
         until("slow calls are told of at the threshold", async || {

@@ -121,7 +121,12 @@ impl World {
 
     /// Creates another tenant, with a key that may do everything.
     pub async fn other_tenant(&self) -> Demo {
-        Demo::create(&self.stack.url(), "other@example.com").await.expect("another tenant")
+        self.tenant("other@example.com").await
+    }
+
+    /// Creates a tenant whose owner has this address, with a key that may do everything.
+    pub async fn tenant(&self, email: &str) -> Demo {
+        Demo::create(&self.stack.url(), email).await.expect("another tenant")
     }
 
     /// A key of the demo tenant with these scopes.

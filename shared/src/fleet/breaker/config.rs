@@ -1,6 +1,9 @@
 //! The configuration of a breaker, and the mode in which an operator can put it.
 
+use std::time::Duration;
+
 use super::BreakerReport;
+use super::tenants::WITNESSES;
 
 /// How long the state of a breaker lives in Redis after its last change, in milliseconds: an hour.
 const LIFE_MS: u64 = 3_600_000;
@@ -50,8 +53,10 @@ pub struct BreakerConfig {
     pub failure_pct: u64,
     /// The share of slow calls at which the breaker opens, in percent.
     pub slow_pct: u64,
-    /// The duration from which a call is slow, in microseconds.
+    /// The duration from which a call is slow that asks for nothing long, in microseconds.
     pub slow_us: u64,
+    /// How much later a call is slow for each token that it asks for, in microseconds.
+    pub slow_us_per_token: u64,
     /// How long the breaker stays open at first, in microseconds; each further opening in a row doubles it.
     pub open_us: u64,
     /// The longest that the breaker stays open, in microseconds, apart from the jitter.
@@ -65,6 +70,17 @@ pub struct BreakerConfig {
 }
 
 impl BreakerConfig {
+    /// The length of the window that is judged, in microseconds.
+    pub const fn window_us(&self) -> u64 {
+        self.bucket_us * self.buckets
+    }
+
+    /// The time after which a call is slow that asks for this many tokens at once. Of a stream it is the first piece that
+    /// counts, which asks for none.
+    pub const fn patience(&self, tokens: u32) -> Duration {
+        Duration::from_micros(self.slow_us + self.slow_us_per_token * tokens as u64)
+    }
+
     /// The arguments of `breaker.lua`, in its order.
     ///
     /// `now_us` is 0 for the server's clock, and `what` is `ask` for a permit or `report`. `lease_us` is how long the
@@ -83,9 +99,10 @@ impl BreakerConfig {
             self.ramp_us,
             LIFE_MS,
         ];
-        let BreakerReport { version, permit, calls, failed, slow, jitter } = report;
+        let BreakerReport { version, permit, witness, calls, failed, slow, jitter } = report;
         let call = [permit.unwrap_or(0), lease_us, version, calls, failed, slow, jitter];
+        let tenants = [witness.number(), WITNESSES as u64];
         let head = [now_us.to_string(), what.to_owned()];
-        head.into_iter().chain(rule.iter().chain(&call).map(u64::to_string)).collect()
+        head.into_iter().chain(rule.iter().chain(&call).chain(&tenants).map(u64::to_string)).collect()
     }
 }

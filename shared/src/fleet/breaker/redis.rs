@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Breaker, BreakerMode, BreakerPhase, BreakerReport, PREFIX};
+use super::{Breaker, BreakerMode, BreakerPhase, BreakerReport, CALLERS_KEY, PREFIX};
 use crate::clock::{Deadline, Millis};
 use crate::contract::health::{HealthCheck, HealthStatus};
 use crate::redis::{RedisError, Script, Value};
@@ -28,7 +28,7 @@ impl Breaker {
         deadline: Deadline,
     ) -> Result<bool, RedisError> {
         let args = self.config.script_args(0, what, report, lease);
-        let answer = self.redis.run(&SCRIPT, &self.keys, &args, deadline).await?;
+        let answer = self.redis.run(&SCRIPT, &self.script_keys(), &args, deadline).await?;
         self.decode(&answer)
     }
 
@@ -72,8 +72,14 @@ impl Breaker {
         is_due.then(|| {
             let calls = self.take_successes();
             let report = BreakerReport { version, calls, ..BreakerReport::default() };
-            (self.keys.to_vec(), self.config.script_args(0, "report", report, 0))
+            (self.script_keys(), self.config.script_args(0, "report", report, 0))
         })
+    }
+
+    /// The keys of [`Breaker::script`], in its order.
+    pub fn script_keys(&self) -> Vec<String> {
+        let [state, mode] = self.keys.clone();
+        vec![state, mode, CALLERS_KEY.to_owned()]
     }
 
     /// The script to which [`Breaker::due`] gives keys and arguments.

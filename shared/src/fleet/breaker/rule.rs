@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 pub use super::config::{BreakerConfig, BreakerMode};
+use super::tenants::{RecentTenants, WITNESSES, Witness};
 pub use crate::contract::health::BreakerPhase;
 
 /// The state of a breaker, as it is stored in Redis.
@@ -23,10 +24,12 @@ pub struct BreakerState {
     pub openings: u64,
     /// How many trial calls have succeeded, if the phase is half-open.
     pub passed: u64,
-    /// The permits that are lent, each with the deadline at which it is free again.
-    pub leases: Vec<[u64; 2]>,
+    /// The permits that are lent, each with the deadline at which it is free again, and with its tenant.
+    pub leases: Vec<[u64; 3]>,
     /// The buckets of the window: number of the bucket, calls, failed calls, slow calls.
     pub buckets: Vec<[u64; 4]>,
+    /// The tenants whose calls failed or were slow in this phase.
+    pub witnesses: RecentTenants,
 }
 
 /// A report to a breaker of how one or several calls went.
@@ -36,7 +39,10 @@ pub struct BreakerReport {
     pub version: u64,
     /// The permit of a trial call; `None` for other calls.
     pub permit: Option<u64>,
-    /// How many calls are reported for the first time: a slow call that fails later is reported twice, counted once.
+    /// Whose call it was; it does not matter for successes.
+    pub witness: Witness,
+    /// How many calls are reported for the first time: a slow call that fails later is reported twice, counted once. A
+    /// report of no call gives a permit back and says nothing of the service.
     pub calls: u64,
     /// How many calls failed.
     pub failed: u64,
@@ -65,7 +71,9 @@ impl BreakerState {
         let mut parts = text
             .split('|')
             .map(|part| -> Vec<u64> { part.split(' ').filter_map(|number| number.parse().ok()).collect() });
-        let (Some(head), Some(leases), Some(buckets)) = (parts.next(), parts.next(), parts.next()) else {
+        let (Some(head), Some(leases), Some(buckets), Some(witnesses)) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
             return Self::default();
         };
         let [version, phase, since_us, until_us, openings, passed] = head[..] else { return Self::default() };
@@ -77,8 +85,9 @@ impl BreakerState {
             until_us,
             openings,
             passed,
-            leases: leases.chunks_exact(2).map(|c| [c[0], c[1]]).collect(),
+            leases: leases.chunks_exact(3).map(|c| [c[0], c[1], c[2]]).collect(),
             buckets: buckets.chunks_exact(4).map(|c| [c[0], c[1], c[2], c[3]]).collect(),
+            witnesses: RecentTenants::of_numbers(&witnesses),
         }
     }
 
@@ -95,7 +104,8 @@ impl BreakerState {
         append(&mut text, &mut self.leases.iter().flatten().copied());
         text.push('|');
         append(&mut text, &mut self.buckets.iter().flatten().copied());
-        text
+        text.push('|');
+        text + &self.witnesses.text()
     }
 
     /// What the breaker lets a caller do at `now`.
@@ -128,12 +138,14 @@ impl BreakerState {
     }
 
     /// Asks for a permit for a trial call that ends within `lease_us`. Returns whether it was lent.
+    ///
+    /// A tenant has one permit at a time, so that no tenant can hold all of them and keep the breaker half-open.
     pub fn ask(
         &mut self,
         config: &BreakerConfig,
         mode: BreakerMode,
         now: u64,
-        permit: u64,
+        (permit, witness): (u64, Witness),
         lease_us: u64,
     ) -> bool {
         self.close_after_ramp(now);
@@ -146,35 +158,30 @@ impl BreakerState {
         if self.phase != BreakerPhase::HalfOpen {
             return false;
         }
-        self.leases.retain(|[_, deadline]| *deadline > now);
-        let is_granted = (self.leases.len() as u64) < config.permits;
+        self.leases.retain(|[_, deadline, _]| *deadline > now);
+        let has_one =
+            witness != Witness::FLEET && self.leases.iter().any(|lease| lease[2] == witness.number());
+        let is_granted = !has_one && (self.leases.len() as u64) < config.permits;
         if is_granted {
-            self.leases.push([permit, now + lease_us]);
+            self.leases.push([permit, now + lease_us, witness.number()]);
         }
         is_granted
     }
 
-    /// Takes a report of how calls went, and moves to another phase where the rule says so.
-    pub fn report(&mut self, config: &BreakerConfig, mode: BreakerMode, now: u64, report: BreakerReport) {
+    /// Takes a report of how calls went, and moves to another phase where the rule says so. `callers` are the tenants
+    /// that called the service lately, whether or not anything is known of how their calls went.
+    pub fn report(
+        &mut self,
+        config: &BreakerConfig,
+        mode: BreakerMode,
+        now: u64,
+        report: BreakerReport,
+        callers: &RecentTenants,
+    ) {
         self.close_after_ramp(now);
         match (mode, self.phase) {
             (BreakerMode::ForcedOpen | BreakerMode::ForcedClosed, _) | (_, BreakerPhase::Open) => {}
-            (_, BreakerPhase::HalfOpen) => {
-                // A permit whose deadline is over has been lent again, so its late report counts for nothing.
-                let lent = self.leases.len();
-                self.leases.retain(|[permit, deadline]| Some(*permit) != report.permit || *deadline <= now);
-                if self.leases.len() == lent {
-                    return;
-                }
-                if report.failed + report.slow > 0 {
-                    self.open(config, now, report.jitter);
-                } else {
-                    self.passed += 1;
-                    if self.passed >= config.passes {
-                        self.enter(BreakerPhase::Ramp, now, now + config.ramp_us);
-                    }
-                }
-            }
+            (_, BreakerPhase::HalfOpen) => self.report_trial(config, now, report, callers),
             (_, BreakerPhase::Closed | BreakerPhase::Ramp) if report.version != self.version => {}
             (_, BreakerPhase::Closed | BreakerPhase::Ramp) => {
                 let index = now / config.bucket_us;
@@ -187,14 +194,69 @@ impl BreakerState {
                     *failed += report.failed;
                     *slow += report.slow;
                 }
+                let is_witnessed = self.witness(config, now, report, callers);
                 let [calls, failed, slow] = self.window();
                 let is_unhealthy =
                     failed * 100 >= config.failure_pct * calls || slow * 100 >= config.slow_pct * calls;
-                if calls >= config.calls_min && is_unhealthy && mode == BreakerMode::Normal {
+                if calls >= config.calls_min && is_unhealthy && is_witnessed && mode == BreakerMode::Normal {
                     self.open(config, now, report.jitter);
                 }
             }
         }
+    }
+
+    /// Takes the report of a trial call while half-open.
+    fn report_trial(
+        &mut self,
+        config: &BreakerConfig,
+        now: u64,
+        report: BreakerReport,
+        callers: &RecentTenants,
+    ) {
+        // A permit whose deadline is over has been lent again, so its late report counts for nothing.
+        let is_its = |[permit, deadline, _]: &[u64; 3]| Some(*permit) == report.permit && *deadline > now;
+        let Some(place) = self.leases.iter().position(is_its) else { return };
+        if report.failed + report.slow > 0 && self.witness(config, now, report, callers) {
+            self.open(config, now, report.jitter);
+            return;
+        }
+        // A call that has become slow still runs, and gives its permit back when it ends.
+        if report.slow == 0 {
+            self.leases.remove(place);
+            if report.failed == 0 && report.calls > 0 {
+                self.passed += 1;
+                if self.passed >= config.passes {
+                    self.enter(BreakerPhase::Ramp, now, now + config.ramp_us);
+                }
+            }
+        }
+    }
+
+    /// Notes who saw a call fail or be slow. Returns whether enough tenants did: [`WITNESSES`], or all that call the
+    /// service lately, if these are fewer.
+    fn witness(
+        &mut self,
+        config: &BreakerConfig,
+        now: u64,
+        report: BreakerReport,
+        callers: &RecentTenants,
+    ) -> bool {
+        let window = config.window_us();
+        if report.failed + report.slow > 0 {
+            if report.witness == Witness::FLEET {
+                return true;
+            }
+            self.witnesses.note(report.witness.number(), now, window);
+        }
+        let mut tenants: Vec<u64> = self.witnesses.within(now, window).collect();
+        let witnesses = tenants.len();
+        let trials = self.leases.iter().map(|lease| lease[2]).filter(|tenant| *tenant != 0);
+        for tenant in callers.within(now, window).chain(trials) {
+            if !tenants.contains(&tenant) {
+                tenants.push(tenant);
+            }
+        }
+        witnesses >= tenants.len().min(WITNESSES)
     }
 
     /// Closes the breaker if its ramp is over.
@@ -221,157 +283,9 @@ impl BreakerState {
         self.passed = 0;
         self.leases.clear();
         self.buckets.clear();
+        self.witnesses.clear();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: u64 = 1_000_000;
-    const CONFIG: BreakerConfig = BreakerConfig {
-        bucket_us: SECOND,
-        buckets: 10,
-        calls_min: 4,
-        failure_pct: 50,
-        slow_pct: 80,
-        slow_us: SECOND,
-        open_us: 5 * SECOND,
-        open_max_us: 60 * SECOND,
-        permits: 2,
-        passes: 2,
-        ramp_us: 10 * SECOND,
-    };
-
-    fn calls(state: &BreakerState, calls: u64, failed: u64, slow: u64) -> BreakerReport {
-        BreakerReport { version: state.version, calls, failed, slow, ..BreakerReport::default() }
-    }
-
-    fn opened(now: u64) -> BreakerState {
-        let mut state = BreakerState::default();
-        state.report(&CONFIG, BreakerMode::Normal, now, calls(&BreakerState::default(), 4, 4, 0));
-        assert_eq!(state.phase, BreakerPhase::Open);
-        state
-    }
-
-    #[test]
-    fn it_opens_at_the_failure_rate_and_not_before_enough_calls() {
-        let mut state = BreakerState::default();
-        let fresh = BreakerState::default();
-        state.report(&CONFIG, BreakerMode::Normal, 0, calls(&fresh, 3, 3, 0));
-        assert_eq!(state.phase, BreakerPhase::Closed, "three calls are too few to judge");
-        state.report(&CONFIG, BreakerMode::Normal, 0, calls(&fresh, 5, 0, 0));
-        assert_eq!(state.phase, BreakerPhase::Closed, "3 of 8");
-        state.report(&CONFIG, BreakerMode::Normal, 0, calls(&fresh, 2, 2, 0));
-        assert_eq!(state.phase, BreakerPhase::Open, "5 of 10");
-    }
-
-    #[test]
-    fn slow_calls_open_it_and_old_ones_are_forgotten() {
-        let mut state = BreakerState::default();
-        let fresh = BreakerState::default();
-        state.report(&CONFIG, BreakerMode::Normal, 0, calls(&fresh, 3, 0, 3));
-        state.report(&CONFIG, BreakerMode::Normal, 11 * SECOND, calls(&fresh, 1, 0, 1));
-        assert_eq!(state.phase, BreakerPhase::Closed, "the window has moved on");
-        state.report(&CONFIG, BreakerMode::Normal, 11 * SECOND, calls(&fresh, 4, 0, 3));
-        assert_eq!(state.phase, BreakerPhase::Open);
-    }
-
-    #[test]
-    fn open_times_double_and_a_closed_ramp_begins_anew() {
-        let mut state = opened(0);
-        assert_eq!(state.view(BreakerMode::Normal, SECOND), BreakerView::Refuse(4 * SECOND));
-        let mut now = 0;
-        for expected in [10, 20, 40, 60, 60] {
-            now = state.until_us;
-            assert!(state.ask(&CONFIG, BreakerMode::Normal, now, 7, SECOND));
-            state.report(
-                &CONFIG,
-                BreakerMode::Normal,
-                now,
-                BreakerReport { permit: Some(7), failed: 1, ..BreakerReport::default() },
-            );
-            assert_eq!(state.until_us - now, expected * SECOND);
-        }
-        now = state.until_us.max(now);
-        for permit in [1, 2] {
-            assert!(state.ask(&CONFIG, BreakerMode::Normal, now, permit, SECOND));
-            state.report(
-                &CONFIG,
-                BreakerMode::Normal,
-                now,
-                BreakerReport { permit: Some(permit), calls: 1, ..BreakerReport::default() },
-            );
-        }
-        assert_eq!(
-            (state.phase, state.view(BreakerMode::Normal, now)),
-            (BreakerPhase::Ramp, BreakerView::Fraction(100))
-        );
-        assert_eq!(state.view(BreakerMode::Normal, now + 5 * SECOND), BreakerView::Fraction(550));
-        assert_eq!(state.view(BreakerMode::Normal, now + 10 * SECOND), BreakerView::Pass);
-        state.report(&CONFIG, BreakerMode::Normal, now + 10 * SECOND, calls(&state.clone(), 1, 0, 0));
-        assert_eq!((state.phase, state.openings), (BreakerPhase::Closed, 0));
-    }
-
-    #[test]
-    fn a_permit_that_never_comes_back_is_lent_again_after_its_deadline() {
-        let mut state = opened(0);
-        let due = state.until_us;
-        assert!(state.ask(&CONFIG, BreakerMode::Normal, due, 1, 3 * SECOND));
-        assert!(state.ask(&CONFIG, BreakerMode::Normal, due, 2, 3 * SECOND));
-        assert!(!state.ask(&CONFIG, BreakerMode::Normal, due + SECOND, 3, 3 * SECOND));
-        assert!(state.ask(&CONFIG, BreakerMode::Normal, due + 3 * SECOND, 3, 3 * SECOND));
-        let before = state.clone();
-        state.report(
-            &CONFIG,
-            BreakerMode::Normal,
-            due + 3 * SECOND,
-            BreakerReport { permit: Some(1), failed: 1, ..BreakerReport::default() },
-        );
-        assert_eq!(state, before, "whoever is late has lost the right to judge");
-    }
-
-    #[test]
-    fn what_began_before_a_transition_counts_for_nothing() {
-        let mut state = opened(0);
-        let before = state.clone();
-        state.report(
-            &CONFIG,
-            BreakerMode::Normal,
-            SECOND,
-            BreakerReport { calls: 9, ..BreakerReport::default() },
-        );
-        assert_eq!(state, before);
-        state.ask(&CONFIG, BreakerMode::Normal, state.until_us, 1, SECOND);
-        let half_open = state.clone();
-        state.report(
-            &CONFIG,
-            BreakerMode::Normal,
-            half_open.since_us,
-            BreakerReport { calls: 1, failed: 1, ..BreakerReport::default() },
-        );
-        assert_eq!(state, half_open, "a straggler neither opens nor closes it");
-    }
-
-    #[test]
-    fn an_operator_overrules_the_rule() {
-        let state = opened(0);
-        assert_eq!(state.view(BreakerMode::ForcedClosed, 1), BreakerView::Pass);
-        assert_eq!(state.view(BreakerMode::MetricsOnly, 1), BreakerView::Pass);
-        assert!(matches!(BreakerState::default().view(BreakerMode::ForcedOpen, 1), BreakerView::Refuse(_)));
-        let mut counted = BreakerState::default();
-        counted.report(&CONFIG, BreakerMode::MetricsOnly, 0, calls(&BreakerState::default(), 9, 9, 0));
-        assert_eq!((counted.phase, counted.window()), (BreakerPhase::Closed, [9, 9, 0]));
-    }
-
-    #[test]
-    fn what_is_stored_is_read_back() {
-        let mut state = opened(12);
-        state.ask(&CONFIG, BreakerMode::Normal, state.until_us, 5, 9);
-        assert_eq!(BreakerState::parse(&state.text()), state);
-        let mut counted = BreakerState::default();
-        counted.report(&CONFIG, BreakerMode::Normal, 5 * SECOND, calls(&BreakerState::default(), 3, 1, 1));
-        assert_eq!(BreakerState::parse(&counted.text()), counted);
-        assert_eq!(BreakerState::parse("nonsense"), BreakerState::default());
-    }
-}
+mod tests;

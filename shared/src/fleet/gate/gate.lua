@@ -1,14 +1,18 @@
 -- Decides one call at the gate: every limit, the idempotency record, the shared work, and the breakers that it
 -- depends on. All or nothing: a call that is denied, replayed or still running changes no limit.
--- KEYS  limits, idempotency record (0 or 1), shared result and its lock (0 or 2), breakers
+-- KEYS  limits, idempotency record (0 or 1), shared result and its lock (0 or 2), state and mode of each breaker,
+--       tenants that called lately what is behind them (0 or 1)
 -- ARGV  1 now in microseconds, 0 for the server's clock   2 number of limits   3 of records (0 or 1)
 --       4 of shared work (0 or 1)   5 how many calls this one counts as, 0 to ask for the status only
 --       6 hash of the request   7 token   8 lease of the record in us   9 life of the record in ms
 --       10 lease of the lock in ms   11 expected duration of the work in us
+--       12 tenant of the call as breakers know it, 0 where they need not   13 window of the breakers in us
+--       14 how many tenants are noted at most
 --       then for each limit: number of its algorithm, span in us, calls
 -- Answers 1 or 0 for admitted, now, {wait, remaining, reset} of each limit, {what, ...} of the record,
 --         {what, ...} of the shared work, state and mode of each breaker.
--- Billed: EVALSHA, TIME, MGET, then for an admitted call a SET for each limit, record and lock that it takes.
+-- Billed: EVALSHA, TIME, MGET, then for an admitted call a SET for each limit, record and lock that it takes, and one
+-- where its tenant has not been noted for half a window.
 local limits, records, shared = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local cost, token = tonumber(ARGV[5]), ARGV[7]
 local now = tonumber(ARGV[1])
@@ -26,13 +30,14 @@ local function numbers(text)
   return found
 end
 
-local breakers = {}
-for i = limits + records + 2 * shared + 1, #KEYS do breakers[#breakers + 1] = stored[i] or '' end
+local tenant, window = tonumber(ARGV[12]), tonumber(ARGV[13])
+local breakers, callers_at = {}, tenant ~= 0 and #KEYS or #KEYS + 1
+for i = limits + records + 2 * shared + 1, callers_at - 1 do breakers[#breakers + 1] = stored[i] or '' end
 
 -- Limits: first whether all of them admit the call, then their statuses.
 local steps, admitted = {}, 1
 local function step(i, weight)
-  local at = 11 + 3 * (i - 1)
+  local at = 14 + 3 * (i - 1)
   local rule = RULES[tonumber(ARGV[at + 1])]
   return rule(numbers(stored[i]), now, weight, tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]))
 end
@@ -85,6 +90,24 @@ if shared == 1 then
   else
     call('SET', KEYS[limits + records + 2], token .. ' ' .. whole(now + ARGV[11]), 'PX', ARGV[10])
     work = { 'lead' }
+  end
+end
+
+-- Whoever will call what is behind the breakers is noted, unless enough was noted within half a window.
+if tenant ~= 0 and cost > 0 and (work[1] == 'none' or work[1] == 'lead') then
+  local callers, kept, recent, is_noted = numbers(stored[callers_at]), {}, 0, false
+  for i = 1, #callers, 2 do
+    local other, at = callers[i], callers[i + 1]
+    if at + math.floor(window / 2) > now then
+      recent = recent + 1
+      if other == tenant then is_noted = true end
+    end
+    if other ~= tenant and at + window > now then kept[#kept + 1] = whole(other) .. ' ' .. whole(at) end
+  end
+  if not is_noted and recent < tonumber(ARGV[14]) then
+    kept[#kept + 1] = whole(tenant) .. ' ' .. whole(now)
+    if #kept > tonumber(ARGV[14]) then table.remove(kept, 1) end
+    call('SET', KEYS[callers_at], table.concat(kept, ' '), 'PX', math.ceil(window / 1000))
   end
 end
 
