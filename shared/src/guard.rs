@@ -3,6 +3,7 @@
 //! Invariant: a guarded route gets its [`Admission`] only from [`Guard::admit`], and only an `Admission` makes a
 //! call. So no route can be reached without what its contract asks for.
 
+mod admission;
 mod budgets;
 mod identity;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use crate::auth::access_token::AccessTokens;
 use crate::auth::key_store::ApiKeys;
+use crate::auth::sessions::Sessions;
 use crate::clock::{Deadline, Millis};
 use crate::contract::{Access, Budget, Mode, OnOutage, Plan, Route};
 use crate::environment::{Environment, StartError};
@@ -115,6 +117,7 @@ impl From<Problem> for Refusal {
 pub struct Guard {
     tokens: Arc<AccessTokens>,
     keys: Arc<ApiKeys>,
+    sessions: Sessions,
     usage: UsageCounters,
     plans: Arc<Plans>,
     gate: Arc<Gate>,
@@ -133,6 +136,7 @@ impl Guard {
         Ok(Self {
             tokens: AccessTokens::connect(environment).await?,
             keys: ApiKeys::connect(environment).await?,
+            sessions: Sessions::connect(environment).await?,
             usage: UsageCounters::connect(environment).await?,
             plans: Plans::connect(environment).await?,
             gate: Gate::connect(environment).await?,
@@ -159,7 +163,9 @@ impl Guard {
     pub async fn identify(&self, route: &Route, incoming: &HttpRequest) -> Result<Option<Caller>, Problem> {
         let caller = match route.access {
             Access::Public => None,
-            Access::Session | Access::Caller | Access::Scoped(_) => Some(self.authenticate(incoming).await?),
+            Access::Session | Access::Caller | Access::Scoped(_) | Access::Lasting(_) => {
+                Some(self.authenticate(incoming).await?)
+            }
             Access::Scraper => {
                 self.check_scrape_token(incoming)?;
                 None
@@ -171,7 +177,7 @@ impl Guard {
         Ok(caller)
     }
 
-    /// Admits a request, finds its stored answer, or refuses it.
+    /// Asks the gate to admit a request, finds its stored answer, or refuses it.
     ///
     /// One trip to Redis asks for its limits, its idempotency key, its turn in shared work and the breakers it
     /// depends on (ADR 7). There is no trip where a limit denied the caller a moment ago, and a second one where a
@@ -180,7 +186,7 @@ impl Guard {
     /// # Errors
     /// [`Refusal`] where a limit denies the request, its idempotency key is taken, or Redis cannot be asked and the
     /// route does not allow local counts.
-    pub async fn admit(
+    async fn pass_gate(
         &self,
         route: &Route,
         incoming: &HttpRequest,

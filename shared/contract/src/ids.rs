@@ -31,6 +31,11 @@ macro_rules! id {
                 Self(Ulid::from_bytes(bytes))
             }
 
+            /// When the identifier was generated, in milliseconds since 1970.
+            pub const fn made_at_ms(self) -> u64 {
+                self.0.timestamp_ms()
+            }
+
             /// The 16 bytes of the ULID.
             pub const fn to_bytes(self) -> [u8; 16] {
                 self.0.to_bytes()

@@ -187,6 +187,9 @@ pub const fn check<C: Contract>() {
         route.access.has_caller() == route.budget.is_per_caller(),
         "a caller is counted, and nobody else by caller"
     );
+    let is_change = !matches!(route.method, Method::Get);
+    let is_scoped_to_keys = matches!(route.access, Access::Scoped(Scope::KeysAdmin));
+    assert!(!(is_change && is_scoped_to_keys), "what is done with keys is `Access::Lasting`");
     let has_body = !matches!(route.method, Method::Get | Method::Delete);
     let reads_body = !matches!(<C::Body as RequestBody>::FORMAT, BodyFormat::None);
     assert!(!reads_body || has_body, "the body of a GET or DELETE is not read");

@@ -230,7 +230,7 @@ fn describe(operation: &Operation, received: &mut SchemaGenerator, answered: &mu
     if let Some(content) = content {
         described["requestBody"] = json!({"required": true, "content": content});
     }
-    if let Access::Scoped(scope) = route.access {
+    if let Access::Scoped(scope) | Access::Lasting(scope) = route.access {
         described["x-scope"] = json!(scope);
     }
     described
@@ -262,7 +262,7 @@ fn security(access: Access) -> Value {
     match access {
         Access::Public => json!([]),
         Access::Session => json!([{"session": []}]),
-        Access::Caller | Access::Scoped(_) => json!([{"session": []}, {"key": []}]),
+        Access::Caller | Access::Scoped(_) | Access::Lasting(_) => json!([{"session": []}, {"key": []}]),
         Access::Scraper => json!([{"scraper": []}]),
     }
 }

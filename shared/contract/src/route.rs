@@ -51,12 +51,15 @@ impl Method {
 pub enum Access {
     /// Anyone may call it, without credentials.
     Public,
-    /// A signed-in user may call it, but no API key.
+    /// A signed-in user may call it, but no API key. The session is read, and must not have ended.
     Session,
     /// A session or a key may call it, whatever its scopes.
     Caller,
     /// A session or a key with this scope may call it.
     Scoped(Scope),
+    /// A session or a key with this scope may call it, and the session is read, and must not have ended: what the route
+    /// does outlives an access token, which is good for minutes after a sign-out.
+    Lasting(Scope),
     /// The one who holds the stage's scrape token may call it.
     Scraper,
 }
@@ -66,7 +69,15 @@ impl Access {
     pub const fn has_caller(self) -> bool {
         match self {
             Self::Public | Self::Scraper => false,
-            Self::Session | Self::Caller | Self::Scoped(_) => true,
+            Self::Session | Self::Caller | Self::Scoped(_) | Self::Lasting(_) => true,
+        }
+    }
+
+    /// Whether a session that calls is read, because a valid access token does not prove that it has not ended.
+    pub const fn reads_session(self) -> bool {
+        match self {
+            Self::Session | Self::Lasting(_) => true,
+            Self::Public | Self::Caller | Self::Scoped(_) | Self::Scraper => false,
         }
     }
 }

@@ -17,6 +17,8 @@ use crate::tenants::records::{OutboxEvent, outbox};
 
 /// A session ends when it was not refreshed for this long.
 pub const IDLE_MAX: Duration = Duration::from_secs(30 * 86_400);
+/// A session ends this long after its sign-in, whatever happens (NIST SP 800-63B asks for an end).
+const LIFE_MAX: Duration = Duration::from_secs(90 * 86_400);
 /// How long the token before the latest one still works, because an answer may get lost and two tabs may refresh at
 /// once.
 const GRACE: Duration = Duration::from_secs(30);
@@ -49,7 +51,7 @@ pub enum RefreshError {
     /// The token was not made by this stage. Nothing was read from the database.
     #[error("the refresh token is not valid")]
     Invalid,
-    /// The session has ended by sign-out, by the reuse of a token, or because nobody used it.
+    /// The session has ended by sign-out, by the reuse of a token, because nobody used it, or because its life is over.
     #[error("the session has ended")]
     Ended,
     /// The token was used before, so one of the two who used it is not the owner. The session has been ended.
@@ -82,6 +84,12 @@ enum TokenMatch {
     Ended,
 }
 
+/// When a session ends that is used at `now` and then no more: when its idle time or its whole life is over. Its
+/// identifier tells when it began, so no refresh can move that.
+fn end(session: SessionId, now: Millis) -> Millis {
+    now.plus(IDLE_MAX).min(Millis(session.made_at_ms()).plus(LIFE_MAX))
+}
+
 fn compare(presented: u32, stored: &StoredSession, now: Millis) -> TokenMatch {
     if stored.expires_at <= now {
         TokenMatch::Ended
@@ -104,7 +112,7 @@ impl Sessions {
     /// [`DynamoError`]
     pub async fn open(&self, user: UserId, home_tenant: TenantId) -> Result<RefreshedSession, DynamoError> {
         let (session, now) = (SessionId::generate(), Millis::now());
-        let expires_at = now.plus(IDLE_MAX);
+        let expires_at = end(session, now);
         let stored =
             StoredSession { counter: 0, rotated_at: now, expires_at, home_tenant, ttl: expires_at.secs() };
         match self.dynamo.write(Write::put(key(user, session), &stored)?).await {
@@ -122,7 +130,10 @@ impl Sessions {
         let token = RefreshToken::open(token, &self.keys.refresh).ok_or(RefreshError::Invalid)?;
         let RefreshToken { user, session, counter } = token;
         let now = Millis::now();
-        let expires_at = now.plus(IDLE_MAX);
+        let expires_at = end(session, now);
+        if expires_at <= now {
+            return Err(RefreshError::Ended);
+        }
         let next = counter.checked_add(1).ok_or(RefreshError::Ended)?;
         let rotate = Write::update(key(user, session))
             .set("counter", next)
@@ -150,6 +161,16 @@ impl Sessions {
                 }
             }
         }
+    }
+
+    /// Whether a session of a user has not ended.
+    ///
+    /// # Errors
+    /// [`DynamoError`]
+    pub async fn is_open(&self, user: UserId, session: SessionId) -> Result<bool, DynamoError> {
+        let stored: Option<StoredSession> = self.dynamo.get(&key(user, session)).await?;
+        let now = Millis::now();
+        Ok(stored.is_some_and(|stored| stored.expires_at.min(end(session, now)) > now))
     }
 
     /// Ends the session of a refresh token. Nothing happens if the token is not ours or the session has ended already.
@@ -193,6 +214,16 @@ mod tests {
     fn the_token_before_the_last_is_good_for_thirty_seconds() {
         assert_eq!(compare(4, &stored(5, 1_000), Millis(31_000)), TokenMatch::Previous);
         assert_eq!(compare(4, &stored(5, 1_000), Millis(31_001)), TokenMatch::Reuse);
+    }
+
+    #[test]
+    fn a_session_ends_thirty_days_after_its_last_use_and_ninety_days_after_its_first() {
+        let session = SessionId::generate();
+        let day = |day: u64| Millis(session.made_at_ms()).plus(Duration::from_secs(day * 86_400));
+        assert_eq!(end(session, day(0)), day(30));
+        assert_eq!(end(session, day(59)), day(89));
+        assert_eq!(end(session, day(61)), day(90));
+        assert_eq!(end(session, day(100)), day(90));
     }
 
     #[test]

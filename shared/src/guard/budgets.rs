@@ -128,6 +128,7 @@ mod tests {
                 role: None,
                 scopes: Vec::new(),
                 key: Some(KeyId::generate()),
+                session: None,
                 expires_at: None,
             };
             caller_limits("op", (10, MINUTE, Algorithm::Gcra), &caller, Plan::Free)

@@ -7,7 +7,7 @@ use crate::auth::access_token::TokenError;
 use crate::auth::api_key::ApiKey;
 use crate::auth::key_store::KeyIssuer;
 use crate::clock::Millis;
-use crate::contract::ids::{KeyId, TenantId, UserId};
+use crate::contract::ids::{KeyId, SessionId, TenantId, UserId};
 use crate::contract::mode::MODE_HEADER;
 use crate::contract::users::CredentialKind;
 use crate::contract::{Access, Mode, Role, Scope};
@@ -33,6 +33,8 @@ pub struct Caller {
     pub scopes: Vec<Scope>,
     /// The API key that calls; none for a session.
     pub key: Option<KeyId>,
+    /// The session that calls; none for an API key.
+    pub(super) session: Option<SessionId>,
     /// When the API key stops working; none for a session, and for a key that never does.
     pub(super) expires_at: Option<Millis>,
 }
@@ -98,6 +100,7 @@ impl Guard {
             role: None,
             scopes: record.scopes,
             key: Some(record.id),
+            session: None,
             expires_at: record.expires_at,
         })
     }
@@ -118,6 +121,7 @@ impl Guard {
             role: Some(role),
             scopes: role.scopes(),
             key: None,
+            session: Some(claims.sid),
             expires_at: None,
         })
     }
@@ -170,11 +174,18 @@ pub(super) fn authorize(access: Access, caller: &Caller) -> Result<(), Problem> 
             ProblemKind::Forbidden,
             "This route is for signed-in users. API keys cannot use it.",
         )),
-        Access::Scoped(scope) if !caller.scopes.contains(&scope) => Err(Problem::new(
-            ProblemKind::Forbidden,
-            format!("These credentials lack the scope `{}`.", scope.as_str()),
-        )),
-        Access::Public | Access::Session | Access::Caller | Access::Scoped(_) | Access::Scraper => Ok(()),
+        Access::Scoped(scope) | Access::Lasting(scope) if !caller.scopes.contains(&scope) => {
+            Err(Problem::new(
+                ProblemKind::Forbidden,
+                format!("These credentials lack the scope `{}`.", scope.as_str()),
+            ))
+        }
+        Access::Public
+        | Access::Session
+        | Access::Caller
+        | Access::Scoped(_)
+        | Access::Lasting(_)
+        | Access::Scraper => Ok(()),
     }
 }
 

@@ -6,6 +6,8 @@ use local::{Options, Stack};
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::auth::password::Passwords;
+use shared::clock::Millis;
+use shared::contract::ids::{SessionId, UserId};
 use shared::secrets::DerivedKeys;
 use shared::secrets::Key32;
 
@@ -152,7 +154,7 @@ async fn one_address_may_try_fifteen_accounts_an_hour() {
     assert_eq!(statuses[14..], [429, 429, 429]);
 }
 
-async fn refresh(world: &World, token: &str) -> Answer {
+pub async fn refresh(world: &World, token: &str) -> Answer {
     world.call(Method::POST, "/api/auth/refresh", "", json!({"refreshToken": token})).await
 }
 
@@ -325,11 +327,10 @@ async fn expired_forged_and_foreign_tokens_are_refused() {
     };
     let issue = |seed_text: &str, at: u64| {
         let tokens = shared::auth::access_token::AccessTokens::new("local", &[seed(seed_text)]).unwrap();
-        let (user, session) =
-            (shared::contract::ids::UserId::generate(), shared::contract::ids::SessionId::generate());
-        tokens.issue(user, session, vec![], shared::clock::Millis(at)).unwrap()
+        let (user, session) = (UserId::generate(), SessionId::generate());
+        tokens.issue(user, session, vec![], Millis(at)).unwrap()
     };
-    let now = shared::clock::Millis::now().0;
+    let now = Millis::now().0;
     let ours = world.stack.secret["tokenKeys"][0]["seed"].as_str().unwrap();
     let foreign = issue("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", now);
     world.call(Method::GET, "/api/users/me", &foreign, Value::Null).await.problem(401, "unauthorized");

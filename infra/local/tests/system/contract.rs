@@ -7,7 +7,7 @@ use crate::jobs::{fans, finished_job_of};
 use crate::support::{Answer, World, creator, ideas};
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::contract::ids::CreatorId;
+use shared::contract::ids::{CreatorId, KeyId};
 use shared::contract::{self, Access, BodyFormat, ROUTES, Route, STREAMS};
 
 /// Operations that are not called here with another tenant's key, and why. This list may get shorter and never longer.
@@ -84,6 +84,33 @@ async fn every_protected_route_asks_for_credentials() {
     assert_eq!(open, OPEN_ROUTES, "only these are open, and each of them is");
 }
 
+#[tokio::test]
+async fn whatever_outlives_a_token_asks_whether_its_session_has_ended() {
+    let world = World::start().await;
+    let session = async || {
+        let session = world.session().await;
+        (session["accessToken"].as_str().unwrap().to_owned(), session["refreshToken"].clone())
+    };
+    let ((live, _), (ended, refresh)) = (session().await, session().await);
+    let sign_out = json!({"refreshToken": refresh});
+    world.call(Method::POST, "/api/auth/signout", "", sign_out).await.ok(204);
+    let still_reads = world.call(Method::GET, "/api/creators", &ended, Value::Null).await;
+    still_reads.ok(200);
+    let mut lasting = Vec::new();
+    for route in routes().filter(|route| route.access.reads_session()) {
+        let id = KeyId::generate().to_string();
+        let call = async |token: &str| call(&world, route, method(route), &id, token, json!({})).await;
+        let problem = call(&ended).await.problem(401, "unauthorized");
+        assert!(problem["detail"].as_str().unwrap().contains("has ended"), "{}: {problem}", route.operation);
+        let with_live = call(&live).await.status;
+        assert!([200, 400, 404].contains(&with_live), "{}: {with_live}", route.operation);
+        lasting.push(route.operation);
+    }
+    for operation in ["createKey", "updateKey", "revokeKey", "rotateKey", "updateMe"] {
+        assert!(lasting.contains(&operation), "{operation} is not in {lasting:?}");
+    }
+}
+
 /// What a key has made: the identifiers of things that no stranger may see, use or change.
 pub struct Belongings {
     owner: String,
@@ -130,8 +157,7 @@ impl Belongings {
     pub async fn are_hidden_from(&self, world: &World, stranger: &str, without: &[(&str, &str)]) {
         let mut left: BTreeMap<_, _> = without.iter().copied().collect();
         for route in routes() {
-            let has_tenant = matches!(route.access, Access::Session | Access::Caller | Access::Scoped(_));
-            if !has_tenant || left.remove(route.operation).is_some() {
+            if !route.access.has_caller() || left.remove(route.operation).is_some() {
                 continue;
             }
             let (operation, id) = (route.operation, self.named_by(route));

@@ -32,5 +32,6 @@ mod posts;
 mod pricing;
 mod prompt_injection;
 mod resilience;
+mod sessions;
 mod small_model;
 mod support;
