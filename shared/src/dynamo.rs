@@ -36,7 +36,8 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(2);
 pub enum Table {
     /// What belongs to no tenant, or must be found before the tenant of a call is known: users, sessions, API keys.
     Identity,
-    /// What belongs to a tenant. Every partition key begins with `T#<tenant>`, or with `TT#<tenant>` in test mode.
+    /// What belongs to a tenant, where every partition key begins with `T#<tenant>`, or with `TT#<tenant>` in test mode;
+    /// and what models cost the whole stage in a day.
     Tenant,
 }
 

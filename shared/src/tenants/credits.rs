@@ -297,7 +297,7 @@ impl DailyStop {
 
     fn day_key(now: Millis) -> ItemKey {
         let day: String = now.rfc3339().chars().take(10).collect();
-        ItemKey::identity(format!("AI#{day}"), "SPENT")
+        ItemKey::tenant(format!("AI#{day}"), "SPENT")
     }
 
     /// Whether models have cost as much today as the limit allows.

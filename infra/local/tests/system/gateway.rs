@@ -174,7 +174,7 @@ fn today() -> Value {
 
 /// What models cost the stage today, as it is stored.
 async fn spent_today(world: &World) -> Value {
-    let read = json!({"TableName": "huntaze-local-identity", "Key": today()});
+    let read = json!({"TableName": "huntaze-local-tenant", "Key": today()});
     world.dynamo("somebody", "GetItem", read).await.ok(200)["Item"].clone()
 }
 
@@ -217,7 +217,7 @@ async fn the_stage_stops_at_its_budget_of_the_day_and_tells_why() {
     assert_eq!(spent_today(&world).await["costMicroUsd"]["N"], "750");
     let mut item = today();
     item["costMicroUsd"] = json!({"N": "1000000"});
-    let request = json!({"TableName": "huntaze-local-identity", "Item": item});
+    let request = json!({"TableName": "huntaze-local-tenant", "Item": item});
     world.dynamo("somebody", "PutItem", request).await.ok(200);
     assert_eq!(meta(&world, unshared_request()).await["degradedReason"], "budget");
     world.post(GENERATE, strict()).await.problem(503, "ai_unavailable");
