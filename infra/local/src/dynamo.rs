@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::LocalError;
-use crate::permissions::{AwsCaller, Permissions, needs};
+use crate::permissions::{AwsCaller, PartitionAttributes, Permissions};
 use crate::template::SamTemplate;
 
 /// How long the proxy may take to connect to the engine, which runs in the same process.
@@ -40,6 +40,7 @@ struct Proxy {
     engine: String,
     http: reqwest::Client,
     permissions: Arc<Permissions>,
+    partitions: PartitionAttributes,
     throttling: AtomicBool,
     requests: AtomicU64,
     database: Database,
@@ -75,6 +76,7 @@ impl LocalDynamo {
             engine: format!("http://{engine_address}/"),
             http: shared::outbound::client("http://", CONNECT_WITHIN).map_err(failed)?,
             permissions,
+            partitions: PartitionAttributes::of(template),
             throttling: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             database: database.clone(),
@@ -178,7 +180,7 @@ async fn forward(State(proxy): State<Arc<Proxy>>, headers: HeaderMap, body: Byte
     }
     let caller = AwsCaller::of(&headers);
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
-    if let Err(denied) = proxy.permissions.check(caller, &needs(operation, &request)) {
+    if let Err(denied) = proxy.permissions.check(caller, &proxy.partitions.needs(operation, &request)) {
         tracing::warn!(function = caller.name, denied, "a policy of template.yaml does not allow this");
         return refuse("AccessDeniedException", &denied);
     }

@@ -1,18 +1,18 @@
 //! Enforces the policies of `template.yaml`: a function that does what its policy does not list fails here
 //! already, and not only on a deployed stage.
 
+mod needs;
+mod pattern;
 mod uses;
 
 use std::collections::BTreeMap;
 
 use axum::http::HeaderMap;
-use serde_json::Value;
 
-use crate::template::{Permission, SamTemplate};
+use crate::template::{Grant, Permission, SamTemplate};
+pub use needs::{Need, PartitionAttributes};
+pub use pattern::is_like;
 pub use uses::{FOLDER, UseRecord, all_used};
-
-/// An action that a request needs, and the resource that it needs the action on.
-pub type Need = (String, String);
 
 /// What each function may do. Callers that are no function (people, tests) may do everything.
 pub struct Permissions {
@@ -52,92 +52,85 @@ impl Permissions {
     /// Checks whether `caller` may do all of `needs`, and records what an execution environment does as used.
     ///
     /// # Errors
-    /// The first action and resource that are not allowed, in IAM's words.
+    /// The first action and resource that are not allowed, in IAM's words, with the leading keys.
     pub fn check(&self, caller: AwsCaller<'_>, needs: &[Need]) -> Result<(), String> {
         let AwsCaller { name, is_environment } = caller;
         let Some(allowed) = self.functions.get(name) else { return Ok(()) };
-        for (action, resource) in needs {
-            let covers = |p: &Permission| p.actions.contains(action) && p.resources.contains(resource);
-            if !allowed.iter().any(covers) {
-                return Err(format!("{name} is not authorized to perform: {action} on resource: {resource}"));
-            }
+        let mut used = Vec::new();
+        for need in needs {
+            let grants = allowed.iter().find_map(|permission| permission.grants_of(need));
+            used.extend(grants.ok_or_else(|| {
+                let Need { action, resource, leading_keys } = need;
+                let keys = leading_keys.join(", ");
+                format!("{name} is not authorized to perform: {action} on resource: {resource} with leading keys: [{keys}]")
+            })?);
         }
         // A test that signs with a function's name shows nothing about what the function itself does.
         if let Some(uses) = self.uses.as_ref().filter(|_| is_environment) {
-            for (action, resource) in needs {
-                uses.record(name, action, resource);
+            for grant in used {
+                uses.record(name, &grant);
             }
         }
         Ok(())
     }
 }
 
-/// The permissions that a request to DynamoDB needs. A transaction needs those of all its parts.
-pub fn needs(operation: &str, request: &Value) -> Vec<Need> {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    match operation {
-        // The members of `RequestItems` are named after the tables.
-        "BatchWriteItem" | "BatchGetItem" => {
-            let tables = request["RequestItems"].as_object().into_iter().flatten();
-            tables.map(|(table, _)| (format!("dynamodb:{operation}"), table.clone())).collect()
+impl Permission {
+    /// The parts of this permission that allow a request, if it allows the whole request by itself: IAM looks at one
+    /// statement after the other, and puts no two together.
+    fn grants_of(&self, need: &Need) -> Option<Vec<Grant<'_>>> {
+        let action = self.actions.iter().find(|action| **action == need.action)?;
+        let resource = self.resources.iter().find(|resource| **resource == need.resource)?;
+        let grant = |leading_key| Grant { action, resource, leading_key };
+        let Some(condition) = &self.leading_keys else { return Some(vec![grant(None)]) };
+        if condition.is_required && need.leading_keys.is_empty() {
+            return None;
         }
-        "TransactWriteItems" | "TransactGetItems" => {
-            let parts =
-                request["TransactItems"].as_array().into_iter().flatten().filter_map(Value::as_object);
-            parts
-                .flatten()
-                .map(|(kind, part)| {
-                    let action = match kind.as_str() {
-                        "ConditionCheck" => "ConditionCheckItem".to_owned(),
-                        kind => format!("{kind}Item"),
-                    };
-                    (format!("dynamodb:{action}"), text(&part["TableName"]))
-                })
-                .collect()
-        }
-        operation => {
-            let table = text(&request["TableName"]);
-            let resource = match request["IndexName"].as_str() {
-                Some(index) => format!("{table}/index/{index}"),
-                None => table,
-            };
-            vec![(format!("dynamodb:{operation}"), resource)]
-        }
+        let pattern_of = |key: &String| condition.patterns.iter().find(|pattern| is_like(key, pattern));
+        // All keys of the request, and so no key is as good as any: this is what `ForAllValues` means.
+        need.leading_keys.iter().map(|key| Some(grant(Some(pattern_of(key)?.as_str())))).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::template::LeadingKeys;
 
-    #[test]
-    fn a_transaction_needs_what_its_parts_need() {
-        let request = json!({"TransactItems": [{"Put": {"TableName": "a"}}, {"Delete": {"TableName": "b"}}]});
-        let expected = [("dynamodb:PutItem", "a"), ("dynamodb:DeleteItem", "b")];
-        let found = needs("TransactWriteItems", &request);
-        assert!(found.iter().map(|(a, r)| (a.as_str(), r.as_str())).eq(expected));
+    fn permissions(leading_keys: Option<LeadingKeys>) -> Permissions {
+        let permission =
+            Permission { actions: vec!["x:Do".into()], resources: vec!["t".into()], leading_keys };
+        Permissions { functions: BTreeMap::from([("f".to_owned(), vec![permission])]), uses: None }
+    }
+
+    fn is_allowed(permissions: &Permissions, name: &'static str, need: Need) -> bool {
+        permissions.check(AwsCaller { name, is_environment: true }, &[need]).is_ok()
     }
 
     #[test]
-    fn a_batch_needs_its_action_on_each_of_its_tables() {
-        let request = json!({"RequestItems": {"a": [], "b": []}});
-        let needed = |table: &str| ("dynamodb:BatchWriteItem".to_owned(), table.to_owned());
-        assert_eq!(needs("BatchWriteItem", &request), [needed("a"), needed("b")]);
+    fn a_function_does_what_its_policy_lists_and_anybody_else_what_they_like() {
+        let permissions = permissions(None);
+        assert!(is_allowed(&permissions, "f", Need::of("x:Do", "t")));
+        assert!(!is_allowed(&permissions, "f", Need::of("x:Do", "t/index/GSI1")));
+        assert!(!is_allowed(&permissions, "f", Need::of("x:Undo", "t")));
+        assert!(is_allowed(&permissions, "somebody", Need::of("x:Undo", "t")));
     }
 
     #[test]
-    fn an_index_is_a_resource_of_its_own() {
-        let permission = Permission { actions: vec!["dynamodb:Query".into()], resources: vec!["t".into()] };
-        let functions = BTreeMap::from([("f".to_owned(), vec![permission])]);
-        let permissions = Permissions { functions, uses: None };
-        let check = |name: &'static str, operation: &str, request: Value| {
-            permissions.check(AwsCaller { name, is_environment: true }, &needs(operation, &request))
+    fn every_leading_key_of_a_request_has_to_be_like_a_pattern_of_the_same_statement() {
+        let condition = |is_required| {
+            let patterns = vec!["A#*".to_owned(), "B".to_owned()];
+            permissions(Some(LeadingKeys { patterns, is_required }))
         };
-        assert!(check("f", "Query", json!({"TableName": "t"})).is_ok());
-        assert!(check("f", "Query", json!({"TableName": "t", "IndexName": "GSI1"})).is_err());
-        assert!(check("f", "PutItem", json!({"TableName": "t"})).is_err());
-        assert!(check("somebody", "PutItem", json!({"TableName": "t"})).is_ok());
+        let is_allowed = |permissions: &Permissions, keys: &[&str]| {
+            let leading_keys = keys.iter().map(|&key| key.to_owned()).collect();
+            is_allowed(permissions, "f", Need { leading_keys, ..Need::of("x:Do", "t") })
+        };
+        let permissions = condition(true);
+        assert!(is_allowed(&permissions, &["A#1"]) && is_allowed(&permissions, &["A#1", "B", "A#2"]));
+        assert!(!is_allowed(&permissions, &["A#1", "C"]) && !is_allowed(&permissions, &["BB"]));
+        assert!(!is_allowed(&permissions, &[]), "a request without a key");
+        assert!(is_allowed(&condition(false), &[]), "IAM lets it pass where Null: false does not stand");
     }
 
     #[test]

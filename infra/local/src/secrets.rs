@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::LocalError;
-use crate::permissions::{AwsCaller, Permissions};
+use crate::permissions::{AwsCaller, Need, Permissions};
 
 /// The text of each secret, by the secret's name.
 type StoredSecrets = Arc<Mutex<BTreeMap<String, String>>>;
@@ -89,7 +89,7 @@ async fn answer(
     }
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
     let id = request["SecretId"].as_str().unwrap_or_default();
-    let need = ("secretsmanager:GetSecretValue".to_owned(), id.to_owned());
+    let need = Need::of("secretsmanager:GetSecretValue", id);
     if let Err(denied) = permissions.check(AwsCaller::of(&headers), &[need]) {
         return failure("AccessDeniedException", &denied);
     }

@@ -93,13 +93,49 @@ pub struct Permission {
     pub actions: Vec<String>,
     /// The resources that they are allowed on, by physical name; an index is `<table>/index/<index>`.
     pub resources: Vec<String>,
+    /// The items of a table that they are allowed on; `None` where the statement has no condition.
+    pub leading_keys: Option<LeadingKeys>,
+}
+
+/// The condition of a statement on `dynamodb:LeadingKeys`, the partition keys that a request names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LeadingKeys {
+    /// Patterns (`ForAllValues:StringLike`): each key of the request has to be like one of them.
+    pub patterns: Vec<String>,
+    /// Whether the request has to name a key (`Null: false`). Without this, one that names none passes, a scan too.
+    pub is_required: bool,
+}
+
+/// A part of a permission: one action on one resource, and one pattern of leading keys where it has any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Grant<'a> {
+    pub action: &'a str,
+    pub resource: &'a str,
+    pub leading_key: Option<&'a str>,
+}
+
+impl std::fmt::Display for Grant<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} on {}", self.action, self.resource)?;
+        self.leading_key.map_or(Ok(()), |key| write!(f, " with leading key {key}"))
+    }
 }
 
 impl Permission {
-    /// Every action paired with every resource that it is allowed on.
-    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        let resources = self.resources.iter().map(String::as_str);
-        self.actions.iter().flat_map(move |action| resources.clone().map(move |r| (action.as_str(), r)))
+    /// The permission taken apart: every action with every resource and every pattern of leading keys.
+    pub fn grants(&self) -> Vec<Grant<'_>> {
+        let patterns: Vec<Option<&str>> = match &self.leading_keys {
+            None => vec![None],
+            Some(keys) => keys.patterns.iter().map(|pattern| Some(pattern.as_str())).collect(),
+        };
+        let mut grants = Vec::new();
+        for action in &self.actions {
+            for resource in &self.resources {
+                let grant = |leading_key| Grant { action, resource, leading_key };
+                grants.extend(patterns.iter().copied().map(grant));
+            }
+        }
+        grants
     }
 }
 
@@ -209,6 +245,7 @@ Resources:
         let permission = |actions: &[&str]| Permission {
             actions: actions.iter().map(|&action| action.to_owned()).collect(),
             resources: vec!["table".to_owned()],
+            leading_keys: None,
         };
         assert_eq!(function.permissions, [permission(&["a:Get"]), permission(&["a:Put", "a:Query"])]);
         assert_eq!(
@@ -223,7 +260,7 @@ Resources:
     fn what_a_policy_says_beyond_allowing_actions_on_resources_is_refused_and_not_overlooked() {
         let error = refused(&POLICIES.replace("- !Ref Common", "- !Ref Lines"));
         assert!(error.contains("F refers to Lines, which is no managed policy"), "{error}");
-        for other in ["Effect: Deny", "Condition: {}, Effect: Allow"] {
+        for other in ["Effect: Deny", "NotAction: x, Effect: Allow"] {
             let error = refused(
                 &POLICIES.replace("{Effect: Allow, Action: [a:Put", &format!("{{{other}, Action: [a:Put")),
             );
@@ -231,6 +268,35 @@ Resources:
         }
         let error = refused(&POLICIES.replace("- !Ref Common", "- AdministratorAccess"));
         assert!(error.contains("a policy of F has no statement"), "{error}");
+    }
+
+    #[test]
+    fn a_condition_names_leading_keys_and_any_other_is_refused() {
+        let with = |condition: &str| {
+            let statement = format!("{{Condition: {condition}, Effect: Allow, Action: [a:Put");
+            SamTemplate::parse(&POLICIES.replace("{Effect: Allow, Action: [a:Put", &statement), &[])
+        };
+        let like = r#"{"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [A#*, B]}"#;
+        for (rest, is_required) in [("}", false), (r#", "Null": {"dynamodb:LeadingKeys": "false"}}"#, true)] {
+            let template = with(&format!("{like}{rest}")).unwrap();
+            let patterns = vec!["A#*".to_owned(), "B".to_owned()];
+            let found = &template.functions["f"].permissions[1].leading_keys;
+            assert_eq!(found.as_ref(), Some(&LeadingKeys { patterns, is_required }));
+        }
+        for other in [
+            "{}",
+            r#"{"Null": {"dynamodb:LeadingKeys": "false"}}"#,
+            // Without quotes `Null` is no text in YAML, but nothing.
+            r#"{"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [A]}, Null: {"dynamodb:LeadingKeys": "false"}}"#,
+            r#"{StringLike: {"dynamodb:LeadingKeys": [A]}}"#,
+            r#"{"ForAllValues:StringLike": {"dynamodb:LeadingKeys": []}}"#,
+            r#"{"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["${aws:username}"]}}"#,
+            r#"{"ForAllValues:StringLike": {"dynamodb:Attributes": [A]}}"#,
+            r#"{"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [A]}, "Null": {"dynamodb:LeadingKeys": "true"}}"#,
+        ] {
+            let error = with(other).unwrap_err().to_string();
+            assert!(error.contains("a condition of F is not"), "{other}: {error}");
+        }
     }
 
     #[test]

@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use local::template::{SamTemplate, TemplateFunction, repository};
+use local::permissions::is_like;
+use local::template::{Grant, SamTemplate, TemplateFunction, repository};
 use shared::contract::consumer::CONSUMERS;
 use shared::contract::health::BreakerPhase;
 use shared::contract::schedule::SCHEDULES;
@@ -190,11 +191,79 @@ fn no_function_is_given_a_permission_twice() {
     for function in template().functions.values() {
         let mut given = BTreeSet::new();
         for permission in &function.permissions {
-            for (action, resource) in permission.pairs() {
-                assert!(given.insert((action, resource)), "{}: {action} on {resource}", function.name);
+            for grant in permission.grants() {
+                assert!(given.insert(grant), "{}: {grant}", function.name);
+            }
+        }
+        // Of two patterns that overlap, the record of what the tests used could not tell which was needed.
+        let example = |pattern: &str| pattern.replace(['*', '?'], "x");
+        for one in &given {
+            let beside = |other: &&Grant<'_>| (other.action, other.resource) == (one.action, one.resource);
+            for other in given.iter().filter(beside).filter(|other| other != &one) {
+                let (one, other) = (one.leading_key.unwrap(), other.leading_key.unwrap());
+                assert!(!is_like(&example(one), other), "{}: {one} is a part of {other}", function.name);
             }
         }
     }
+}
+
+#[test]
+fn every_statement_on_a_table_names_the_partitions_of_the_manual_that_it_is_for() {
+    let template = template();
+    let mut allowed = BTreeSet::new();
+    for function in template.functions.values() {
+        for permission in &function.permissions {
+            let is_on_table = permission.actions.iter().any(|action| action.starts_with("dynamodb:"));
+            let keys = permission.leading_keys.as_ref();
+            assert_eq!(
+                keys.is_some_and(|keys| keys.is_required),
+                is_on_table,
+                "{}: {permission:?}",
+                function.name
+            );
+            let grants = permission.grants().into_iter();
+            allowed.extend(grants.filter_map(|g| Some((g.resource.to_owned(), g.leading_key?.to_owned()))));
+        }
+    }
+    // A row of the manual has its partitions in the second cell, and that of the index in the fourth.
+    let manual = read("docs/ARCHITECTURE.md");
+    let mut written = BTreeSet::new();
+    for table in ["identity", "tenant"] {
+        let (_, rows) = manual.split_once(&format!("| `{table}` | PK | SK |")).unwrap();
+        let rows =
+            rows.lines().skip(1).take_while(|row| row.starts_with('|')).filter(|row| !row.starts_with("|--"));
+        for row in rows {
+            let cells: Vec<&str> = row.split('|').collect();
+            let name = format!("huntaze-local-{table}");
+            let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(pattern).collect::<Vec<_>>();
+            written.extend(quoted(cells[2]).into_iter().map(|pattern| (name.clone(), pattern)));
+            let index = cells.get(4).and_then(|cell| quoted(cell).into_iter().next());
+            written.extend(index.map(|pattern| (format!("{name}/index/GSI1"), pattern)));
+        }
+    }
+    assert!(written.len() > 20, "{written:?}");
+    assert_eq!(allowed, written);
+}
+
+/// The pattern of a policy for a partition as the manual writes it.
+fn pattern(partition: &str) -> String {
+    let mut pattern = match partition.strip_prefix("T#<tenant>") {
+        // All identifiers of tenants are of one length, so a tenant's own partition can be told from those that begin
+        // with its name.
+        Some("") => {
+            let id = contract::ids::TenantId::from_bytes([0; 16]).to_string();
+            format!("T#{}", id.replace('0', "?"))
+        }
+        Some(rest) if rest == "#OUT" || rest.starts_with("#AUD") => partition.to_owned(),
+        // What live work and tests have each for itself, under T and TT.
+        Some(rest) => format!("T*#<tenant>{rest}"),
+        None => partition.to_owned(),
+    };
+    while let Some((before, rest)) = pattern.split_once('<') {
+        let (_, after) = rest.split_once('>').unwrap();
+        pattern = format!("{before}*{after}");
+    }
+    pattern
 }
 
 #[test]

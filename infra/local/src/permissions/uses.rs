@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use crate::LocalError;
-use crate::template::{Permission, SamTemplate};
+use crate::template::{Grant, Permission, SamTemplate};
 
 /// The environment variable that names the folder of the record. Nothing is recorded without it.
 pub const FOLDER: &str = "HUNTAZE_LOCAL_USES";
@@ -43,9 +43,9 @@ impl UseRecord {
         Ok(Self { file, recorded: Mutex::default() })
     }
 
-    /// Records that `function` did `action` on `resource`, once.
-    pub fn record(&self, function: &str, action: &str, resource: &str) {
-        let line = line(function, action, resource);
+    /// Records that `function` used a part of its permissions, once.
+    pub fn record(&self, function: &str, grant: &Grant<'_>) {
+        let line = line(function, grant);
         let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
         if !recorded.contains(&line) {
             // The line is written in one piece, in append mode: other stacks of this process write to the same file.
@@ -56,11 +56,12 @@ impl UseRecord {
     }
 }
 
-fn line(function: &str, action: &str, resource: &str) -> String {
-    format!("{function}: {action} on {resource}")
+fn line(function: &str, grant: &Grant<'_>) -> String {
+    format!("{function}: {grant}")
 }
 
-/// Checks that the record in `folder` has every permission of every function, and returns how many there are.
+/// Checks that the record in `folder` has every permission of every function, each with every pattern of leading keys,
+/// and returns how many there are.
 ///
 /// # Errors
 /// [`LocalError::UnprovenPermissions`] with the permissions that nothing used, or because the record is empty or of
@@ -78,8 +79,8 @@ pub fn all_used(template: &SamTemplate, folder: &Path) -> Result<usize, LocalErr
     }
     let mut allowed = BTreeSet::new();
     for function in template.functions.values() {
-        let pairs = function.permissions.iter().flat_map(Permission::pairs);
-        allowed.extend(pairs.map(|(action, resource)| line(&function.name, action, resource)));
+        let grants = function.permissions.iter().flat_map(Permission::grants);
+        allowed.extend(grants.map(|grant| line(&function.name, &grant)));
     }
     let missing_from = |lines: &BTreeSet<String>, other: &BTreeSet<String>| {
         lines.difference(other).fold(String::new(), |list, line| list + "\n" + line)
@@ -104,13 +105,17 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::permissions::{AwsCaller, Permissions};
-    use crate::template::TemplateFunction;
+    use crate::permissions::{AwsCaller, Need, Permissions};
+    use crate::template::{LeadingKeys, TemplateFunction};
 
     fn template() -> SamTemplate {
         let permission = Permission {
             actions: vec!["a:Get".to_owned(), "a:Put".to_owned()],
             resources: vec!["t".to_owned()],
+            leading_keys: Some(LeadingKeys {
+                patterns: vec!["A#*".to_owned(), "B".to_owned()],
+                is_required: true,
+            }),
         };
         let function = TemplateFunction {
             name: "f".to_owned(),
@@ -120,8 +125,9 @@ mod tests {
         SamTemplate { functions: BTreeMap::from([("f".to_owned(), function)]), ..SamTemplate::default() }
     }
 
-    fn call(permissions: &Permissions, is_environment: bool, action: &str) {
-        let need = (action.to_owned(), "t".to_owned());
+    fn call(permissions: &Permissions, is_environment: bool, action: &str, keys: &[&str]) {
+        let leading_keys = keys.iter().map(|&key| key.to_owned()).collect();
+        let need = Need { leading_keys, ..Need::of(action, "t") };
         let _ = permissions.check(AwsCaller { name: "f", is_environment }, &[need]);
     }
 
@@ -139,14 +145,16 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let stack = || Permissions::of(&template(), Some(UseRecord::in_folder(folder.path()).unwrap()));
         let (one, other) = (stack(), stack());
-        call(&one, true, "a:Get");
+        call(&one, true, "a:Get", &["A#1", "B"]);
+        call(&one, true, "a:Put", &["A#1"]);
         // Neither a refused call nor one by somebody who borrows the function's name is a use.
-        call(&one, true, "a:Scan");
-        call(&one, false, "a:Put");
+        call(&one, true, "a:Put", &["B", "C"]);
+        call(&one, true, "a:Scan", &["B"]);
+        call(&one, false, "a:Put", &["B"]);
         let error = all_used(&template(), folder.path()).unwrap_err().to_string();
-        assert!(error.ends_with("test what needs them:\nf: a:Put on t"), "{error}");
-        call(&other, true, "a:Put");
-        assert_eq!(all_used(&template(), folder.path()).unwrap(), 2);
+        assert!(error.ends_with("test what needs them:\nf: a:Put on t with leading key B"), "{error}");
+        call(&other, true, "a:Put", &["B"]);
+        assert_eq!(all_used(&template(), folder.path()).unwrap(), 4);
     }
 
     #[test]
@@ -154,9 +162,14 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let uses = UseRecord::in_folder(folder.path()).unwrap();
         for action in ["a:Get", "a:Put", "a:Delete"] {
-            uses.record("f", action, "t");
+            for key in ["A#*", "B"] {
+                uses.record("f", &Grant { action, resource: "t", leading_key: Some(key) });
+            }
         }
         let error = all_used(&template(), folder.path()).unwrap_err().to_string();
-        assert!(error.contains("of another template") && error.ends_with("\nf: a:Delete on t"), "{error}");
+        assert!(
+            error.contains("of another template") && error.ends_with("\nf: a:Delete on t with leading key B"),
+            "{error}"
+        );
     }
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 use serde_yaml_ng::{Mapping, Value};
 
 use super::{
-    Permission, TemplateFunction, TemplateRoute, TemplateSchedule, TemplateStream, TemplateTable, malformed,
+    LeadingKeys, Permission, TemplateFunction, TemplateRoute, TemplateSchedule, TemplateStream,
+    TemplateTable, malformed,
 };
 use crate::LocalError;
 
@@ -177,12 +178,13 @@ impl Resolver {
         value.map(|value| self.text(value)).transpose()
     }
 
-    /// Reads the statements of a policy. One that says more than which actions it allows on which resources is
-    /// an error: it would be enforced here otherwise than by AWS.
+    /// Reads the statements of a policy. One that says more than which actions it allows on which resources, and with
+    /// which leading keys, is an error: it would be enforced here otherwise than by AWS.
     fn statements(&self, logical: &str, document: &Value) -> Result<Vec<Permission>, LocalError> {
         let mut permissions = Vec::new();
         for statement in items(document.get("Statement")) {
-            let names: BTreeSet<&str> = entries(Some(statement)).map(|(name, _)| name).collect();
+            let mut names: BTreeSet<&str> = entries(Some(statement)).map(|(name, _)| name).collect();
+            names.remove("Condition");
             let allows = statement.get("Effect").is_some_and(|effect| effect == "Allow");
             if !allows || names != BTreeSet::from(["Action", "Effect", "Resource"]) {
                 return Err(malformed(format!(
@@ -193,6 +195,7 @@ impl Resolver {
             permissions.push(Permission {
                 actions: items(statement.get("Action")).map(scalar).collect(),
                 resources: resources.collect::<Result<_, _>>()?,
+                leading_keys: statement.get("Condition").map(|c| leading_keys(logical, c)).transpose()?,
             });
         }
         // A new function's list is empty until its permissions are written; a test sees to that.
@@ -243,6 +246,34 @@ impl Resolver {
             properties.get("TimeToLiveSpecification").and_then(|ttl| ttl.get("AttributeName")).map(scalar);
         Ok(TemplateTable { name, create: create.into(), ttl_attribute: ttl })
     }
+}
+
+/// Reads the condition of a statement, which can only be one on `dynamodb:LeadingKeys`.
+fn leading_keys(logical: &str, condition: &Value) -> Result<LeadingKeys, LocalError> {
+    const KEY: &str = "dynamodb:LeadingKeys";
+    const LIKE: &str = "ForAllValues:StringLike";
+    let unknown =
+        || malformed(format!("a condition of {logical} is not {LIKE} of {KEY}, with or without Null: false"));
+    let mut found = LeadingKeys::default();
+    if condition.as_mapping().is_none_or(|operators| !operators.keys().all(Value::is_string)) {
+        return Err(unknown());
+    }
+    for (operator, keys) in entries(Some(condition)) {
+        if !entries(Some(keys)).map(|(name, _)| name).eq([KEY]) {
+            return Err(unknown());
+        }
+        match operator {
+            LIKE => found.patterns = items(keys.get(KEY)).map(scalar).collect(),
+            "Null" if keys.get(KEY).map(scalar).as_deref() == Some("false") => found.is_required = true,
+            _ => return Err(unknown()),
+        }
+    }
+    // IAM would put another text in the place of a variable.
+    let is_plain = |pattern: &String| !pattern.is_empty() && !pattern.contains('$');
+    if found.patterns.is_empty() || !found.patterns.iter().all(is_plain) {
+        return Err(unknown());
+    }
+    Ok(found)
 }
 
 /// The named members of a mapping; nothing where the value is no mapping.

@@ -2,7 +2,7 @@
 //! found again.
 
 use crate::fake_model::{Behaviour, world, world_with};
-use crate::support::{Answer, World, ideas};
+use crate::support::{Answer, World, creator, ideas};
 use local::wait::{find, until};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -50,6 +50,30 @@ async fn more_than_ten_ideas_are_a_job_whose_result_is_what_the_route_would_have
     assert_eq!(job["result"]["meta"]["generationId"], job["generationId"]);
     assert!(job.get("problem").is_none());
     assert!(world.counted("huntaze_jobs_total{kind=\"ideas\",ended=\"ok\"}").await >= 1.0);
+}
+
+#[tokio::test]
+async fn a_job_knows_the_creator_that_its_brief_names_and_what_that_one_has_posted() {
+    let world = World::start().await;
+    let ana = world.post("/api/creators", creator("Ana")).await.ok(201)["id"].clone();
+    // A tag says something where some posts have it and others do not.
+    let texts = [
+        "Soup and a book #soup",
+        "A trip, travel, packing, luggage, a map, the airport, places, the season #alfama",
+    ];
+    let post = |day: usize| json!({"id": day.to_string(), "platform": "threads", "publishedAt": format!("2026-10-{day}T08:00:00Z"), "text": texts[day % 2], "likes": 9});
+    let posts: Vec<_> = (10..30).map(|day| post(day).to_string()).collect();
+    let request = world
+        .request(Method::POST, &format!("/api/creators/{}/posts", ana.as_str().unwrap()))
+        .header("authorization", format!("Bearer {}", world.demo.key))
+        .header("content-type", "application/x-ndjson");
+    let imported = Answer::of(request.body(posts.join("\n")).send().await.unwrap()).await.ok(200);
+    assert_eq!(imported["imported"], 20, "{imported}");
+    let brief = json!({"profileId": ana, "options": {"count": 15}});
+    let accepted = world.post("/api/ai-assistant/tools/content-ideas", brief).await;
+    let job = finished_job(&world, &accepted).await;
+    assert_eq!((&job["status"], &job["kind"]), (&json!("succeeded"), &json!("ideas")), "{job}");
+    assert!(job["result"].to_string().contains("#alfama"), "the creator's own hashtag: {job}");
 }
 
 #[tokio::test]

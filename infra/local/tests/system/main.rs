@@ -28,6 +28,7 @@ mod metrics;
 mod model;
 mod modes;
 mod outages;
+mod permissions;
 mod posts;
 mod pricing;
 mod prompt_injection;

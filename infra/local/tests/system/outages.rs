@@ -167,23 +167,3 @@ async fn requests_that_overlap_get_environments_of_their_own() {
     }
     assert!(world.stack.functions["users-me"].idle_processes().len() > 1);
 }
-
-#[tokio::test]
-async fn a_policy_that_lacks_an_action_fails_here_and_not_first_on_a_stage() {
-    let world = World::start().await;
-    // `health-ready` may read and nothing else; its credentials are refused a write.
-    let request = json!({"TableName": "huntaze-local-tenant", "Item": {"PK": {"S": "x"}, "SK": {"S": "x"}}});
-    let refused = world.dynamo("health-ready", "PutItem", request.clone()).await.ok(400);
-    assert!(refused["__type"].as_str().unwrap().ends_with("AccessDeniedException"), "{refused}");
-    world.dynamo("creators", "PutItem", request).await.ok(200);
-    // `health` looks at nothing but itself, and has no secret to look at.
-    let secret = async |caller: &str| {
-        let request = world.http.post(format!("http://{}/", world.stack.secrets.address()));
-        let request = request.header("x-amz-target", "secretsmanager.GetSecretValue");
-        let request = request.header("authorization", format!("AWS4-HMAC-SHA256 Credential={caller}/x"));
-        let body = json!({"SecretId": world.stack.secret_id}).to_string();
-        Answer::of(request.body(body).send().await.unwrap()).await
-    };
-    assert_eq!(secret("health").await.ok(400)["__type"], "AccessDeniedException");
-    secret("creators").await.ok(200);
-}
