@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use crate::dynamo::Dynamo;
-use crate::outbound::OutboundError;
+use crate::outbound::{self, OutboundError};
 use crate::redis::{Redis, RedisError};
 use crate::secrets::{self, DerivedKeys, Secrets, SecretsError};
 use crate::settings::{Settings, SettingsError};
@@ -75,12 +75,19 @@ impl Environment {
     }
 
     /// The AWS region in which this environment runs.
-    pub async fn region(&self) -> &str {
-        self.aws().await.region().map_or("nowhere", |region| region.as_ref())
+    ///
+    /// # Errors
+    /// [`StartError::Outbound`]
+    pub async fn region(&self) -> Result<&str, StartError> {
+        Ok(self.aws().await?.region().map_or("nowhere", |region| region.as_ref()))
     }
 
-    fn aws(&self) -> BoxFuture<'_, &aws_config::SdkConfig> {
-        Box::pin(self.aws.get_or_init(load_aws))
+    fn aws(&self) -> BoxFuture<'_, Result<&aws_config::SdkConfig, StartError>> {
+        Box::pin(self.aws.get_or_try_init(async || {
+            // The SDK would panic without root certificates, and remember that it found none.
+            outbound::roots()?;
+            Ok(load_aws().await)
+        }))
     }
 
     /// The secrets, read once, and the keys derived from them.
@@ -89,7 +96,7 @@ impl Environment {
     /// [`StartError::Settings`], [`StartError::Secrets`]
     pub fn keyring(&self) -> BoxFuture<'_, Result<&Keyring, StartError>> {
         Box::pin(self.keyring.get_or_try_init(async || {
-            let secrets = secrets::fetch(self.aws().await, &self.settings().await?.secret_id).await?;
+            let secrets = secrets::fetch(self.aws().await?, &self.settings().await?.secret_id).await?;
             let derived = DerivedKeys::new(&secrets.root_key);
             Ok(Keyring { secrets, derived })
         }))
@@ -101,7 +108,7 @@ impl Environment {
     /// [`StartError::Settings`]
     pub fn dynamo(&self) -> BoxFuture<'_, Result<Dynamo, StartError>> {
         Box::pin(async {
-            let connect = async || Ok(Dynamo::new(self.aws().await, self.settings().await?));
+            let connect = async || Ok(Dynamo::new(self.aws().await?, self.settings().await?));
             self.dynamo.get_or_try_init(connect).await.cloned()
         })
     }

@@ -293,7 +293,7 @@ impl SimulatedEnvironment {
 }
 
 /// The variable that names this machine's root certificates, which may lie elsewhere than on Amazon Linux.
-pub(crate) fn certificates() -> Option<(&'static str, PathBuf)> {
+pub fn certificates() -> Option<(&'static str, PathBuf)> {
     let places =
         ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
     Some(("SSL_CERT_FILE", places.into_iter().map(PathBuf::from).find(|place| place.exists())?))

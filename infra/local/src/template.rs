@@ -43,6 +43,8 @@ pub struct TemplateFunction {
     pub routes: Vec<TemplateRoute>,
     /// The schedules that start the function.
     pub schedules: Vec<TemplateSchedule>,
+    /// What happens where a run that nobody waits for fails; Lambda tries twice again and forgets it without this.
+    pub failed_runs: Option<FailedRuns>,
     /// Whether the function has a URL of its own, on which answers arrive piece by piece.
     pub has_url: bool,
     /// Which changes of the tenants' table start the function, if any do.
@@ -60,7 +62,16 @@ pub struct TemplateFunction {
 pub struct TemplateSchedule {
     /// When the function is started, such as `rate(1 minute)`.
     pub expression: String,
-    /// The queue that receives an event for which no run succeeded.
+    /// The queue that receives an event which could not be delivered to Lambda. How a run ends is nothing to the rule.
+    pub dead_letters: Option<String>,
+}
+
+/// What Lambda does where a run fails that nobody waits for, such as that of a schedule: `EventInvokeConfig`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedRuns {
+    /// How many times the run is tried again.
+    pub retries: u32,
+    /// The queue that receives the event, with the error, when no run succeeded.
     pub dead_letters: Option<String>,
 }
 

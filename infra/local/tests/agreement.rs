@@ -294,14 +294,21 @@ fn no_schedule_and_no_stream_loses_an_event() {
     let template = template();
     let mut kept = 0;
     for function in template.functions.values() {
-        let streams = function.stream.iter().map(|stream| &stream.dead_letters);
-        for queue in function.schedules.iter().map(|schedule| &schedule.dead_letters).chain(streams) {
+        let mut queues: Vec<_> = function.stream.iter().map(|stream| &stream.dead_letters).collect();
+        for schedule in &function.schedules {
+            // The queue of the rule gets what Lambda did not take, and that of the function what no run did.
+            let runs = function.failed_runs.as_ref();
+            let runs = runs.unwrap_or_else(|| panic!("{}: its failed runs are forgotten", function.name));
+            assert!(schedule.dead_letters.is_some(), "{}: what is not delivered is forgotten", function.name);
+            queues.extend([&schedule.dead_letters, &runs.dead_letters]);
+        }
+        for queue in queues {
             let known = queue.as_ref().is_some_and(|queue| template.queues.contains(queue));
             assert!(known, "{}: what it cannot take goes to {queue:?}, which is no queue", function.name);
             kept += 1;
         }
     }
-    assert_eq!(kept, SCHEDULES.len() + CONSUMERS.len());
+    assert_eq!(kept, 2 * SCHEDULES.len() + CONSUMERS.len());
 }
 
 #[test]

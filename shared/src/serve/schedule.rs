@@ -11,7 +11,9 @@ use crate::{metrics, telemetry};
 
 /// Runs a function that a schedule starts.
 ///
-/// After an error of `work` Lambda tries again, and in the end the event goes to the dead-letter queue.
+/// After an error of `work` Lambda tries again as often as the function's `EventInvokeConfig` in the template says, and
+/// then sends the event, with the error, to the dead-letter queue that it names. What the rule of the schedule says of
+/// retries and dead letters is only about events that Lambda did not take.
 ///
 /// # Errors
 /// When the Runtime API cannot be reached.

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_yaml_ng::{Mapping, Value};
 
 use super::{
-    LeadingKeys, Permission, TemplateFunction, TemplateRoute, TemplateSchedule, TemplateStream,
+    FailedRuns, LeadingKeys, Permission, TemplateFunction, TemplateRoute, TemplateSchedule, TemplateStream,
     TemplateTable, malformed,
 };
 use crate::LocalError;
@@ -131,6 +131,16 @@ impl Resolver {
                 other => return Err(malformed(format!("{logical} has an event of type {other}"))),
             }
         }
+        let failed_runs = match properties.get("EventInvokeConfig") {
+            None => None,
+            Some(config) => {
+                let retries = config.get("MaximumRetryAttempts").and_then(Value::as_u64);
+                let retries = retries.and_then(|retries| u32::try_from(retries).ok());
+                let queue = at(config, &["DestinationConfig", "OnFailure", "Destination"]);
+                let retries = retries.ok_or_else(|| missing("MaximumRetryAttempts"))?;
+                Some(FailedRuns { retries, dead_letters: self.optional(queue)? })
+            }
+        };
         let (policies, permissions) = self.policies(logical, properties)?;
         Ok(TemplateFunction {
             name: name.to_owned(),
@@ -140,6 +150,7 @@ impl Resolver {
             variables,
             routes,
             schedules,
+            failed_runs,
             has_url: properties.get("FunctionUrlConfig").is_some(),
             stream,
             log_group: self

@@ -128,6 +128,28 @@ async fn without_its_secret_a_function_says_so_and_serves_as_soon_as_it_is_there
 }
 
 #[tokio::test]
+async fn without_root_certificates_a_function_says_so_and_serves_as_soon_as_they_are_there() {
+    let stack = Stack::start(Options::default()).await.unwrap();
+    let bundle = stack.logs().join("bundle.pem");
+    let variables = [("SSL_CERT_FILE".to_owned(), bundle.display().to_string())];
+    stack.host.extra_variables.lock().unwrap().extend(variables);
+    let get = async |path: &str| {
+        Answer::of(client().get(format!("{}{path}", stack.url())).send().await.unwrap()).await
+    };
+    get("/api/users/me").await.problem(503, "unavailable");
+    let log = || std::fs::read_to_string(stack.logs().join("users-me.log")).unwrap();
+    assert!(log().contains("root certificates") && log().contains("bundle.pem"), "{}", log());
+    std::fs::write(&bundle, "no certificate").unwrap();
+    get("/api/users/me").await.problem(503, "unavailable");
+    let [process] = stack.functions["users-me"].idle_processes()[..] else { panic!("one environment") };
+    let (_, real) = local::lambda::certificates().expect("this machine has a bundle");
+    std::fs::copy(real, &bundle).unwrap();
+    get("/api/users/me").await.problem(401, "unauthorized");
+    assert_eq!(stack.functions["users-me"].idle_processes(), [process], "it healed, and was not replaced");
+    assert!(!log().contains("panicked"), "{}", log());
+}
+
+#[tokio::test]
 async fn a_killed_environment_costs_one_request_and_no_more() {
     let world = World::start().await;
     world.get("/api/users/me").await.ok(200);

@@ -20,7 +20,7 @@ impl Breakers {
     /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
         let make = async {
-            let (region, redis) = (environment.region().await, environment.redis().await?);
+            let (region, redis) = (environment.region().await?, environment.redis().await?);
             let breaker = |(dependency, ai): (Dependency, &AiSettings)| {
                 Arc::new(Breaker::new(dependency, region, &ai.model, super::AI, Arc::clone(&redis)))
             };
