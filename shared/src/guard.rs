@@ -177,11 +177,31 @@ impl Guard {
         Ok(caller)
     }
 
+    /// Refuses a request that a limit denied a moment ago, before anything is read or asked for it.
+    ///
+    /// # Errors
+    /// [`Refusal`] with the denial that is remembered.
+    pub async fn recall(
+        &self,
+        route: &Route,
+        incoming: &HttpRequest,
+        caller: Option<&Caller>,
+    ) -> Result<(), Refusal> {
+        let plan = self.plan(caller, None).await;
+        let limits = budget(route, incoming, caller, plan).map(|(limits, _)| limits);
+        match limits.and_then(|limits| self.local.recall(&limits)) {
+            Some(statuses) => {
+                metrics::limits(LimitDecision::Remembered);
+                Err(denial(statuses))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Asks the gate to admit a request, finds its stored answer, or refuses it.
     ///
     /// One trip to Redis asks for its limits, its idempotency key, its turn in shared work and the breakers it
-    /// depends on (ADR 7). There is no trip where a limit denied the caller a moment ago, and a second one where a
-    /// denial may rest on an outdated plan.
+    /// depends on (ADR 7), and a second one where a denial may rest on an outdated plan.
     ///
     /// # Errors
     /// [`Refusal`] where a limit denies the request, its idempotency key is taken, or Redis cannot be asked and the
@@ -200,10 +220,6 @@ impl Guard {
         let Some((mut limits, on_outage)) = budget(route, incoming, caller, plan) else {
             return Ok(GuardAnswer::Admitted(Box::new(Admission::of(Vec::new()))));
         };
-        if let Some(statuses) = self.local.recall(&limits) {
-            metrics::limits(LimitDecision::Remembered);
-            return Err(denial(statuses));
-        }
         // Test mode never reaches a model, so it cannot see one fail.
         let witness = caller
             .filter(|caller| caller.tenant.mode() == Mode::Live && !route.depends_on.is_empty())

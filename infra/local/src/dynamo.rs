@@ -34,7 +34,7 @@ pub struct LocalDynamo {
     proxy: Arc<Proxy>,
 }
 
-/// What stands between the callers and the engine: permissions, throttling and a count of requests.
+/// What stands between the callers and the engine: permissions, throttling and a count of what was asked.
 struct Proxy {
     /// The URL of the engine.
     engine: String,
@@ -43,6 +43,8 @@ struct Proxy {
     partitions: PartitionAttributes,
     throttling: AtomicBool,
     requests: AtomicU64,
+    /// How many bytes the engine has answered with.
+    bytes_read: AtomicU64,
     database: Database,
 }
 
@@ -79,6 +81,7 @@ impl LocalDynamo {
             partitions: PartitionAttributes::of(template),
             throttling: AtomicBool::new(false),
             requests: AtomicU64::new(0),
+            bytes_read: AtomicU64::new(0),
             database: database.clone(),
         });
         let router = Router::new().fallback(forward).with_state(Arc::clone(&proxy));
@@ -104,6 +107,11 @@ impl LocalDynamo {
     /// How many calls there have been since the start; each is one trip of a function.
     pub fn requests(&self) -> u64 {
         self.proxy.requests.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes the functions have read since the start.
+    pub fn bytes_read(&self) -> u64 {
+        self.proxy.bytes_read.load(Ordering::Relaxed)
     }
 
     /// The engine itself, for reading the stream of a table without permissions.
@@ -201,7 +209,9 @@ async fn forward(State(proxy): State<Arc<Proxy>>, headers: HeaderMap, body: Byte
                 })
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect();
-            (status, headers, answer.bytes().await.unwrap_or_default()).into_response()
+            let bytes = answer.bytes().await.unwrap_or_default();
+            proxy.bytes_read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            (status, headers, bytes).into_response()
         }
         Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
     }

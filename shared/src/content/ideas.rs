@@ -2,7 +2,7 @@
 
 mod write;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::builtin::Grammar;
 use super::{CreatorReference, GenerationContext, IdeaSubject, ProfileError, prompt};
@@ -12,7 +12,7 @@ use crate::contract::content_ideas::{
 };
 use crate::contract::creators::Creator;
 use crate::contract::ids::CreatorId;
-use crate::contract::meta::{AnswerUsage, CreditUse};
+use crate::contract::meta::{AnswerUsage, CreditUse, DegradedReason};
 use crate::contract::posts::Post;
 use crate::contract::{Coalescing, Contract as _};
 use crate::environment::{Environment, StartError};
@@ -114,13 +114,23 @@ impl TryFrom<&IdeaBriefRequest> for IdeaOrder {
     }
 }
 
-/// All that ideas are made from: the creator's profile and latest posts, and the brief of the order.
+/// What ideas are made from, apart from the creator's posts: these are long, and read only once the request is admitted.
 #[derive(Debug)]
 pub struct CreatorContext {
     subject: IdeaSubject,
     creator_id: Option<CreatorId>,
-    posts: Vec<Post>,
+    /// The version of the creator's posts when the request came; `None` where it was not asked for, or an import ran.
+    posts_version: Option<u64>,
     brief: Option<String>,
+}
+
+/// How equal requests share the ideas of models.
+struct Sharing {
+    /// The names of the models.
+    models: String,
+    fresh: Duration,
+    stale: Duration,
+    expected: Duration,
 }
 
 /// The service that proposes ideas.
@@ -147,7 +157,7 @@ impl Ideas {
         })
     }
 
-    /// Reads all that the ideas of an order are made from.
+    /// Reads what the ideas of an order are made from, apart from posts.
     ///
     /// # Errors
     /// [`IdeaError::Profile`], [`IdeaError::Creator`]
@@ -156,16 +166,41 @@ impl Ideas {
         match &order.source {
             IdeaSource::Profile(profile) => {
                 let subject = IdeaSubject::of_profile(profile, &order.options)?;
-                Ok(CreatorContext { subject, creator_id: None, posts: Vec::new(), brief })
+                Ok(CreatorContext { subject, creator_id: None, posts_version: None, brief })
             }
             IdeaSource::Creator(reference) => {
-                let latest = self.posts.latest(tenant, reference.id, POSTS_MAX);
-                let (creator, posts) = tokio::join!(self.creator(tenant, *reference), latest);
-                let subject = IdeaSubject::of_creator(&creator?, &order.options);
-                let posts = posts.map_err(CreatorError::Dynamo)?;
-                Ok(CreatorContext { subject, creator_id: Some(reference.id), posts, brief })
+                let creator = self.creator(tenant, *reference).await?;
+                let subject = IdeaSubject::of_creator(&creator, &order.options);
+                Ok(CreatorContext { subject, creator_id: Some(reference.id), posts_version: None, brief })
             }
         }
+    }
+
+    /// Reads what must be known of an order before it is admitted: what its ideas are made from, and the work that it
+    /// shares with equal requests of its tenant.
+    ///
+    /// # Errors
+    /// [`IdeaError::Profile`], [`IdeaError::Creator`]
+    pub async fn prepare(
+        &self,
+        tenant: TenantCtx,
+        order: &IdeaOrder,
+    ) -> Result<(CreatorContext, Option<SharedWork>), IdeaError> {
+        let sharing = self.sharing(tenant, &order.options);
+        let posts_version = async {
+            match (&sharing, &order.source) {
+                (Some(_), IdeaSource::Creator(reference)) => self.posts.version(tenant, reference.id).await,
+                _ => Ok(None),
+            }
+        };
+        let (creator, posts_version) = tokio::join!(self.context(tenant, order), posts_version);
+        let posts_version = posts_version.map_err(CreatorError::Dynamo)?;
+        let creator = CreatorContext { posts_version, ..creator? };
+        // While an import runs, two requests may read different posts.
+        let is_known = creator.creator_id.is_none() || posts_version.is_some();
+        let sharing = sharing.filter(|_| is_known);
+        let work = sharing.map(|sharing| self.shared_work(tenant, &creator, &order.options, &sharing));
+        Ok((creator, work))
     }
 
     /// Checks that an order can be carried out, without reading posts.
@@ -180,47 +215,53 @@ impl Ideas {
         Ok(())
     }
 
-    /// The work that a request shares with equal requests of its tenant, or `None` where it shares nothing: because
-    /// the caller wants fresh ideas, or because no model would write, and the grammar is quicker than sharing.
-    pub fn shared_work(
-        &self,
-        tenant: TenantCtx,
-        creator: &CreatorContext,
-        options: &IdeaOptions,
-    ) -> Option<SharedWork> {
+    /// How equal requests share ideas, or `None` where they do not: because the caller wants fresh ideas, or because no
+    /// model would write, and the grammar is quicker than sharing.
+    fn sharing(&self, tenant: TenantCtx, options: &IdeaOptions) -> Option<Sharing> {
         match (self.models.names(tenant.mode()), GenerateIdeas::ROUTE.coalescing) {
             (Some(models), Coalescing::On { fresh, stale, expected }) if !options.fresh => {
-                // The profile itself belongs to the key, and not its identifier and version: requests are equal if
-                // the model would read the same.
-                let input = (&creator.subject, options, &creator.posts, &creator.brief);
-                let input = serde_json::to_string(&input).unwrap_or_default();
-                let tenant = tenant.data_name();
-                let operation = GenerateIdeas::ROUTE.operation;
-                let parts = [tenant.as_str(), operation, prompt::VERSION, &models, &input];
-                Some(self.coalescer.work(&parts, fresh, stale, expected))
+                Some(Sharing { models, fresh, stale, expected })
             }
             _ => None,
         }
     }
 
+    fn shared_work(
+        &self,
+        tenant: TenantCtx,
+        creator: &CreatorContext,
+        options: &IdeaOptions,
+        sharing: &Sharing,
+    ) -> SharedWork {
+        // The profile itself belongs to the key, and not its version: requests are equal if the model would read the
+        // same. The posts are a megabyte, so their version stands for them, and says something of one creator only.
+        let input = (&creator.subject, options, creator.creator_id, creator.posts_version, &creator.brief);
+        let input = serde_json::to_string(&input).unwrap_or_default();
+        let tenant = tenant.data_name();
+        let operation = GenerateIdeas::ROUTE.operation;
+        let parts = [tenant.as_str(), operation, prompt::VERSION, &sharing.models, &input];
+        self.coalescer.work(&parts, sharing.fresh, sharing.stale, sharing.expected)
+    }
+
     /// Makes ideas for this request alone.
     ///
     /// # Errors
-    /// [`NoAnswer`]
+    /// [`IdeaError::Creator`], [`IdeaError::NoAnswer`]
     pub async fn generate(
         &self,
         context: GenerationContext,
         creator: &CreatorContext,
         options: &IdeaOptions,
-    ) -> Result<IdeaBatch, NoAnswer> {
-        self.write(context, creator, options).await
+    ) -> Result<IdeaBatch, IdeaError> {
+        let posts = self.latest_posts(context.tenant, creator).await?;
+        Ok(self.write(context, creator, &posts, options).await?)
     }
 
     /// Makes ideas that equal requests of the tenant share, or takes those that another request made. Which of the
     /// two falls to this request is its `turn`, which the gate has decided.
     ///
     /// # Errors
-    /// [`NoAnswer`]
+    /// [`IdeaError::Creator`], [`IdeaError::NoAnswer`]
     pub async fn generate_shared(
         &self,
         context: GenerationContext,
@@ -228,15 +269,33 @@ impl Ideas {
         options: &IdeaOptions,
         work: &SharedWork,
         turn: WorkTurn,
-    ) -> Result<IdeaBatch, NoAnswer> {
+    ) -> Result<IdeaBatch, IdeaError> {
         let started = Instant::now();
-        let compute = async || {
-            let written = self.write(context, creator, options).await;
-            let is_full = written.as_ref().is_ok_and(|batch| !batch.meta.degraded);
-            (written, if is_full { ResultLifetime::Full } else { ResultLifetime::Brief })
+        let mut unread = None;
+        let compute = async || match self.latest_posts(context.tenant, creator).await {
+            Ok(posts) => {
+                let is_same = self.has_same_posts(context.tenant, creator);
+                let (written, is_same) = tokio::join!(self.write(context, creator, &posts, options), is_same);
+                let lifetime = match &written {
+                    // An import began since the request came, so its posts may not be those of the others.
+                    _ if !is_same => ResultLifetime::Nothing,
+                    Ok(batch) if !batch.meta.degraded => ResultLifetime::Full,
+                    _ => ResultLifetime::Brief,
+                };
+                (Some(written), lifetime)
+            }
+            Err(error) => {
+                unread = Some(error);
+                (None, ResultLifetime::Nothing)
+            }
         };
         let (written, role) = self.coalescer.once(work, turn, context.deadline, compute).await;
-        let mut batch: IdeaBatch = written?;
+        let mut batch: IdeaBatch = match (written, unread) {
+            (Some(written), _) => written?,
+            (None, Some(error)) => return Err(error.into()),
+            // A leader that could not read the posts publishes nothing, so nobody can have taken this from it.
+            (None, None) => return Err(NoAnswer::OnlyDegraded(DegradedReason::ProviderError).into()),
+        };
         let meta = &mut batch.meta;
         meta.cached = matches!(role, CoalescingRole::Cached | CoalescingRole::Stale);
         meta.coalesced = role == CoalescingRole::Follower;
@@ -249,6 +308,29 @@ impl Ideas {
             meta.latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         }
         Ok(batch)
+    }
+
+    /// The latest posts of the creator, newest first; none without a stored creator.
+    async fn latest_posts(
+        &self,
+        tenant: TenantCtx,
+        creator: &CreatorContext,
+    ) -> Result<Vec<Post>, CreatorError> {
+        match creator.creator_id {
+            Some(id) => Ok(self.posts.latest(tenant, id, POSTS_MAX).await?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Whether the posts that were read before this was asked are those by whose version the requests are equal.
+    async fn has_same_posts(&self, tenant: TenantCtx, creator: &CreatorContext) -> bool {
+        match creator.creator_id {
+            Some(id) => {
+                let version = self.posts.version(tenant, id).await;
+                version.is_ok_and(|version| version.is_some() && version == creator.posts_version)
+            }
+            None => true,
+        }
     }
 
     async fn creator(&self, tenant: TenantCtx, reference: CreatorReference) -> Result<Creator, IdeaError> {

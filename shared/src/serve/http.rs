@@ -268,8 +268,8 @@ enum Protection<'a> {
     Guarded(&'a Guard),
 }
 
-/// Takes one request past the guard: identifies the caller, prepares, asks for admission, answers and stores the
-/// answer.
+/// Takes one request past the guard: identifies the caller, recalls a denial, prepares, asks for admission, answers and
+/// stores the answer.
 async fn answer_guarded(
     route: &Route,
     incoming: &Arc<HttpRequest>,
@@ -279,6 +279,7 @@ async fn answer_guarded(
 ) -> Result<HttpResponse, Refusal> {
     let caller = guard.identify(route, incoming).await?;
     line.tenant = caller.as_ref().map(|caller| caller.tenant.id().to_string());
+    guard.recall(route, incoming, caller.as_ref()).await?;
     // The problem of a malformed request is reported only after the gate, so that malformed requests count against the
     // limits like all others, and get 429 once these are used up.
     let (demand, request) = match handler.prepare(incoming, caller.as_ref()).await {

@@ -1,18 +1,27 @@
 //! The store of creators' posts, as they were imported.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use super::TenantCtx;
 use super::lines::ImportRecord;
+use crate::clock::Millis;
 use crate::contract::creators::Platform;
 use crate::contract::ids::CreatorId;
 use crate::contract::posts::Post;
-use crate::dynamo::{Dynamo, DynamoError, ItemKey, ItemPage, Query, Write};
+use crate::dynamo::{Dynamo, DynamoError, ItemKey, ItemPage, Query, Write, WriteError};
 use crate::environment::{Environment, StartError};
+use crate::random;
 
+/// The sort key of the record of imports, in the partition of their creator.
+const IMPORTS: &str = "IMPORTS";
+/// What the attributes of imports that still run begin with. The rest names the import, the value is when it has ended.
+const RUNNING: &str = "i:";
+/// The time after which an import has ended, however it ended: longer than any function runs.
+const IMPORT_WITHIN: Duration = Duration::from_secs(60);
 /// What the sort keys of posts begin with, in the partition of their creator.
 const PREFIX: &str = "POST#";
 
@@ -26,6 +35,31 @@ impl ImportRecord for Post {
 #[derive(Serialize, Deserialize)]
 struct StoredPost {
     post: Post,
+}
+
+/// What is known of the imports of a creator's posts.
+#[derive(Debug, Default, Deserialize)]
+struct StoredImports {
+    /// Changes when an import begins, and again when it ends.
+    #[serde(default)]
+    version: u64,
+    #[serde(flatten)]
+    others: BTreeMap<String, serde_json::Value>,
+}
+
+impl StoredImports {
+    /// The names of the attributes of imports, and until when each of them may run.
+    fn running(&self) -> impl Iterator<Item = (&String, Millis)> {
+        let running = |(name, until): (&'_ String, &'_ serde_json::Value)| {
+            name.starts_with(RUNNING).then(|| Millis(until.as_u64().unwrap_or(0)))
+        };
+        self.others.iter().filter_map(move |entry| Some((entry.0, running(entry)?)))
+    }
+
+    /// The version of the posts; `None` while an import runs, because they change with each of its writes.
+    fn version(&self, now: Millis) -> Option<u64> {
+        self.running().all(|(_, until)| until < now).then_some(self.version)
+    }
 }
 
 /// The posts of all creators of all tenants.
@@ -60,6 +94,18 @@ fn sort_key(post: &Post) -> String {
     format!("{PREFIX}{:013}#{hash}", post.published_at.get().0)
 }
 
+fn imports_key(tenant: TenantCtx, creator: CreatorId) -> ItemKey {
+    ItemKey::tenant(tenant.pk_of_creator(creator), IMPORTS)
+}
+
+/// The error of a write without conditions, which cannot conflict.
+fn without_condition(error: WriteError) -> DynamoError {
+    match error {
+        WriteError::Dynamo(error) => error,
+        WriteError::Conflict { .. } => DynamoError::Unavailable { code: "conflict".to_owned() },
+    }
+}
+
 impl Posts {
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self { dynamo: environment.dynamo().await? })
@@ -83,8 +129,49 @@ impl Posts {
             .map(|(sk, post)| Write::put(ItemKey::tenant(pk.clone(), sk), &StoredPost { post }))
             .collect::<Result<_, _>>()?;
         let count = writes.len();
-        self.dynamo.put_all(writes).await?;
+        if count > 0 {
+            let running = self.begin_import(tenant, creator).await?;
+            let written = self.dynamo.put_all(writes).await;
+            // Also where some were not written: the others were, and nothing of this import is written after this.
+            self.end_import(tenant, creator, running).await?;
+            written?;
+        }
         Ok(count)
+    }
+
+    /// The version of a creator's posts: two calls that give the same version read the same posts. `None` while an import
+    /// runs.
+    ///
+    /// # Errors
+    /// [`DynamoError`]
+    pub async fn version(&self, tenant: TenantCtx, creator: CreatorId) -> Result<Option<u64>, DynamoError> {
+        let imports: Option<StoredImports> = self.dynamo.get(&imports_key(tenant, creator)).await?;
+        Ok(imports.unwrap_or_default().version(Millis::now()))
+    }
+
+    /// Notes that an import runs. Returns the attribute that says so. Imports that died are forgotten by the way; the
+    /// version of what they wrote is the one that they began with.
+    async fn begin_import(&self, tenant: TenantCtx, creator: CreatorId) -> Result<String, DynamoError> {
+        let (key, now) = (imports_key(tenant, creator), Millis::now());
+        let imports: StoredImports = self.dynamo.get(&key).await?.unwrap_or_default();
+        let running = format!("{RUNNING}{}", random::token());
+        let mut write = Write::update(key).add("version", 1).set(running.clone(), now.plus(IMPORT_WITHIN));
+        for (name, _) in imports.running().filter(|(_, until)| *until < now) {
+            write = write.remove(name.clone());
+        }
+        self.dynamo.write(write).await.map_err(without_condition)?;
+        Ok(running)
+    }
+
+    /// Notes that an import has ended, and with it that the posts have another version.
+    async fn end_import(
+        &self,
+        tenant: TenantCtx,
+        creator: CreatorId,
+        running: String,
+    ) -> Result<(), DynamoError> {
+        let write = Write::update(imports_key(tenant, creator)).add("version", 1).remove(running);
+        self.dynamo.write(write).await.map_err(without_condition)
     }
 
     /// One page of a creator's posts, oldest first.
@@ -163,6 +250,17 @@ mod tests {
         assert_eq!(open.records.len() + open.failed.len(), 1);
         assert!(lines(LineFormat::Csv, "id,text\na,b").unwrap_err().contains("`platform`"));
         assert_eq!(lines(LineFormat::Csv, "id,platform,publishedAt,text\n").unwrap().records.len(), 0);
+    }
+
+    #[test]
+    fn posts_have_no_version_while_an_import_runs_and_the_last_one_after_it_died() {
+        let stored =
+            serde_json::json!({"PK": "T#x", "SK": IMPORTS, "version": 7, "i:a": 2_000, "i:b": 3_000});
+        let imports: StoredImports = serde_json::from_value(stored).unwrap();
+        assert_eq!(imports.version(Millis(1_000)), None);
+        assert_eq!(imports.version(Millis(2_500)), None, "one of them may still run");
+        assert_eq!(imports.version(Millis(3_001)), Some(7));
+        assert_eq!(StoredImports::default().version(Millis(1)), Some(0), "nothing was ever imported");
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub struct ProposeIdeas<C> {
 pub enum IdeaPlan {
     /// With a job, because the request is long or the caller prefers one.
     Job,
-    /// With the ideas themselves; `prepare` has read what is known about the creator.
+    /// With the ideas themselves; `prepare` has read the creator.
     Now(Box<(IdeaOrder, CreatorContext)>),
 }
 
@@ -52,8 +52,7 @@ where
             self.ideas.check(caller.tenant, &order).await?;
             return Ok((IdeaPlan::Job, Demand { cost, shared_work: None }));
         }
-        let creator = self.ideas.context(caller.tenant, &order).await?;
-        let shared_work = self.ideas.shared_work(caller.tenant, &creator, &order.options);
+        let (creator, shared_work) = self.ideas.prepare(caller.tenant, &order).await?;
         Ok((IdeaPlan::Now(Box::new((order, creator))), Demand { cost, shared_work }))
     }
 

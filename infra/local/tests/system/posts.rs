@@ -110,6 +110,87 @@ async fn what_has_been_posted_is_not_proposed_again() {
     assert!(seen.contains("\\\"count\\\":6"), "three more than wished, because some will be dropped: {seen}");
 }
 
+/// A request for ideas of this creator, equal to others of its kind.
+fn wish_of(id: &str) -> Value {
+    json!({"creatorId": id, "options": {"count": 3}})
+}
+
+#[tokio::test]
+async fn after_an_import_was_answered_nobody_gets_ideas_of_before_it() {
+    let (world, model) = world(vec![Behaviour::Ideas(3)]).await;
+    let (path, id) = create_creator(&world).await;
+    let is_cached = async || {
+        let answer = world.post("/api/content-ideas/generate", wish_of(&id)).await.ok(200);
+        answer["meta"]["cached"] == true
+    };
+    assert!(!is_cached().await);
+    assert!(is_cached().await);
+    for n in 0..3 {
+        import(&world, &path, LINES, line(n, "Three quiet beaches near Lisbon")).await.ok(200);
+        assert!(!is_cached().await, "import {n}");
+        assert!(is_cached().await, "the posts are the same again");
+    }
+    import(&world, &path, LINES, "").await.ok(200);
+    assert!(is_cached().await, "nothing was imported");
+    assert_eq!(model.calls(), 4);
+    let (_, other) = create_creator(&world).await;
+    let theirs = world.post("/api/content-ideas/generate", wish_of(&other)).await.ok(200);
+    assert_eq!(theirs["meta"]["cached"], false, "another creator of the same profile");
+}
+
+#[tokio::test]
+async fn while_an_import_runs_no_two_requests_share_ideas() {
+    let (world, _) = world(vec![Behaviour::Ideas(3)]).await;
+    let (path, id) = create_creator(&world).await;
+    import(&world, &path, LINES, line(1, "Three quiet beaches near Lisbon")).await.ok(200);
+    let is_cached = async || {
+        let answer = world.post("/api/content-ideas/generate", wish_of(&id)).await.ok(200);
+        answer["meta"]["cached"] == true
+    };
+    assert_eq!((is_cached().await, is_cached().await), (false, true));
+    let items = world.stack.dynamo.items("huntaze-local-tenant").unwrap();
+    let imports = items.iter().find(|item| item["SK"]["S"] == "IMPORTS").expect("a record of imports");
+    assert!(imports.as_object().unwrap().keys().all(|name| !name.starts_with("i:")), "{imports}");
+    // What an import that runs has left there, and one that was killed.
+    let runs_until = async |until: u64| {
+        let request = json!({
+            "TableName": "huntaze-local-tenant", "Key": {"PK": imports["PK"], "SK": imports["SK"]},
+            "UpdateExpression": "SET #i = :until", "ExpressionAttributeNames": {"#i": "i:x"},
+            "ExpressionAttributeValues": {":until": {"N": until.to_string()}},
+        });
+        world.dynamo("somebody", "UpdateItem", request).await.ok(200);
+    };
+    let now = shared::clock::Millis::now().0;
+    runs_until(now + 60_000).await;
+    assert_eq!((is_cached().await, is_cached().await), (false, false));
+    runs_until(now - 1).await;
+    assert!(is_cached().await, "of the version with which it began");
+    import(&world, &path, LINES, line(2, "x")).await.ok(200);
+    let items = world.stack.dynamo.items("huntaze-local-tenant").unwrap();
+    let imports = items.iter().find(|item| item["SK"]["S"] == "IMPORTS").unwrap();
+    assert!(imports.get("i:x").is_none(), "the dead one is forgotten: {imports}");
+}
+
+#[tokio::test]
+async fn a_refused_request_reads_no_posts_and_one_whose_denial_is_remembered_reads_nothing() {
+    let (world, _) = world(vec![Behaviour::Ideas(3)]).await;
+    let (path, id) = create_creator(&world).await;
+    let posts: Vec<String> = (0..400).map(|n| line(n, &"word ".repeat(400))).collect();
+    import(&world, &path, LINES, posts.join("\n")).await.ok(200);
+    let generate = async || world.post("/api/content-ideas/generate", wish_of(&id)).await;
+    let before = world.stack.dynamo.bytes_read();
+    generate().await.ok(200);
+    assert!(world.stack.dynamo.bytes_read() - before > 700_000, "an answer is made from the posts");
+    while generate().await.status == 200 {}
+    let (requests, bytes) = (world.stack.dynamo.requests(), world.stack.dynamo.bytes_read());
+    generate().await.problem(429, "rate_limited");
+    assert_eq!(world.stack.dynamo.requests(), requests, "the denial is remembered");
+    // A new environment remembers nothing, and asks the gate.
+    world.stack.functions["content-ideas-generate"].end().await;
+    generate().await.problem(429, "rate_limited");
+    assert!(world.stack.dynamo.bytes_read() - bytes < 10_000, "the key, the plan and the creator");
+}
+
 #[tokio::test]
 async fn a_brief_reaches_the_model_as_data_and_the_grammar_says_that_it_reads_none() {
     const TOOL: &str = "/api/ai-assistant/tools/content-ideas";

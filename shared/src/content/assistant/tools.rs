@@ -163,7 +163,7 @@ impl Tools {
         let about = self.ideas.context(context.tenant, &order).await?;
         let generation = GenerationId::generate();
         let context = GenerationContext { generation, credits: order.options.weight(), ..context };
-        Ok(self.ideas.generate(context, &about, &order.options).await?)
+        self.ideas.generate(context, &about, &order.options).await
     }
 
     /// The credits of the tenant in this month, or `None` where the account cannot be read.

@@ -24,6 +24,7 @@ use crate::contract::content_ideas::{
 };
 use crate::contract::creators::Platform;
 use crate::contract::ids::RequestId;
+use crate::contract::posts::Post;
 
 /// How many subjects of the creator's posts the prompt lists.
 const TOPICS_MAX: usize = 8;
@@ -66,10 +67,11 @@ impl Ideas {
         &self,
         context: GenerationContext,
         creator: &CreatorContext,
+        posts: &[Post],
         options: &IdeaOptions,
     ) -> Result<IdeaBatch, NoAnswer> {
         let started = Instant::now();
-        let history = PostHistory::new(&creator.posts);
+        let history = PostHistory::new(posts);
         let topics = topics(&history, TOPICS_MAX);
         let wanted = options.count.get() as usize;
         let inputs = IdeaInputs { creator, options, history, topics, wanted };
