@@ -112,7 +112,11 @@ async fn no_function_that_handles_prompts_reads_an_account_or_makes_a_key() {
     let account = format!("U#{}", me["id"].as_str().unwrap());
     let names = |names: &[&str]| -> BTreeSet<String> { names.iter().map(|&name| name.to_owned()).collect() };
     for (operation, partition, expected) in [
-        ("GetItem", account.as_str(), names(&["auth-refresh", "auth-signin", "users-me"])),
+        (
+            "GetItem",
+            account.as_str(),
+            names(&["auth-refresh", "auth-signin", "keys", "keys-id", "keys-rotate", "users-me"]),
+        ),
         ("Query", &account, names(&[])),
         ("UpdateItem", &account, names(&["auth-refresh", "auth-signin", "users-me"])),
         ("PutItem", &account, names(&["auth-signin", "auth-signup"])),
