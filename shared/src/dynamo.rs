@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -115,10 +116,11 @@ fn is_temporary(code: &str) -> bool {
     TEMPORARY.contains(&code)
 }
 
-/// The two tables of a stage, through one client of the SDK.
+/// The two tables of a stage, through the SDK.
 #[derive(Clone)]
 pub struct Dynamo {
     client: Client,
+    client_without_retries: Client,
     identity: String,
     tenant: String,
 }
@@ -131,8 +133,10 @@ impl Dynamo {
             .operation_timeout(OPERATION_TIMEOUT)
             .build();
         let config = aws_sdk_dynamodb::config::Builder::from(aws).timeout_config(timeouts).build();
+        let without_retries = config.to_builder().retry_config(RetryConfig::disabled()).build();
         Self {
             client: Client::from_conf(config),
+            client_without_retries: Client::from_conf(without_retries),
             identity: settings.identity_table.clone(),
             tenant: settings.tenant_table.clone(),
         }

@@ -60,6 +60,17 @@ pub struct AiSettings {
     pub base_url: String,
     /// The name of the model at its provider.
     pub model: String,
+    /// The price of the model, where the list of prices does not know it or is not to be believed.
+    pub price: Option<ModelPrice>,
+}
+
+/// The price of a model, in micro-dollars for a million tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModelPrice {
+    /// The price of a million tokens that the model reads.
+    pub input: u64,
+    /// The price of a million tokens that the model writes.
+    pub output: u64,
 }
 
 /// The error of a setting that is missing or malformed.
@@ -70,8 +81,8 @@ pub struct SettingsError {
     problem: &'static str,
 }
 
-/// The names of all settings: this file reads these and no others. The last five may be absent or empty.
-pub const NAMES: [&str; 16] = [
+/// The names of all settings: this file reads these and no others. The last seven may be absent or empty.
+pub const NAMES: [&str; 18] = [
     "HUNTAZE_STAGE",
     "HUNTAZE_IDENTITY_TABLE",
     "HUNTAZE_TENANT_TABLE",
@@ -85,8 +96,10 @@ pub const NAMES: [&str; 16] = [
     "HUNTAZE_SIGN_UP",
     "HUNTAZE_AI_BASE_URL",
     "HUNTAZE_AI_MODEL",
+    "HUNTAZE_AI_PRICE_USD",
     "HUNTAZE_AI_FALLBACK_BASE_URL",
     "HUNTAZE_AI_FALLBACK_MODEL",
+    "HUNTAZE_AI_FALLBACK_PRICE_USD",
     "HUNTAZE_AI_DAILY_STOP_USD",
 ];
 
@@ -108,24 +121,11 @@ impl Settings {
     }
 
     fn from_values(values: &BTreeMap<&'static str, String>) -> Result<Self, SettingsError> {
-        let optional = |name: &'static str| values.get(name).filter(|value| !value.is_empty()).cloned();
+        let optional = |name| optional(values, name);
         let required = |name| {
             optional(name).ok_or(SettingsError { name, problem: "is missing; set it in template.yaml" })
         };
-        let model = |url: &'static str, name: &'static str| match (optional(url), optional(name)) {
-            (Some(base_url), Some(model)) => Ok(Some(AiSettings { base_url, model })),
-            (None, None) => Ok(None),
-            (Some(_), None) => {
-                Err(SettingsError { name, problem: "is needed with the address of the model" })
-            }
-            (None, Some(_)) => Err(SettingsError { name: url, problem: "is needed with the model's name" }),
-        };
-        let ai = model("HUNTAZE_AI_BASE_URL", "HUNTAZE_AI_MODEL")?;
-        let ai_fallback = model("HUNTAZE_AI_FALLBACK_BASE_URL", "HUNTAZE_AI_FALLBACK_MODEL")?;
-        if ai.is_none() && ai_fallback.is_some() {
-            let problem = "needs a first model, HUNTAZE_AI_MODEL, to stand in for";
-            return Err(SettingsError { name: "HUNTAZE_AI_FALLBACK_MODEL", problem });
-        }
+        let (ai, ai_fallback) = models(values)?;
         let ai_daily_stop_micro_usd =
             match optional("HUNTAZE_AI_DAILY_STOP_USD").map(|text| text.parse::<u64>()) {
                 None => None,
@@ -174,6 +174,52 @@ impl Settings {
     }
 }
 
+/// The text of a setting that may be absent or empty.
+fn optional(values: &BTreeMap<&'static str, String>, name: &'static str) -> Option<String> {
+    values.get(name).filter(|value| !value.is_empty()).cloned()
+}
+
+/// The model that is asked first, and the one that stands in for it.
+fn models(
+    values: &BTreeMap<&'static str, String>,
+) -> Result<(Option<AiSettings>, Option<AiSettings>), SettingsError> {
+    let optional = |name| optional(values, name);
+    let price_of = |setting: &'static str| match optional(setting) {
+        None => Ok(None),
+        Some(text) => match price(&text) {
+            Some(price) => Ok(Some(price)),
+            None => Err(SettingsError {
+                name: setting,
+                problem: "must be dollars for a million tokens read and written, such as 0.15/0.60",
+            }),
+        },
+    };
+    let model = |url: &'static str, name: &'static str, price| match (optional(url), optional(name)) {
+        (Some(base_url), Some(model)) => Ok(Some(AiSettings { base_url, model, price: price_of(price)? })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(SettingsError { name, problem: "is needed with the address of the model" }),
+        (None, Some(_)) => Err(SettingsError { name: url, problem: "is needed with the model's name" }),
+    };
+    let ai = model("HUNTAZE_AI_BASE_URL", "HUNTAZE_AI_MODEL", "HUNTAZE_AI_PRICE_USD")?;
+    let ai_fallback =
+        model("HUNTAZE_AI_FALLBACK_BASE_URL", "HUNTAZE_AI_FALLBACK_MODEL", "HUNTAZE_AI_FALLBACK_PRICE_USD")?;
+    if ai.is_none() && ai_fallback.is_some() {
+        let problem = "needs a first model, HUNTAZE_AI_MODEL, to stand in for";
+        return Err(SettingsError { name: "HUNTAZE_AI_FALLBACK_MODEL", problem });
+    }
+    Ok((ai, ai_fallback))
+}
+
+/// The price in a text such as `0.15/0.60`: dollars for a million tokens that the model reads, and that it writes.
+fn price(text: &str) -> Option<ModelPrice> {
+    let micro_usd = |part: &str| {
+        let usd = part.parse::<f64>().ok().filter(|usd| (0.0..=10_000.0).contains(usd))?;
+        Some((usd * 1_000_000.0).round() as u64)
+    };
+    let (input, output) = text.split_once('/')?;
+    Some(ModelPrice { input: micro_usd(input)?, output: micro_usd(output)? })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,6 +229,7 @@ mod tests {
         let value = |name: &str| match name {
             "HUNTAZE_SIGN_UP" => "open",
             "HUNTAZE_AI_DAILY_STOP_USD" => "100",
+            name if name.ends_with("_PRICE_USD") => "0.15/0.60",
             name if name.ends_with("_MS") => "1000",
             _ => "x",
         };
@@ -210,6 +257,15 @@ mod tests {
         assert!(Settings::from_values(&values).is_err());
         values.remove("HUNTAZE_AI_FALLBACK_MODEL");
         assert!(Settings::from_values(&values).unwrap().ai.is_none());
+    }
+
+    #[test]
+    fn a_price_is_two_amounts_of_dollars_and_nothing_else() {
+        assert_eq!(price("0.15/0.6"), Some(ModelPrice { input: 150_000, output: 600_000 }));
+        assert_eq!(price("0/0"), Some(ModelPrice { input: 0, output: 0 }), "a model of one's own");
+        for odd in ["0.15", "0.15/", "a/b", "-1/2", "1/2/3", "NaN/1", "1/inf", "$1/$2", "1e9/1"] {
+            assert_eq!(price(odd), None, "{odd}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@
 pub mod creators;
 pub mod credits;
 pub mod cursor;
+pub mod daily_stop;
 pub mod generations;
 pub mod jobs;
 pub mod lines;

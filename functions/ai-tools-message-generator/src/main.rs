@@ -57,7 +57,7 @@ impl PreparedEndpoint for Write {
                 work::queue(&self.jobs, &call, &JobTask::Messages(call.body.clone())).await
             }
             MessagePlan::Now => {
-                let context = call.generation(call.body.weight(call.body.recipients.len()));
+                let context = call.generation();
                 Ok(self.messages.write(context, &call.body).await?.into())
             }
         }

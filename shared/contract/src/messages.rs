@@ -63,7 +63,7 @@ pub struct MessageRequest {
 const RECIPIENTS_PER_CALL: usize = 10;
 
 impl MessageRequest {
-    /// How many calls under the limits, and how many credits, this number of the request's recipients counts as.
+    /// How many calls under the limits this number of the request's recipients counts as.
     pub fn weight(&self, recipients: usize) -> u64 {
         match self.mode {
             MessageMode::Render => 1,

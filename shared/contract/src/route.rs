@@ -217,12 +217,22 @@ impl Plan {
         }
     }
 
-    /// The credits that the plan gives for a month. One credit is one call of a model.
+    /// The credits that the plan gives for a month. One credit pays for one short answer of a model.
     pub const fn credits(self) -> u64 {
         match self {
             Self::Free => 200,
             Self::Pro => 5_000,
             Self::Agency => 50_000,
+        }
+    }
+
+    /// What models may cost the service for a tenant of the plan in a day (UTC), in millionths of a dollar. It stops
+    /// a tenant that uses up its month in an hour, and calls that cost dollars but no credits.
+    pub const fn model_micro_usd_per_day(self) -> u64 {
+        match self {
+            Self::Free => 1_000_000,
+            Self::Pro => 20_000_000,
+            Self::Agency => 200_000_000,
         }
     }
 }

@@ -20,7 +20,7 @@ use super::GenerationContext;
 use super::provenance::Provenance;
 use super::screen::Instructions;
 use super::store::store;
-use crate::ai::{AiError, Delivery, ModelBill, NoAnswer, PaidModels, StructuredCall, Writer};
+use crate::ai::{AiError, Delivery, ModelBill, ModelDemand, NoAnswer, PaidModels, StructuredCall, Writer};
 use crate::contract::messages::{
     Message, MessageBatch, MessageChecks, MessageData, MessageMode, MessageRequest, MessageStatus,
     MessageVariant, Recipient,
@@ -182,13 +182,14 @@ impl Messages {
         texts: &[&str],
         request: &MessageRequest,
     ) -> Result<RewordResult, NoAnswer> {
-        let paid = context.paid_request(RESERVE, true);
+        let call = call(texts, request);
+        let paid = context.paid_request(ModelDemand::of_calls([&call]), RESERVE, true);
         let mut model = match self.models.writer(&paid).await? {
             Writer::Model(model) => model,
             Writer::Builtin(reason) => return Ok(RewordResult::unchanged(Some(reason), ModelBill::free())),
         };
-        let answer = model.structured(&call(texts, request), |json| parse(json, texts)).await;
-        let delivery = if answer.is_ok() { Delivery::Delivered } else { Delivery::Nothing };
+        let answer = model.structured(&call, |json| parse(json, texts)).await;
+        let delivery = if answer.is_ok() { Delivery::Useful } else { Delivery::Nothing };
         let bill = model.settle(delivery).await;
         match answer {
             Ok(answer) => {
@@ -265,13 +266,17 @@ fn call(texts: &[&str], request: &MessageRequest) -> StructuredCall<'static> {
             "properties": {"id": {"type": "integer"}, "variants": {"type": "array", "items": {"type": "string"}}},
         }}},
     });
-    let wordings = u32::try_from(texts.len()).unwrap_or(u32::MAX).saturating_mul(request.variants.get());
+    // A rewording is about as long as its text, and no longer than the caller allows. In the languages that need the
+    // most tokens, a token has two characters.
+    let chars_max = request.context.max_chars.get() as usize;
+    let tokens = |text: &&str| (2 * text.chars().count() + 100).min(chars_max) / 2 + 20;
+    let tokens = u32::try_from(texts.iter().map(tokens).sum::<usize>()).unwrap_or(u32::MAX);
     StructuredCall {
         system: SYSTEM,
         user: user_turn.to_string(),
         schema_name: "reworded_messages",
         schema,
-        max_output_tokens: 200 + wordings.saturating_mul(request.context.max_chars.get() / 2),
+        max_output_tokens: 200 + tokens.saturating_mul(request.variants.get()),
         seed: None,
     }
 }

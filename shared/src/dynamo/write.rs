@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
@@ -30,7 +31,7 @@ pub enum Condition {
     /// The attribute is a number greater than this.
     Above(&'static str, u64),
     /// The item has no such attribute, or the attribute is a number less than this.
-    WithoutOrBelow(&'static str, u64),
+    WithoutOrBelow(Cow<'static, str>, u64),
 }
 
 /// The value of an attribute, so that a [`Condition`] shows nothing of the SDK to the rest of the crate.
@@ -144,7 +145,7 @@ impl Write {
 
     /// Adds to a number in an update. An attribute that is not there counts as 0. Other writes ignore it.
     #[must_use]
-    pub fn add(mut self, name: &'static str, amount: i64) -> Self {
+    pub fn add(mut self, name: impl Into<Name>, amount: i64) -> Self {
         if let ItemChange::Update(changes) = &mut self.change {
             changes.add.push((name.into(), amount));
         }
@@ -215,7 +216,7 @@ impl Expressions {
                     format!("{} > {}", self.name(name), self.value(attribute(number)))
                 }
                 Condition::WithoutOrBelow(name, number) => {
-                    let name = self.name(name);
+                    let name = self.name(&name);
                     format!("(attribute_not_exists({name}) OR {name} < {})", self.value(attribute(number)))
                 }
             });
@@ -257,7 +258,16 @@ impl Dynamo {
     /// # Errors
     /// [`WriteError`]
     pub fn write(&self, write: Write) -> BoxFuture<'_, Result<(), WriteError>> {
-        Box::pin(super::count_call(self.single(write), is_failure))
+        Box::pin(super::count_call(self.single(&self.client, write), is_failure))
+    }
+
+    /// Makes one write on its own and never repeats it: for an addition without a condition, which a repetition whose
+    /// first attempt had arrived would make twice.
+    ///
+    /// # Errors
+    /// [`WriteError`]; whether it was made is not known if DynamoDB did not answer.
+    pub fn write_once(&self, write: Write) -> BoxFuture<'_, Result<(), WriteError>> {
+        Box::pin(super::count_call(self.single(&self.client_without_retries, write), is_failure))
     }
 
     /// Makes all of these writes in one transaction, or none of them.
@@ -294,7 +304,7 @@ impl Dynamo {
         }
     }
 
-    async fn single(&self, write: Write) -> Result<(), WriteError> {
+    async fn single(&self, client: &Client, write: Write) -> Result<(), WriteError> {
         let table = self.name(write.key.table);
         let mut expressions = Expressions::default();
         let condition = expressions.condition(write.conditions);
@@ -320,11 +330,11 @@ impl Dynamo {
         }
         let (pk, sk) = (text(&write.key.pk), text(&write.key.sk));
         match write.change {
-            ItemChange::Put(item) => send!(self.client.put_item().set_item(Some(item))),
-            ItemChange::Delete => send!(self.client.delete_item().key("PK", pk).key("SK", sk)),
+            ItemChange::Put(item) => send!(client.put_item().set_item(Some(item))),
+            ItemChange::Delete => send!(client.delete_item().key("PK", pk).key("SK", sk)),
             ItemChange::Update(changes) => {
                 let update = expressions.update(changes);
-                send!(self.client.update_item().key("PK", pk).key("SK", sk).update_expression(update))
+                send!(client.update_item().key("PK", pk).key("SK", sk).update_expression(update))
             }
         }
     }

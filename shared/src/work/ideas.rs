@@ -61,7 +61,7 @@ where
             return queue(&self.jobs, &call, &call.body.clone().into()).await;
         };
         let (order, creator) = *order_and_creator;
-        let context = call.generation(order.options.weight());
+        let context = call.generation();
         let batch = match call.take_turn() {
             Some((work, turn)) => {
                 self.ideas.generate_shared(context, &creator, &order.options, &work, turn).await?

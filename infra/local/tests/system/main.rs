@@ -9,6 +9,7 @@
     reason = "a failed step is the failed test; the tests run on a server's runtime"
 )]
 
+mod accounting;
 mod accounts;
 mod aimock;
 mod assistant;
