@@ -7,4 +7,5 @@ pub mod gate;
 pub mod idempotency;
 pub mod limits;
 pub mod scrape;
+pub mod snapshots;
 pub mod throttle;

@@ -364,14 +364,6 @@ impl Guard {
         }
     }
 
-    /// Writes the metrics that this environment has counted to Redis now, and not with the next trip.
-    ///
-    /// # Errors
-    /// [`RedisError`]
-    pub async fn flush(&self, deadline: Deadline) -> Result<(), RedisError> {
-        self.gate.flush(deadline).await
-    }
-
     /// Notes an admitted call while it is answered: the last use of its key, and one more call in the tenant's usage.
     /// A failure is logged and does not fail the call.
     pub async fn note(&self, route: &Route, caller: &Caller) {

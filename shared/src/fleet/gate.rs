@@ -13,8 +13,9 @@ use crate::fleet::breaker::{Breaker, CALLERS_KEY, WITNESSES, Witness};
 use crate::fleet::coalesce::{SharedWork, WorkTurn};
 use crate::fleet::idempotency::{IdempotencyClaim, IdempotencyRecord};
 use crate::fleet::limits::{Limit, LimitStatus};
+use crate::fleet::snapshots::{conclude, with_flush};
 use crate::metrics::{self, RedisTrip, SnapshotFlush};
-use crate::redis::{Redis, RedisError, Script, Trip, Value};
+use crate::redis::{Redis, RedisError, Script, Value};
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(&[
@@ -25,9 +26,6 @@ static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
         include_str!("gate/gate.lua"),
     ])
 });
-
-/// The Redis hash with one metrics snapshot per environment.
-pub const METRICS_KEY: &str = "hz1:metrics";
 
 /// Everything that one call asks of the fleet.
 #[derive(Default)]
@@ -137,7 +135,8 @@ impl Gate {
             }
         }
         let flush = SnapshotFlush::due(self.flush_every);
-        let sent = with_flush(trip, flush.as_ref()).send(deadline).await;
+        let (trip, flush_steps) = with_flush(trip, flush.as_ref());
+        let sent = trip.send(deadline).await;
         let mut answers = match sent {
             Ok(answers) => answers,
             Err(error) => {
@@ -146,7 +145,7 @@ impl Gate {
             }
         };
         if let Some(flush) = flush {
-            flush.finish(matches!(answers.pop(), Some(Ok(_))));
+            conclude(flush, &answers.split_off(answers.len().saturating_sub(flush_steps)));
         }
         if answers.is_empty() {
             return GateAnswer::Unknown(RedisError::malformed("no answer"));
@@ -157,23 +156,40 @@ impl Gate {
         }
     }
 
+    /// Writes this environment's metrics in a trip of their own, if there are any, they were not written a moment ago,
+    /// and Redis is not left alone. For requests that make no trip.
+    ///
+    /// # Errors
+    /// [`RedisError`]
+    pub async fn flush_due(&self, deadline: Deadline) -> Result<(), RedisError> {
+        if self.redis.is_left_alone() {
+            return Ok(());
+        }
+        self.write(SnapshotFlush::due(self.flush_every), deadline).await
+    }
+
     /// Writes this environment's metrics now, if there are any: at the end of a scheduled run, and when the
     /// environment is shut down.
     ///
     /// # Errors
     /// [`RedisError`]
     pub async fn flush(&self, deadline: Deadline) -> Result<(), RedisError> {
-        let Some(flush) = SnapshotFlush::due(Duration::ZERO) else { return Ok(()) };
-        let sent = with_flush(self.redis.trip(), Some(&flush)).send(deadline).await;
-        flush.finish(matches!(sent.as_deref(), Ok([Ok(_)])));
-        sent.map(|_| ())
+        self.write(SnapshotFlush::due(Duration::ZERO), deadline).await
     }
-}
 
-/// The trip with the snapshot as its last step, if there is a snapshot.
-fn with_flush<'a>(trip: Trip<'a>, flush: Option<&SnapshotFlush>) -> Trip<'a> {
-    let Some(flush) = flush else { return trip };
-    trip.counted_command("HSET", vec![METRICS_KEY.to_owned(), flush.field.clone(), flush.value.clone()])
+    async fn write(&self, flush: Option<SnapshotFlush>, deadline: Deadline) -> Result<(), RedisError> {
+        let Some(flush) = flush else { return Ok(()) };
+        // No request waits for this trip, so it may use all the time that there is.
+        let (trip, _) = with_flush(self.redis.trip().within(deadline.left()), Some(&flush));
+        match trip.send(deadline).await {
+            Ok(answers) => conclude(flush, &answers),
+            Err(error) => {
+                flush.finish(false);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The keys of `gate.lua`, in its order.

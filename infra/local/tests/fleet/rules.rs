@@ -22,7 +22,7 @@ const ALL: [Algorithm; 4] =
     [Algorithm::Gcra, Algorithm::FixedWindow, Algorithm::SlidingWindow, Algorithm::TokenBucket];
 
 /// Runs `check` for many inputs; each gets a name of its own in the database.
-fn for_many<T: std::fmt::Debug>(
+pub fn for_many<T: std::fmt::Debug>(
     inputs: impl Strategy<Value = T>,
     check: impl AsyncFn(&Database, &Redis, String, T),
 ) {
