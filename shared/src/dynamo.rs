@@ -3,11 +3,13 @@
 //! Invariant: nothing outside this module sees the SDK. Never a scan.
 
 mod batch;
+mod expressions;
 mod query;
 mod write;
 
-pub use query::{ItemPage, Query};
-pub use write::{Condition, CurrentItem, Write, WriteError};
+pub use expressions::Condition;
+pub use query::{ItemPage, KeyPage, KeyPosition, Query};
+pub use write::{CurrentItem, Write, WriteError};
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
