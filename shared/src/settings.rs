@@ -33,6 +33,8 @@ pub struct Settings {
     pub work_lease: Duration,
     /// A run that does not renew its lease within this time has lost its job.
     pub job_lease: Duration,
+    /// How long after a deletion the last pass begins over what was deleted.
+    pub deletion_grace: Duration,
     /// Whether an account can be used before its e-mail address is verified.
     pub sign_up: SignUpPolicy,
     /// The model that is asked first; without one, `builtin` answers.
@@ -82,7 +84,7 @@ pub struct SettingsError {
 }
 
 /// The names of all settings: this file reads these and no others. The last seven may be absent or empty.
-pub const NAMES: [&str; 18] = [
+pub const NAMES: [&str; 19] = [
     "HUNTAZE_STAGE",
     "HUNTAZE_IDENTITY_TABLE",
     "HUNTAZE_TENANT_TABLE",
@@ -93,6 +95,7 @@ pub const NAMES: [&str; 18] = [
     "HUNTAZE_CACHE_MS",
     "HUNTAZE_WORK_LEASE_MS",
     "HUNTAZE_JOB_LEASE_MS",
+    "HUNTAZE_DELETION_GRACE_MS",
     "HUNTAZE_SIGN_UP",
     "HUNTAZE_AI_BASE_URL",
     "HUNTAZE_AI_MODEL",
@@ -145,6 +148,8 @@ impl Settings {
         let cache_for = millis("HUNTAZE_CACHE_MS", 0..=60_000, "must be from 0 to 60000")?;
         let work_lease = millis("HUNTAZE_WORK_LEASE_MS", 1_000..=30_000, "must be from 1000 to 30000")?;
         let job_lease = millis("HUNTAZE_JOB_LEASE_MS", 500..=60_000, "must be from 500 to 60000")?;
+        let deletion_grace =
+            millis("HUNTAZE_DELETION_GRACE_MS", 0..=86_400_000, "must be from 0 to 86400000")?;
         let sign_up = match required("HUNTAZE_SIGN_UP")?.as_str() {
             "open" => SignUpPolicy::Open,
             "verified" => SignUpPolicy::Verified,
@@ -166,6 +171,7 @@ impl Settings {
             cache_for,
             work_lease,
             job_lease,
+            deletion_grace,
             sign_up,
             ai,
             ai_fallback,
@@ -238,7 +244,7 @@ mod tests {
 
     #[test]
     fn every_required_setting_is_named_when_it_is_missing() {
-        for name in &NAMES[..11] {
+        for name in &NAMES[..12] {
             let mut values = complete();
             values.insert(name, String::new());
             let error = Settings::from_values(&values).unwrap_err().to_string();

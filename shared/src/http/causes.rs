@@ -137,6 +137,10 @@ impl From<CreatorError> for Problem {
     fn from(error: CreatorError) -> Self {
         match error {
             CreatorError::NotFound => Self::not_found("creator"),
+            CreatorError::Deleted => Self::new(
+                ProblemKind::Conflict,
+                "An earlier attempt of this request added the creator, and it was deleted since. Send the request with a new `Idempotency-Key` to add another one.",
+            ),
             CreatorError::Changed { current } => Self::new(
                 ProblemKind::Conflict,
                 format!("The creator is at version {current} now. Read it again and repeat the change."),

@@ -16,6 +16,7 @@ mod assistant;
 mod bad_input;
 mod contract;
 mod creators;
+mod deletion;
 mod fake_model;
 mod gateway;
 mod generations;

@@ -44,6 +44,12 @@ fn request(action: &str, resource: &str, keys: &[&str]) -> Option<Value> {
             request["ExpressionAttributeValues"] = json!({":pk": text(key)});
         }
         "GetItem" | "UpdateItem" | "DeleteItem" => request["Key"] = item(key),
+        // DynamoDB knows it as a part of transactions only.
+        "ConditionCheckItem" => {
+            request["Key"] = item(key);
+            request["ConditionExpression"] = json!("attribute_not_exists(PK)");
+            request = json!({"TransactItems": [{"ConditionCheck": request}]});
+        }
         other => panic!("what does a request for {other} look like?"),
     }
     Some(request)
@@ -63,7 +69,10 @@ async fn from_no_function_can_a_request_leave_the_partitions_of_its_statement() 
         for Grant { action, resource, leading_key } in grants {
             let Some(action) = action.strip_prefix("dynamodb:") else { continue };
             let inside = example(leading_key.unwrap());
-            let call = async |operation: &str, request: Value| world.dynamo(name, operation, request).await;
+            let call = async |action: &str, request: Value| {
+                let operation = if action == "ConditionCheckItem" { "TransactWriteItems" } else { action };
+                world.dynamo(name, operation, request).await
+            };
             let what = format!("{name}: {action} of {inside} on {resource}");
             let allowed = call(action, request(action, resource, &[&inside]).unwrap()).await;
             assert!(!is_denied(&allowed), "{what}: {allowed:?}");
