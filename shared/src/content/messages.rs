@@ -3,9 +3,11 @@
 //! A model may reword what stands around the values of the template, but not the values, which it never sees. A
 //! rewording that loses a value or adds a fact is not used; then the message keeps the template's own words.
 
-mod checks;
+mod facts;
 mod join;
 mod render;
+mod tokens;
+mod words;
 
 pub use join::join;
 pub use render::TemplateError;
@@ -17,6 +19,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::GenerationContext;
+use super::language::Language;
 use super::provenance::Provenance;
 use super::screen::Instructions;
 use super::store::store;
@@ -28,8 +31,9 @@ use crate::contract::messages::{
 use crate::contract::meta::DegradedReason;
 use crate::environment::{Environment, StartError};
 use crate::tenants::generations::Generations;
-use checks::{find_restricted, has_tokens_of, new_facts};
+use facts::{find_restricted, may_be_in, new_facts};
 use render::{MaskedText, Template};
+use tokens::has_tokens_of;
 
 /// The version of the prompt, as `meta.promptVersion` has it where a model reworded.
 pub(super) const VERSION: &str = "messages/1";
@@ -37,6 +41,10 @@ pub(super) const VERSION: &str = "messages/1";
 const RENDER_VERSION: &str = "template/1";
 /// The part of the deadline that is kept from the model for the checks and the reply.
 const RESERVE: Duration = Duration::from_millis(500);
+
+/// The warning where a model reworded in a language whose words nobody looked for.
+const WORDS_UNCHECKED: &str = "numbers, offers and threats in words are looked for in English and French only; read \
+     these wordings before you send them";
 
 /// The instructions of the system turn.
 const SYSTEM: &str = include_str!("prompts/messages-1.txt");
@@ -169,6 +177,9 @@ impl Messages {
             bill.usage.warnings.push(format!(
                 "{unchanged} messages keep the template's words: no rewording passed the checks"
             ));
+        }
+        if model.is_some() && Language::of(&request.context.language).is_none() {
+            bill.usage.warnings.push(WORDS_UNCHECKED.to_owned());
         }
         let provenance =
             Provenance { model, prompt_version: VERSION, builtin_version: RENDER_VERSION, degraded, bill };
@@ -306,11 +317,12 @@ fn message(
     request: &MessageRequest,
 ) -> Message {
     let chars_max = request.context.max_chars.get() as usize;
+    let language = Language::of(&request.context.language);
     let variant = |candidate: &str, rewritten| {
         let text = masked.unmask(candidate.trim());
         let checks = MessageChecks {
-            tokens_intact: has_tokens_of(candidate, &masked.text),
-            new_facts: new_facts(candidate, &masked.text),
+            tokens_intact: has_tokens_of(candidate, &masked.text, &masked.values),
+            new_facts: new_facts(candidate, &masked.text, language),
             restricted: find_restricted(&text, request.context.restricted_words.iter().map(|word| &**word)),
         };
         MessageVariant {
@@ -330,7 +342,9 @@ fn message(
             && (1..=chars_max).contains(&variant.chars)
             && !instructions.are_in(&variant.text)
     };
-    let candidates = rewordings.into_iter().flatten().map(|candidate| variant(candidate, true));
+    let candidates = rewordings.into_iter().flatten();
+    let candidates = candidates.filter(|candidate| may_be_in(language, candidate, &masked.text));
+    let candidates = candidates.map(|candidate| variant(candidate, true));
     let mut variants: Vec<MessageVariant> =
         candidates.filter(passes).take(request.variants.get() as usize).collect();
     if variants.is_empty() {
