@@ -10,7 +10,6 @@ mod lift;
 mod links;
 mod messages;
 mod novelty;
-mod plain;
 mod platform;
 mod price_advice;
 mod prompt;

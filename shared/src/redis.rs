@@ -146,8 +146,6 @@ enum TripStep<'a> {
 pub struct Trip<'a> {
     redis: &'a Redis,
     steps: Vec<TripStep<'a>>,
-    /// The longest that the trip may take, in the place of the client's limit.
-    trip_max: Option<Duration>,
 }
 
 impl Redis {
@@ -171,7 +169,7 @@ impl Redis {
 
     /// A trip without steps, to which scripts and commands are added.
     pub const fn trip(&self) -> Trip<'_> {
-        Trip { redis: self, steps: Vec::new(), trip_max: None }
+        Trip { redis: self, steps: Vec::new() }
     }
 
     /// Makes a trip with one script, which must answer with a list.
@@ -216,7 +214,7 @@ impl Redis {
         self.circuit.is_paused()
     }
 
-    /// How long a trip may take that is made now, if it has no limit of its own.
+    /// How long a trip may take that is made now.
     fn time_for_a_trip(&self, deadline: Deadline) -> Duration {
         let has_connected = self.has_connected.load(Ordering::Relaxed);
         deadline.at_most(if has_connected { self.trip_max } else { first_trip_max(self.trip_max) })
@@ -283,12 +281,6 @@ impl<'a> Trip<'a> {
         self
     }
 
-    /// Gives the trip a limit of its own: for one that moves more than a request may wait for.
-    pub const fn within(mut self, trip_max: Duration) -> Self {
-        self.trip_max = Some(trip_max);
-        self
-    }
-
     /// Makes the trip: one HTTP request, or two where the server does not have a script in its cache. Returns the
     /// result of each step, in order.
     ///
@@ -303,10 +295,7 @@ impl<'a> Trip<'a> {
                 metrics::redis_trip(RedisTrip::Skipped);
                 return Err(RedisError::Skipped);
             }
-            let time = self
-                .trip_max
-                .map_or_else(|| self.redis.time_for_a_trip(deadline), |trip_max| deadline.at_most(trip_max));
-            let deadline = Deadline::after(time);
+            let deadline = Deadline::after(self.redis.time_for_a_trip(deadline));
             telemetry::redis_trip();
             let started = Instant::now();
             let first = self.redis.record(self.pipeline(deadline, |_| true, false).send().await);
