@@ -21,6 +21,7 @@ use crate::gateway::sample_event;
 use crate::{LocalError, Options, Stack};
 
 mod ai;
+mod cost;
 mod fleet;
 
 /// How many times each function is started.
@@ -48,7 +49,16 @@ pub async fn run(binaries: &Path) -> Result<String, LocalError> {
     let starts = starts(&stack, binaries, &starter).await?;
     let fleet = fleet::run().await?;
     let ai = ai::run(binaries).await?;
-    Ok(format!("{starts}\n{calls}\n{fleet}\n{ai}"))
+    let cost = cost::run(binaries).await?;
+    Ok(format!("{starts}\n{calls}\n{cost}\n{fleet}\n{ai}"))
+}
+
+/// Counts what requests cost, and returns the table as Markdown.
+///
+/// # Errors
+/// [`LocalError`] when a part does not start or answer.
+pub async fn cost(binaries: &Path) -> Result<String, LocalError> {
+    cost::run(binaries).await
 }
 
 /// How many rounds of calls [`interleave`] measures, after one round that warms up.

@@ -6,8 +6,8 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -45,7 +45,17 @@ struct Proxy {
     requests: AtomicU64,
     /// How many bytes the engine has answered with.
     bytes_read: AtomicU64,
+    units: Mutex<CapacityUnits>,
     database: Database,
+}
+
+/// The units of capacity that calls have consumed, as the engine counts them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CapacityUnits {
+    /// Units of reads: half a unit for 4 KB that are read eventually consistent.
+    pub read: f64,
+    /// Units of writes: one unit for 1 KB, and for the same in an index.
+    pub write: f64,
 }
 
 fn failed(why: impl std::fmt::Display) -> LocalError {
@@ -82,6 +92,7 @@ impl LocalDynamo {
             throttling: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             bytes_read: AtomicU64::new(0),
+            units: Mutex::default(),
             database: database.clone(),
         });
         let router = Router::new().fallback(forward).with_state(Arc::clone(&proxy));
@@ -112,6 +123,11 @@ impl LocalDynamo {
     /// How many bytes the functions have read since the start.
     pub fn bytes_read(&self) -> u64 {
         self.proxy.bytes_read.load(Ordering::Relaxed)
+    }
+
+    /// The units of capacity that all calls have consumed since the start.
+    pub fn units(&self) -> CapacityUnits {
+        *self.proxy.units.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The engine itself, for reading the stream of a table without permissions.
@@ -145,6 +161,20 @@ impl Drop for LocalDynamo {
         for task in &self.serving {
             task.abort();
         }
+    }
+}
+
+impl Proxy {
+    /// Adds the units that an answer of the engine tells.
+    fn count_units(&self, operation: &str, answer: &[u8]) {
+        let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+        let capacity = &answer["ConsumedCapacity"];
+        // Calls about several tables tell a list.
+        let parts = capacity.as_array().cloned().unwrap_or_else(|| vec![capacity.clone()]);
+        let sum: f64 = parts.iter().filter_map(|part| part["CapacityUnits"].as_f64()).sum();
+        let mut units = self.units.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_read = matches!(operation, "GetItem" | "BatchGetItem" | "TransactGetItems" | "Query");
+        *(if is_read { &mut units.read } else { &mut units.write }) += sum;
     }
 }
 
@@ -187,12 +217,15 @@ async fn forward(State(proxy): State<Arc<Proxy>>, headers: HeaderMap, body: Byte
         );
     }
     let caller = AwsCaller::of(&headers);
-    let request: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let mut request: Value = serde_json::from_slice(&body).unwrap_or_default();
     if let Err(denied) = proxy.permissions.check(caller, &proxy.partitions.needs(operation, &request)) {
         tracing::warn!(function = caller.name, denied, "a policy of template.yaml does not allow this");
         return refuse("AccessDeniedException", &denied);
     }
-    let mut call = proxy.http.post(&proxy.engine).body(body.clone());
+    if request.is_object() {
+        request["ReturnConsumedCapacity"] = json!("TOTAL");
+    }
+    let mut call = proxy.http.post(&proxy.engine).body(request.to_string());
     for name in ["x-amz-target", "content-type", "authorization", "x-amz-date"] {
         if let Some(value) = headers.get(name) {
             call = call.header(name, value);
@@ -211,6 +244,7 @@ async fn forward(State(proxy): State<Arc<Proxy>>, headers: HeaderMap, body: Byte
                 .collect();
             let bytes = answer.bytes().await.unwrap_or_default();
             proxy.bytes_read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            proxy.count_units(operation, &bytes);
             (status, headers, bytes).into_response()
         }
         Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),

@@ -69,6 +69,9 @@ enum Command {
         /// The folder of the binaries to measure (default: those built with this program)
         #[arg(long)]
         binaries: Option<PathBuf>,
+        /// Count only what each request costs in trips, commands and units; no time is measured
+        #[arg(long)]
+        cost: bool,
     },
     /// Write the skeleton of a function that the contract names and nobody has written yet
     ///
@@ -135,8 +138,12 @@ async fn run(command: Command) -> Result<(), LocalError> {
             prepare(&data, false)?;
             services(&env_file, &function, data).await
         }
-        Command::Bench { binaries } => {
+        Command::Bench { binaries, cost } => {
             let binaries = binaries.unwrap_or_else(local::lambda::binaries);
+            if cost {
+                println!("{}", local::bench::cost(&binaries).await?);
+                return Ok(());
+            }
             eprintln!("measuring {}; a minute or two", binaries.display());
             println!("{}", local::bench::run(&binaries).await?);
             Ok(())

@@ -59,7 +59,7 @@ async fn complete(body: String) -> Response {
 }
 
 /// Starts a model that answers at once, or in pieces, and returns the base URL of its API.
-async fn serve_model() -> Result<String, LocalError> {
+pub(super) async fn serve_model() -> Result<String, LocalError> {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(LocalError::io("opening a port"))?;
     let address = listener.local_addr().map_err(LocalError::io("opening a port"))?;
     let router = Router::new()
