@@ -9,18 +9,19 @@ mod openai;
 mod paid;
 pub mod prices;
 mod sse;
+mod usage;
 
 pub use chat::{Chat, ChatCall, ChatEvent, ChatFinish, ToolCall};
-pub use gateway::{Gateway, ModelAnswer, ModelUsage};
+pub use gateway::{Gateway, ModelAnswer};
 pub use ledger::{BudgetError, Ledger};
 pub use openai::OpenAi;
-pub use paid::{Delivery, ModelBill, NoAnswer, PaidModel, PaidModels, PaidRequest, Writer};
+pub use paid::{Delivery, ModelBill, ModelDemand, NoAnswer, PaidModel, PaidModels, PaidRequest, Writer};
+pub use usage::ModelUsage;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::contract::Dependency;
-use crate::contract::meta::TokenUsage;
 use crate::environment::{Environment, StartError};
 use crate::fleet::breaker::{Breakers, CallError, Failure};
 
@@ -52,7 +53,14 @@ impl Provider {
                 secrets.ai_fallback_key.as_deref().filter(|_| dependency == Dependency::AiFallback);
             let key = fallback_key.or(main_key).ok_or_else(|| StartError::of(MissingAiKey))?;
             for breaker in breakers.of(&[dependency]) {
-                chain.push(OpenAi::new(ai, key, Arc::clone(breaker))?);
+                let model = OpenAi::new(ai, key, Arc::clone(breaker))?;
+                if model.price().is_none() {
+                    tracing::warn!(
+                        model = ai.model,
+                        "the price of this model is not known: it counts as the dearest until AiPriceUsd or AiFallbackPriceUsd names it"
+                    );
+                }
+                chain.push(model);
             }
         }
         Ok(if chain.is_empty() { Self::Builtin } else { Self::Models(Gateway::new(chain)) })
@@ -82,8 +90,6 @@ pub struct Completion {
     pub json: String,
     /// The model that answered, by the name that the provider gives it.
     pub model: String,
-    /// The tokens that the call used.
-    pub usage: TokenUsage,
 }
 
 /// Why a model wrote nothing that can be used.

@@ -10,6 +10,7 @@ mod lift;
 mod links;
 mod messages;
 mod novelty;
+mod plain;
 mod platform;
 mod price_advice;
 mod prompt;

@@ -3,16 +3,19 @@
 //! Invariant: nothing outside this module sees the SDK. Never a scan.
 
 mod batch;
+mod expressions;
 mod query;
 mod write;
 
-pub use query::{ItemPage, Query};
-pub use write::{Condition, CurrentItem, Write, WriteError};
+pub use expressions::Condition;
+pub use query::{ItemPage, KeyPage, KeyPosition, Query};
+pub use write::{CurrentItem, Write, WriteError};
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -115,10 +118,11 @@ fn is_temporary(code: &str) -> bool {
     TEMPORARY.contains(&code)
 }
 
-/// The two tables of a stage, through one client of the SDK.
+/// The two tables of a stage, through the SDK.
 #[derive(Clone)]
 pub struct Dynamo {
     client: Client,
+    client_without_retries: Client,
     identity: String,
     tenant: String,
 }
@@ -131,8 +135,10 @@ impl Dynamo {
             .operation_timeout(OPERATION_TIMEOUT)
             .build();
         let config = aws_sdk_dynamodb::config::Builder::from(aws).timeout_config(timeouts).build();
+        let without_retries = config.to_builder().retry_config(RetryConfig::disabled()).build();
         Self {
             client: Client::from_conf(config),
+            client_without_retries: Client::from_conf(without_retries),
             identity: settings.identity_table.clone(),
             tenant: settings.tenant_table.clone(),
         }

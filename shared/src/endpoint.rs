@@ -223,15 +223,15 @@ impl<C: ServedContract> Call<C> {
 }
 
 impl<C: ServedContract<Caller = SomeCaller>> Call<C> {
-    /// The context of what the call generates; it costs this many credits if a language model writes it.
-    pub fn generation(&self, credits: u64) -> GenerationContext {
+    /// The context of what the call generates.
+    pub fn generation(&self) -> GenerationContext {
         let generation =
             self.seed().map_or_else(GenerationId::generate, |seed| GenerationId::from_bytes(seed.0));
         GenerationContext {
             request: self.request_id,
             generation,
             tenant: self.caller.tenant,
-            credits,
+            may_pay: true,
             deadline: self.deadline,
         }
     }

@@ -146,6 +146,8 @@ enum TripStep<'a> {
 pub struct Trip<'a> {
     redis: &'a Redis,
     steps: Vec<TripStep<'a>>,
+    /// The longest that the trip may take, in the place of the client's limit.
+    trip_max: Option<Duration>,
 }
 
 impl Redis {
@@ -169,7 +171,7 @@ impl Redis {
 
     /// A trip without steps, to which scripts and commands are added.
     pub const fn trip(&self) -> Trip<'_> {
-        Trip { redis: self, steps: Vec::new() }
+        Trip { redis: self, steps: Vec::new(), trip_max: None }
     }
 
     /// Makes a trip with one script, which must answer with a list.
@@ -214,7 +216,7 @@ impl Redis {
         self.circuit.is_paused()
     }
 
-    /// How long a trip may take that is made now.
+    /// How long a trip may take that is made now, if it has no limit of its own.
     fn time_for_a_trip(&self, deadline: Deadline) -> Duration {
         let has_connected = self.has_connected.load(Ordering::Relaxed);
         deadline.at_most(if has_connected { self.trip_max } else { first_trip_max(self.trip_max) })
@@ -281,6 +283,12 @@ impl<'a> Trip<'a> {
         self
     }
 
+    /// Gives the trip a limit of its own: for one that moves more than a request may wait for.
+    pub const fn within(mut self, trip_max: Duration) -> Self {
+        self.trip_max = Some(trip_max);
+        self
+    }
+
     /// Makes the trip: one HTTP request, or two where the server does not have a script in its cache. Returns the
     /// result of each step, in order.
     ///
@@ -295,7 +303,10 @@ impl<'a> Trip<'a> {
                 metrics::redis_trip(RedisTrip::Skipped);
                 return Err(RedisError::Skipped);
             }
-            let deadline = Deadline::after(self.redis.time_for_a_trip(deadline));
+            let time = self
+                .trip_max
+                .map_or_else(|| self.redis.time_for_a_trip(deadline), |trip_max| deadline.at_most(trip_max));
+            let deadline = Deadline::after(time);
             telemetry::redis_trip();
             let started = Instant::now();
             let first = self.redis.record(self.pipeline(deadline, |_| true, false).send().await);

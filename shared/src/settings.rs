@@ -33,6 +33,8 @@ pub struct Settings {
     pub work_lease: Duration,
     /// A run that does not renew its lease within this time has lost its job.
     pub job_lease: Duration,
+    /// How long after a deletion the last pass begins over what was deleted.
+    pub deletion_grace: Duration,
     /// Whether an account can be used before its e-mail address is verified.
     pub sign_up: SignUpPolicy,
     /// The model that is asked first; without one, `builtin` answers.
@@ -60,6 +62,17 @@ pub struct AiSettings {
     pub base_url: String,
     /// The name of the model at its provider.
     pub model: String,
+    /// The price of the model, where the list of prices does not know it or is not to be believed.
+    pub price: Option<ModelPrice>,
+}
+
+/// The price of a model, in micro-dollars for a million tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModelPrice {
+    /// The price of a million tokens that the model reads.
+    pub input: u64,
+    /// The price of a million tokens that the model writes.
+    pub output: u64,
 }
 
 /// The error of a setting that is missing or malformed.
@@ -70,8 +83,8 @@ pub struct SettingsError {
     problem: &'static str,
 }
 
-/// The names of all settings: this file reads these and no others. The last five may be absent or empty.
-pub const NAMES: [&str; 16] = [
+/// The names of all settings: this file reads these and no others. The last seven may be absent or empty.
+pub const NAMES: [&str; 19] = [
     "HUNTAZE_STAGE",
     "HUNTAZE_IDENTITY_TABLE",
     "HUNTAZE_TENANT_TABLE",
@@ -82,11 +95,14 @@ pub const NAMES: [&str; 16] = [
     "HUNTAZE_CACHE_MS",
     "HUNTAZE_WORK_LEASE_MS",
     "HUNTAZE_JOB_LEASE_MS",
+    "HUNTAZE_DELETION_GRACE_MS",
     "HUNTAZE_SIGN_UP",
     "HUNTAZE_AI_BASE_URL",
     "HUNTAZE_AI_MODEL",
+    "HUNTAZE_AI_PRICE_USD",
     "HUNTAZE_AI_FALLBACK_BASE_URL",
     "HUNTAZE_AI_FALLBACK_MODEL",
+    "HUNTAZE_AI_FALLBACK_PRICE_USD",
     "HUNTAZE_AI_DAILY_STOP_USD",
 ];
 
@@ -108,24 +124,11 @@ impl Settings {
     }
 
     fn from_values(values: &BTreeMap<&'static str, String>) -> Result<Self, SettingsError> {
-        let optional = |name: &'static str| values.get(name).filter(|value| !value.is_empty()).cloned();
+        let optional = |name| optional(values, name);
         let required = |name| {
             optional(name).ok_or(SettingsError { name, problem: "is missing; set it in template.yaml" })
         };
-        let model = |url: &'static str, name: &'static str| match (optional(url), optional(name)) {
-            (Some(base_url), Some(model)) => Ok(Some(AiSettings { base_url, model })),
-            (None, None) => Ok(None),
-            (Some(_), None) => {
-                Err(SettingsError { name, problem: "is needed with the address of the model" })
-            }
-            (None, Some(_)) => Err(SettingsError { name: url, problem: "is needed with the model's name" }),
-        };
-        let ai = model("HUNTAZE_AI_BASE_URL", "HUNTAZE_AI_MODEL")?;
-        let ai_fallback = model("HUNTAZE_AI_FALLBACK_BASE_URL", "HUNTAZE_AI_FALLBACK_MODEL")?;
-        if ai.is_none() && ai_fallback.is_some() {
-            let problem = "needs a first model, HUNTAZE_AI_MODEL, to stand in for";
-            return Err(SettingsError { name: "HUNTAZE_AI_FALLBACK_MODEL", problem });
-        }
+        let (ai, ai_fallback) = models(values)?;
         let ai_daily_stop_micro_usd =
             match optional("HUNTAZE_AI_DAILY_STOP_USD").map(|text| text.parse::<u64>()) {
                 None => None,
@@ -145,6 +148,8 @@ impl Settings {
         let cache_for = millis("HUNTAZE_CACHE_MS", 0..=60_000, "must be from 0 to 60000")?;
         let work_lease = millis("HUNTAZE_WORK_LEASE_MS", 1_000..=30_000, "must be from 1000 to 30000")?;
         let job_lease = millis("HUNTAZE_JOB_LEASE_MS", 500..=60_000, "must be from 500 to 60000")?;
+        let deletion_grace =
+            millis("HUNTAZE_DELETION_GRACE_MS", 0..=86_400_000, "must be from 0 to 86400000")?;
         let sign_up = match required("HUNTAZE_SIGN_UP")?.as_str() {
             "open" => SignUpPolicy::Open,
             "verified" => SignUpPolicy::Verified,
@@ -166,12 +171,59 @@ impl Settings {
             cache_for,
             work_lease,
             job_lease,
+            deletion_grace,
             sign_up,
             ai,
             ai_fallback,
             ai_daily_stop_micro_usd,
         })
     }
+}
+
+/// The text of a setting that may be absent or empty.
+fn optional(values: &BTreeMap<&'static str, String>, name: &'static str) -> Option<String> {
+    values.get(name).filter(|value| !value.is_empty()).cloned()
+}
+
+/// The model that is asked first, and the one that stands in for it.
+fn models(
+    values: &BTreeMap<&'static str, String>,
+) -> Result<(Option<AiSettings>, Option<AiSettings>), SettingsError> {
+    let optional = |name| optional(values, name);
+    let price_of = |setting: &'static str| match optional(setting) {
+        None => Ok(None),
+        Some(text) => match price(&text) {
+            Some(price) => Ok(Some(price)),
+            None => Err(SettingsError {
+                name: setting,
+                problem: "must be dollars for a million tokens read and written, such as 0.15/0.60",
+            }),
+        },
+    };
+    let model = |url: &'static str, name: &'static str, price| match (optional(url), optional(name)) {
+        (Some(base_url), Some(model)) => Ok(Some(AiSettings { base_url, model, price: price_of(price)? })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(SettingsError { name, problem: "is needed with the address of the model" }),
+        (None, Some(_)) => Err(SettingsError { name: url, problem: "is needed with the model's name" }),
+    };
+    let ai = model("HUNTAZE_AI_BASE_URL", "HUNTAZE_AI_MODEL", "HUNTAZE_AI_PRICE_USD")?;
+    let ai_fallback =
+        model("HUNTAZE_AI_FALLBACK_BASE_URL", "HUNTAZE_AI_FALLBACK_MODEL", "HUNTAZE_AI_FALLBACK_PRICE_USD")?;
+    if ai.is_none() && ai_fallback.is_some() {
+        let problem = "needs a first model, HUNTAZE_AI_MODEL, to stand in for";
+        return Err(SettingsError { name: "HUNTAZE_AI_FALLBACK_MODEL", problem });
+    }
+    Ok((ai, ai_fallback))
+}
+
+/// The price in a text such as `0.15/0.60`: dollars for a million tokens that the model reads, and that it writes.
+fn price(text: &str) -> Option<ModelPrice> {
+    let micro_usd = |part: &str| {
+        let usd = part.parse::<f64>().ok().filter(|usd| (0.0..=10_000.0).contains(usd))?;
+        Some((usd * 1_000_000.0).round() as u64)
+    };
+    let (input, output) = text.split_once('/')?;
+    Some(ModelPrice { input: micro_usd(input)?, output: micro_usd(output)? })
 }
 
 #[cfg(test)]
@@ -183,6 +235,7 @@ mod tests {
         let value = |name: &str| match name {
             "HUNTAZE_SIGN_UP" => "open",
             "HUNTAZE_AI_DAILY_STOP_USD" => "100",
+            name if name.ends_with("_PRICE_USD") => "0.15/0.60",
             name if name.ends_with("_MS") => "1000",
             _ => "x",
         };
@@ -191,7 +244,7 @@ mod tests {
 
     #[test]
     fn every_required_setting_is_named_when_it_is_missing() {
-        for name in &NAMES[..11] {
+        for name in &NAMES[..12] {
             let mut values = complete();
             values.insert(name, String::new());
             let error = Settings::from_values(&values).unwrap_err().to_string();
@@ -210,6 +263,15 @@ mod tests {
         assert!(Settings::from_values(&values).is_err());
         values.remove("HUNTAZE_AI_FALLBACK_MODEL");
         assert!(Settings::from_values(&values).unwrap().ai.is_none());
+    }
+
+    #[test]
+    fn a_price_is_two_amounts_of_dollars_and_nothing_else() {
+        assert_eq!(price("0.15/0.6"), Some(ModelPrice { input: 150_000, output: 600_000 }));
+        assert_eq!(price("0/0"), Some(ModelPrice { input: 0, output: 0 }), "a model of one's own");
+        for odd in ["0.15", "0.15/", "a/b", "-1/2", "1/2/3", "NaN/1", "1/inf", "$1/$2", "1e9/1"] {
+            assert_eq!(price(odd), None, "{odd}");
+        }
     }
 
     #[test]

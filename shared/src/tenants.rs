@@ -6,9 +6,12 @@
 //! A context has a mode, and what a tenant works with lies in partitions of that mode: live work and tests never see
 //! each other's, because neither can form the other's keys (ADR 19).
 
+pub mod backlog;
 pub mod creators;
 pub mod credits;
 pub mod cursor;
+pub mod daily_stop;
+pub mod deletions;
 pub mod generations;
 pub mod jobs;
 pub mod lines;
@@ -16,6 +19,7 @@ pub mod offers;
 pub mod plans;
 pub mod posts;
 pub mod records;
+pub mod tombstones;
 pub mod usage;
 
 use serde::{Deserialize, Serialize};

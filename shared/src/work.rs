@@ -147,11 +147,11 @@ impl Worker {
             // An earlier run stored the generation and died before it could mark the job as finished.
             return Ok(job.generation_id());
         }
-        let context = |credits| GenerationContext {
+        let context = || GenerationContext {
             request: RequestId::generate(),
             generation: job.generation_id(),
             tenant,
-            credits,
+            may_pay: true,
             deadline: Deadline::after(PART_WITHIN),
         };
         match job.task().map_err(Problem::internal)? {
@@ -165,9 +165,9 @@ impl Worker {
     async fn propose(
         &self,
         order: &IdeaOrder,
-        context: impl Fn(u64) -> GenerationContext,
+        context: impl Fn() -> GenerationContext,
     ) -> Result<(), Problem> {
-        let context = context(order.options.weight());
+        let context = context();
         let creator = self.ideas.context(context.tenant, order).await?;
         self.ideas.generate(context, &creator, &order.options).await?;
         Ok(())
@@ -180,22 +180,21 @@ impl Worker {
         tenant: TenantCtx,
         job: &JobRecord,
         request: &MessageRequest,
-        context: impl Fn(u64) -> GenerationContext,
+        context: impl Fn() -> GenerationContext,
     ) -> Result<(), Problem> {
         let parse = |json: String| serde_json::from_str(&json).map_err(Problem::internal);
         let mut parts: Vec<MessageBatch> =
             self.jobs.parts(tenant, job.id).await?.into_iter().map(parse).collect::<Result<_, _>>()?;
         let mut done = parts.iter().map(|part| part.data.messages.len()).sum::<usize>();
         for recipients in request.recipients.chunks(RECIPIENTS_AT_ONCE).skip(parts.len()) {
-            let context = context(request.weight(recipients.len()));
-            let part = self.messages.compose(context, request, recipients).await?;
+            let part = self.messages.compose(context(), request, recipients).await?;
             done += recipients.len();
             let json = serde_json::to_string(&part).map_err(Problem::internal)?;
             self.jobs.part_done(tenant, job, parts.len(), json, done as u64).await?;
             parts.push(part);
         }
         let mut whole = content::join(parts).ok_or_else(|| Problem::internal("a job without recipients"))?;
-        self.messages.store(context(0), &mut whole).await;
+        self.messages.store(context(), &mut whole).await;
         match whole.meta.generation_id {
             Some(_) => Ok(()),
             None => Err(Problem::unavailable("The messages are written, but they could not be stored yet.")),

@@ -50,7 +50,7 @@ impl PreparedEndpoint for AnswerTurn {
         // alive: a closed channel would tell the assistant to stop.
         let (listener, _events) = unbounded_channel();
         let answer =
-            self.assistant.answer(call.generation(1), creator.as_ref(), &call.body, &listener).await?;
+            self.assistant.answer(call.generation(), creator.as_ref(), &call.body, &listener).await?;
         Ok(answer.into())
     }
 }

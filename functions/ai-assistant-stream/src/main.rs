@@ -42,7 +42,7 @@ impl PreparedEndpoint for StreamTurn {
         call: Call<StreamAssistant>,
         creator: Option<Creator>,
     ) -> Result<Reply<AssistantEvent>, Problem> {
-        let context = call.generation(1);
+        let context = call.generation();
         let assistant = Arc::clone(&self.assistant);
         Reply::streamed(|listener| async move {
             assistant.answer(context, creator.as_ref(), &call.body, &listener).await.map(drop)

@@ -25,6 +25,6 @@ impl Endpoint for Advise {
     }
 
     async fn handle(&self, call: Call<AdvisePrice>) -> Result<Reply<PriceAdvice>, Problem> {
-        Ok(self.prices.advise(call.generation(0), &call.body).await?.into())
+        Ok(self.prices.advise(call.generation(), &call.body).await?.into())
     }
 }

@@ -30,7 +30,8 @@ impl Endpoint for Show {
         let (tenant, id) = (call.caller.tenant, call.path.id);
         let found = self.0.get(tenant, id).await?;
         let (generation, decisions) = found.ok_or_else(|| Problem::not_found("generation"))?;
-        let json = self.0.content(tenant, id).await?;
+        // The content is gone before the rest of a generation whose creator is being deleted.
+        let json = self.0.content(tenant, id).await?.ok_or_else(|| Problem::not_found("generation"))?;
         let mut made: GenerationContent = serde_json::from_str(&json).map_err(Problem::internal)?;
         apply_decisions(&mut made.data, &decisions);
         Ok(GenerationDetail { generation, made, decisions }.into())

@@ -42,6 +42,7 @@ impl Endpoint for Show {
         let result: Option<GenerationContent> = match job.generation {
             Some(generation) => {
                 let json = self.generations.content(caller.tenant, generation).await?;
+                let json = json.ok_or_else(|| Problem::not_found("job"))?;
                 Some(serde_json::from_str(&json).map_err(Problem::internal)?)
             }
             None => None,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use shared::ai::Ledger;
 use shared::clock::{Deadline, Millis};
 use shared::contract::Plan;
 use shared::contract::usage::{GetUsage, LimitInfo, RouteUsage, UsageReport};
@@ -12,7 +13,6 @@ use shared::fleet::limits::Limit;
 use shared::guard::{Caller, limits_of};
 use shared::http::{Problem, Reply};
 use shared::serve::{self, Function};
-use shared::tenants::credits::Credits;
 use shared::tenants::plans::Plans;
 use shared::tenants::usage::UsageCounters;
 
@@ -23,7 +23,7 @@ async fn main() -> Result<(), serve::Error> {
 
 struct Show {
     counters: UsageCounters,
-    credits: Credits,
+    ledger: Ledger,
     gate: Arc<Gate>,
     plans: Arc<Plans>,
 }
@@ -34,7 +34,7 @@ impl Endpoint for Show {
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self {
             counters: UsageCounters::connect(environment).await?,
-            credits: Credits::connect(environment).await?,
+            ledger: Ledger::connect(environment).await?,
             gate: Gate::connect(environment).await?,
             plans: Plans::connect(environment).await?,
         })
@@ -48,15 +48,15 @@ impl Endpoint for Show {
         };
         let caller = &call.caller;
         let plan = self.plans.of(caller.tenant).await;
-        let (counts, balance, limits) = tokio::join!(
+        let (counts, account, limits) = tokio::join!(
             self.counters.month(caller.tenant, &month),
-            self.credits.balance(caller.tenant, &month, plan),
+            self.ledger.report(caller.tenant, &month, plan),
             self.limits(caller, plan, call.deadline)
         );
         let counts = counts?;
         let requests_total = counts.iter().map(|(_, count)| count).sum();
         let requests = counts.into_iter().map(|(route, count)| RouteUsage { route, count }).collect();
-        Ok(UsageReport { month, account: balance?.into(), requests, requests_total, limits }.into())
+        Ok(UsageReport { month, account: account?, requests, requests_total, limits }.into())
     }
 }
 

@@ -17,7 +17,7 @@ use axum::serve::ListenerExt as _;
 use futures_util::{Stream, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use ulid::Ulid;
 
@@ -63,6 +63,8 @@ struct Invocation {
     event: Value,
     pieces: mpsc::Sender<Bytes>,
     deadline_ms: u128,
+    /// Is dropped when the environment asks for its next request, and so is free again.
+    ended: oneshot::Sender<()>,
 }
 
 /// One execution environment: the function's process, and the Runtime API that it talks to.
@@ -84,6 +86,8 @@ struct RuntimeApi {
     queue: tokio::sync::Mutex<mpsc::Receiver<Invocation>>,
     /// The id of the request that the environment runs, and the channel for the pieces of its answer.
     running: Mutex<Option<(String, mpsc::Sender<Bytes>)>>,
+    /// Is dropped when the environment asks for another request.
+    ended: Mutex<Option<oneshot::Sender<()>>>,
     /// Receives a message when the environment asks for a request, which is when its start is over.
     ready: mpsc::Sender<()>,
 }
@@ -150,7 +154,8 @@ impl StreamingPool {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let deadline_ms = (now + limit).as_millis();
         let (pieces, mut arriving) = mpsc::channel(16);
-        let invocation = Invocation { id: Ulid::generate().to_string(), event, pieces, deadline_ms };
+        let (ended, is_free) = oneshot::channel();
+        let invocation = Invocation { id: Ulid::generate().to_string(), event, pieces, deadline_ms, ended };
         environment.invocations.send(invocation).await.map_err(|_| failed("it ended"))?;
         let deadline = tokio::time::Instant::now() + limit;
         let mut head = Vec::new();
@@ -166,7 +171,8 @@ impl StreamingPool {
                 return Err(failed("its answer does not begin as a streamed one does"));
             }
         };
-        let progress = AnswerInProgress { environment, pool: Arc::clone(self), _permit: permit };
+        let occupied = Occupied { environment, is_free, limit, pool: Arc::clone(self), _permit: permit };
+        let progress = AnswerInProgress(Some(occupied));
         let mut response =
             Response::new(Body::from_stream(remaining_pieces(first, arriving, deadline, progress)));
         *response.status_mut() = status;
@@ -175,15 +181,42 @@ impl StreamingPool {
     }
 }
 
-/// What an answer occupies until it is complete, or until its client has left.
-struct AnswerInProgress {
+/// What an answer occupies until it is complete.
+struct Occupied {
     environment: StreamingEnvironment,
+    is_free: oneshot::Receiver<()>,
+    /// The longest that the function may run.
+    limit: Duration,
     pool: Arc<StreamingPool>,
     _permit: tokio::sync::OwnedSemaphorePermit,
 }
 
-/// The pieces of an answer's body. An environment that completed its answer takes the next request; one whose client
-/// left in the middle is ended, because it may still be at work on that answer.
+impl Occupied {
+    /// Lets the environment take the next request.
+    fn release(self) {
+        self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(self.environment);
+    }
+}
+
+/// An answer that is being sent. If its client leaves in the middle, the function goes on until it is done, as on
+/// Lambda: it may have something to write down.
+struct AnswerInProgress(Option<Occupied>);
+
+impl Drop for AnswerInProgress {
+    fn drop(&mut self) {
+        let Some((mut occupied, runtime)) = self.0.take().zip(tokio::runtime::Handle::try_current().ok())
+        else {
+            return;
+        };
+        runtime.spawn(async move {
+            if tokio::time::timeout(occupied.limit, &mut occupied.is_free).await.is_ok() {
+                occupied.release();
+            }
+        });
+    }
+}
+
+/// The pieces of an answer's body. An environment that completed its answer takes the next request.
 fn remaining_pieces(
     first: Bytes,
     arriving: mpsc::Receiver<Bytes>,
@@ -191,17 +224,15 @@ fn remaining_pieces(
     progress: AnswerInProgress,
 ) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send {
     futures_util::stream::unfold(
-        (Some(first), arriving, Some(progress)),
-        move |(first, mut arriving, progress)| async move {
+        (Some(first), arriving, progress),
+        move |(first, mut arriving, mut progress)| async move {
             if let Some(first) = first.filter(|first| !first.is_empty()) {
                 return Some((Ok(first), (None, arriving, progress)));
             }
             match tokio::time::timeout_at(deadline, arriving.recv()).await {
                 Ok(Some(piece)) => Some((Ok(piece), (None, arriving, progress))),
                 Ok(None) => {
-                    if let Some(AnswerInProgress { environment, pool, .. }) = progress {
-                        pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(environment);
-                    }
+                    progress.0.take().into_iter().for_each(Occupied::release);
                     None
                 }
                 Err(_) => None,
@@ -239,7 +270,8 @@ impl StreamingEnvironment {
         let (invocations, queue) = mpsc::channel(1);
         let (ready, mut is_ready) = mpsc::channel(1);
         let queue = tokio::sync::Mutex::new(queue);
-        let runtime = Arc::new(RuntimeApi { queue, running: Mutex::default(), ready });
+        let (running, ended) = (Mutex::default(), Mutex::default());
+        let runtime = Arc::new(RuntimeApi { queue, running, ended, ready });
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/{id}/response", post(respond))
@@ -268,9 +300,12 @@ impl StreamingEnvironment {
 /// `GET /invocation/next`: waits for a request and gives it to the environment.
 async fn next(State(runtime): State<Arc<RuntimeApi>>) -> Response {
     let _ = runtime.ready.try_send(());
-    let Some(Invocation { id, event, pieces, deadline_ms }) = runtime.queue.lock().await.recv().await else {
+    runtime.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(invocation) = runtime.queue.lock().await.recv().await else {
         return StatusCode::GONE.into_response();
     };
+    let Invocation { id, event, pieces, deadline_ms, ended } = invocation;
+    *runtime.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended);
     let headers = [
         ("lambda-runtime-aws-request-id", id.clone()),
         ("lambda-runtime-deadline-ms", deadline_ms.to_string()),

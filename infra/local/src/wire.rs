@@ -25,6 +25,9 @@ pub enum WireMode {
     Garbage,
     /// Answers every request with this HTTP status and a page of HTML, and closes the connection.
     Html(u16),
+    /// Loses the answer to the next request that contains this text, closes its connection, and carries everything
+    /// from then on.
+    LoseAnswer(&'static str),
 }
 
 /// A TCP proxy in front of one server, whose behaviour can change at any time.
@@ -43,9 +46,10 @@ impl Wire {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(LocalError::io("opening a wire"))?;
         let address = listener.local_addr().map_err(LocalError::io("opening a wire"))?;
         let (mode, current) = watch::channel(WireMode::Open);
+        let sender = mode.clone();
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(client, target, current.clone()));
+                tokio::spawn(carry(client, target, current.clone(), sender.clone()));
             }
         });
         Ok(Self { address, mode, accepting })
@@ -76,13 +80,19 @@ impl Drop for Wire {
 }
 
 /// Carries one connection until either side closes it or the wire cuts it.
-async fn carry(mut client: TcpStream, target: SocketAddr, mut mode: watch::Receiver<WireMode>) {
+async fn carry(
+    mut client: TcpStream,
+    target: SocketAddr,
+    mut mode: watch::Receiver<WireMode>,
+    sender: watch::Sender<WireMode>,
+) {
     // Otherwise Nagle's algorithm would add delays that no test asked for.
     let _ = client.set_nodelay(true);
     let Ok(mut server) = TcpStream::connect(target).await else { return };
     let _ = server.set_nodelay(true);
     let mut up = vec![0; 64 * 1024];
     let mut down = vec![0; 64 * 1024];
+    let mut loses_answer = false;
     loop {
         let now = *mode.borrow_and_update();
         if now == WireMode::Cut {
@@ -97,7 +107,12 @@ async fn carry(mut client: TcpStream, target: SocketAddr, mut mode: watch::Recei
                     WireMode::Html(status) => html(status),
                     WireMode::Silent => continue,
                     WireMode::Slow(delay) => { tokio::time::sleep(delay).await; Vec::new() }
-                    WireMode::Open | WireMode::Cut => Vec::new(),
+                    WireMode::LoseAnswer(text) if contains(&up[..bytes], text) => {
+                        loses_answer = true;
+                        sender.send_replace(WireMode::Open);
+                        Vec::new()
+                    }
+                    WireMode::Open | WireMode::Cut | WireMode::LoseAnswer(_) => Vec::new(),
                 };
                 if answer.is_empty() {
                     if server.write_all(&up[..bytes]).await.is_err() { return }
@@ -109,6 +124,7 @@ async fn carry(mut client: TcpStream, target: SocketAddr, mut mode: watch::Recei
             read = server.read(&mut down) => {
                 let Ok(bytes @ 1..) = read else { return };
                 match now {
+                    _ if loses_answer => return,
                     WireMode::Silent => continue,
                     WireMode::Slow(delay) => tokio::time::sleep(delay).await,
                     _ => {}
@@ -117,6 +133,10 @@ async fn carry(mut client: TcpStream, target: SocketAddr, mut mode: watch::Recei
             }
         }
     }
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
 /// A whole HTTP response with a page that is not the API's.

@@ -81,6 +81,10 @@ pub struct AssistantRequest {
     /// The tools that the assistant may use. Each tool needs a scope of its own. Default: no tools.
     #[serde(default)]
     pub tools: List<Tool, 0, 3>,
+    /// How many calls of tools may be paid for with credits. The tool `content-ideas` is paid for where a language model
+    /// writes the ideas; beyond this number, they come from the builtin provider. Default: 2.
+    #[serde(default = "two")]
+    pub max_paid_tool_calls: Whole<0, 12>,
     /// The greatest length of the answer, in tokens of the language model. Default: 600.
     #[serde(default = "six_hundred")]
     pub max_output_tokens: Whole<16, 2000>,
@@ -98,6 +102,10 @@ impl AssistantRequest {
     pub fn creator(&self) -> Option<CreatorId> {
         self.creator_id.or(self.profile_id)
     }
+}
+
+const fn two() -> Whole<0, 12> {
+    Whole::clamped(2)
 }
 
 const fn six_hundred() -> Whole<16, 2000> {
@@ -190,6 +198,9 @@ pub struct ToolUse {
     /// The generation in which the tool's result is stored; `GET /api/generations/{id}` returns it. Null where
     /// nothing was stored.
     pub result_ref: Option<GenerationId>,
+    /// The credits that the call used. They are part of `meta.credits.used`.
+    #[serde(default)]
+    pub credits: u64,
 }
 
 /// Why the assistant's turn ended.

@@ -15,8 +15,12 @@ pub struct Consumer {
 pub const GENERATION_WORKER: Consumer =
     Consumer { function: "generation-worker", sort_key_prefix: "job_", deadline_ms: 280_000 };
 
+/// The function that deletes what belonged to something that was deleted.
+pub const DELETION_WORKER: Consumer =
+    Consumer { function: "deletion-worker", sort_key_prefix: "DEL#", deadline_ms: 280_000 };
+
 /// All consumers.
-pub const CONSUMERS: [&Consumer; 1] = [&GENERATION_WORKER];
+pub const CONSUMERS: [&Consumer; 2] = [&GENERATION_WORKER, &DELETION_WORKER];
 
 /// The names of the functions of all consumers.
 pub const NAMES: [&str; CONSUMERS.len()] = names_of!(CONSUMERS, |consumer| consumer.function);

@@ -183,7 +183,7 @@ impl IdeaOptions {
         self.count.get() > IDEAS_PER_CALL
     }
 
-    /// How many calls under the limits, and how many credits, a request with these options counts as.
+    /// How many calls under the limits a request with these options counts as.
     pub fn weight(&self) -> u64 {
         self.count.get().div_ceil(IDEAS_PER_CALL).into()
     }
@@ -233,6 +233,9 @@ pub struct DroppedIdeas {
     /// Ideas that contain links, or quote the instructions that the language model was given.
     #[serde(default)]
     pub policy: usize,
+    /// Ideas that contain a word of `avoid`, or are in a format that `formats` does not name.
+    #[serde(default)]
+    pub unwanted: usize,
 }
 
 /// How much work it takes to carry an idea out.

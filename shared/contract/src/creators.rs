@@ -129,7 +129,7 @@ impl Contract for DeleteCreator {
         method: Method::Delete,
         path: "/api/creators/{id}",
         operation: "deleteCreator",
-        summary: "Remove a creator.",
+        summary: "Delete a creator with its posts, offers, jobs and generations. From the answer on none of them is found or counts in price advice; they are deleted for good within minutes. The audit trail stays, and answers stored under an `Idempotency-Key` are replayed for a day.",
         access: Access::Scoped(Scope::CreatorsWrite),
         budget: Budget::LIGHT,
         deadline_ms: 5_000,

@@ -63,7 +63,7 @@ pub struct MessageRequest {
 const RECIPIENTS_PER_CALL: usize = 10;
 
 impl MessageRequest {
-    /// How many calls under the limits, and how many credits, this number of the request's recipients counts as.
+    /// How many calls under the limits this number of the request's recipients counts as.
     pub fn weight(&self, recipients: usize) -> u64 {
         match self.mode {
             MessageMode::Render => 1,
@@ -213,9 +213,12 @@ pub struct MessageVariant {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageChecks {
-    /// Whether the text contains every value of the recipient as often as the template does.
+    /// Whether the text contains every value of the recipient as often as the template does, and in its place: values
+    /// with digits beside the same word or sign, other values in the template's order.
     pub tokens_intact: bool,
-    /// Numbers, links, prices and names in the text that are not in the template.
+    /// What was found in the text and is not in the template: numbers, days, prices, offers, links, ways to make
+    /// contact, threats and names. They are found by their form and, in English and French, by lists of words. An empty
+    /// list says that nothing of that was found, and does not prove that the text says nothing new.
     pub new_facts: Vec<String>,
     /// The restricted words that the text contains.
     pub restricted: Vec<String>,

@@ -29,8 +29,8 @@ pub enum DegradedReason {
     ProviderError,
     /// The language model has failed too often just now, so it was not asked.
     CircuitOpen,
-    /// The tenant's credits of the month are used up, or the service has reached its budget of the day for language
-    /// models.
+    /// The tenant's credits of the month or its budget of the day are used up, the service has reached its own budget of
+    /// the day for language models, or the assistant has used up `maxPaidToolCalls`.
     Budget,
     /// The call came with a test key, for which no language model is asked.
     Sandbox,
@@ -54,8 +54,8 @@ pub struct AnswerUsage {
     pub input_tokens: u64,
     /// The tokens that language models wrote.
     pub output_tokens: u64,
-    /// The price of the tokens at the provider, in millionths of a US dollar: `1500` is $0.0015. Null where the price
-    /// is not known.
+    /// The price of the tokens at the provider, in millionths of a US dollar: `1500` is $0.0015. Where the price or the
+    /// number of tokens is an estimate, `warnings` says so. Null only in answers stored by earlier versions.
     pub cost_micro_usd: Option<u64>,
 }
 
@@ -63,7 +63,8 @@ pub struct AnswerUsage {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CreditUse {
-    /// The credits that this request used. Only an answer that a language model wrote for this request uses any.
+    /// The credits that this request used, with those of the assistant's tools. Only what a language model wrote for
+    /// this request uses any: one for each 8,000 tokens that it was allowed to write.
     pub used: u64,
     /// The credits that the tenant has left in this month. Null where the request did not look them up.
     pub remaining: Option<u64>,

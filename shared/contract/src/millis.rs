@@ -53,6 +53,12 @@ impl Millis {
         u64::try_from(at.unix_timestamp_nanos() / 1_000_000).ok().map(Self)
     }
 
+    /// The time until the next midnight in UTC.
+    pub const fn until_midnight(self) -> Duration {
+        const DAY_MS: u64 = 86_400_000;
+        Duration::from_millis(DAY_MS - self.0 % DAY_MS)
+    }
+
     /// The year and month in UTC, such as `2026-11`.
     pub fn month(self) -> String {
         self.rfc3339().chars().take(7).collect()
@@ -62,6 +68,12 @@ impl Millis {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_day_ends_at_midnight_in_utc() {
+        let until = |text: &str| Millis::parse(text).unwrap().until_midnight().as_secs();
+        assert_eq!((until("2026-11-21T00:00:00Z"), until("2026-11-21T23:59:59Z")), (86_400, 1));
+    }
 
     #[test]
     fn times_are_written_and_read_in_utc() {

@@ -22,13 +22,6 @@ pub const IMPORT_BYTES_MAX: usize = 1024 * 1024;
 /// How many calls a minute all callers of one tenant have together, whatever the route.
 pub const TENANT_CALLS: u32 = 600;
 
-/// How many times as many stored answers as calls of a route may be sent again: a replay costs little, but not nothing.
-pub const REPLAY_TIMES: u32 = 10;
-
-/// How many calls of one tenant of the free plan may run at once on routes that hold an environment for long. Larger plans
-/// multiply it.
-pub const CALLS_AT_ONCE: u32 = 5;
-
 /// An HTTP method of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the documentation")]
@@ -100,18 +93,13 @@ pub enum LimitPolicy {
     Tenant,
     /// Attempts to sign in to an account, or from an address.
     Signin,
-    /// The answers of one key or user that are sent again under an idempotency key, [`REPLAY_TIMES`] times the calls.
-    Replay,
-    /// The calls of all callers of a tenant that run at the same time, [`CALLS_AT_ONCE`] by the plan.
-    Concurrency,
 }
 
 names!(LimitPolicy);
 
 impl LimitPolicy {
     /// Every policy.
-    pub const ALL: [Self; 6] =
-        [Self::Ip, Self::Caller, Self::Tenant, Self::Signin, Self::Replay, Self::Concurrency];
+    pub const ALL: [Self; 4] = [Self::Ip, Self::Caller, Self::Tenant, Self::Signin];
 
     /// The name as callers and operators read it.
     pub const fn as_str(self) -> &'static str {
@@ -120,8 +108,6 @@ impl LimitPolicy {
             Self::Caller => "caller",
             Self::Tenant => "tenant",
             Self::Signin => "signin",
-            Self::Replay => "replay",
-            Self::Concurrency => "concurrency",
         }
     }
 }
@@ -231,17 +217,22 @@ impl Plan {
         }
     }
 
-    /// How many calls of the tenant may run at once on routes that hold an environment for long.
-    pub const fn calls_at_once(self) -> u32 {
-        CALLS_AT_ONCE * self.times()
-    }
-
-    /// The credits that the plan gives for a month. One credit is one call of a model.
+    /// The credits that the plan gives for a month. One credit pays for one short answer of a model.
     pub const fn credits(self) -> u64 {
         match self {
             Self::Free => 200,
             Self::Pro => 5_000,
             Self::Agency => 50_000,
+        }
+    }
+
+    /// What models may cost the service for a tenant of the plan in a day (UTC), in millionths of a dollar. It stops
+    /// a tenant that uses up its month in an hour, and calls that cost dollars but no credits.
+    pub const fn model_micro_usd_per_day(self) -> u64 {
+        match self {
+            Self::Free => 1_000_000,
+            Self::Pro => 20_000_000,
+            Self::Agency => 200_000_000,
         }
     }
 }
@@ -325,12 +316,6 @@ impl Route {
         is_among(&streams, streams.len(), self.operation)
     }
 
-    /// Whether its calls may hold an environment for seconds, because they ask a model or import: how many of a tenant's
-    /// run at once is bounded.
-    pub const fn is_long(&self) -> bool {
-        self.access.has_caller() && (!self.depends_on.is_empty() || self.body_bytes_max >= IMPORT_BYTES_MAX)
-    }
-
     /// Whether `Idempotency-Key` is obeyed: every POST of a caller creates or spends. What a stream has sent cannot be sent again.
     pub const fn is_idempotent(&self) -> bool {
         matches!(self.method, Method::Post) && self.access.has_caller() && !self.is_stream()
@@ -341,27 +326,6 @@ impl Route {
 mod tests {
     use super::super::ROUTES;
     use super::*;
-
-    #[test]
-    fn what_asks_a_model_or_imports_is_bounded_and_nothing_else_is() {
-        let long: Vec<&str> = ROUTES
-            .iter()
-            .chain(STREAMS)
-            .filter(|route| route.is_long())
-            .map(|route| route.operation)
-            .collect();
-        let expected = [
-            "generateContentIdeas",
-            "generateIdeasFromBrief",
-            "writeMessages",
-            "assistantGenerate",
-            "importPosts",
-            "importOffers",
-            "assistantStream",
-        ];
-        assert_eq!(long.len(), expected.len(), "{long:?}");
-        assert!(expected.iter().all(|name| long.contains(name)), "{long:?}");
-    }
 
     #[test]
     fn posts_of_callers_obey_idempotency_keys_and_nothing_else_does() {

@@ -15,8 +15,12 @@ pub struct Schedule {
 pub const BREAKER_PROBE: Schedule =
     Schedule { function: "breaker-probe", expression: "rate(1 minute)", deadline_ms: 20_000 };
 
+/// The function that looks after work that nothing else would finish.
+pub const BACKLOG_SWEEP: Schedule =
+    Schedule { function: "backlog-sweep", expression: "rate(2 minutes)", deadline_ms: 50_000 };
+
 /// All schedules.
-pub const SCHEDULES: [&Schedule; 1] = [&BREAKER_PROBE];
+pub const SCHEDULES: [&Schedule; 2] = [&BREAKER_PROBE, &BACKLOG_SWEEP];
 
 /// The names of the functions of all schedules.
 pub const NAMES: [&str; SCHEDULES.len()] = names_of!(SCHEDULES, |schedule| schedule.function);

@@ -66,9 +66,22 @@ pub struct AccountUsage {
     pub credits: CreditLimit,
     /// The tokens that language models read and wrote.
     pub tokens: TokenTotals,
-    /// The cost of the tokens in millionths of a US dollar: `1500000` is $1.50. Tokens of models whose price is not
-    /// known are not included.
+    /// The cost of the tokens in millionths of a US dollar: `1500000` is $1.50. Calls that are still running count as
+    /// they are estimated.
     pub cost_micro_usd: u64,
+    /// What language models may cost today, and have cost. Null in the report of another month.
+    pub today: Option<DayBudget>,
+}
+
+/// The tenant's budget of a day for language models.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DayBudget {
+    /// The cost of the day (UTC) until now, in millionths of a US dollar. Calls that are still running count as they are
+    /// estimated.
+    pub cost_micro_usd: u64,
+    /// The cost from which on language models are not asked until midnight (UTC), in millionths of a US dollar.
+    pub limit_micro_usd: u64,
 }
 
 /// The credits of a tenant in a month.

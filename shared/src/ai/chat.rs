@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::AiError;
 use super::openai::{ANSWER_BYTES_MAX, connection_error};
 use super::sse::SseParser;
+use super::usage::told_usage;
 use crate::clock::Deadline;
 use crate::contract::meta::TokenUsage;
 
@@ -73,7 +74,7 @@ struct Chunk {
     #[serde(default)]
     choices: Vec<StreamedChoice>,
     #[serde(default)]
-    usage: Option<StreamedUsage>,
+    usage: Value,
     #[serde(default)]
     error: Option<Value>,
 }
@@ -112,12 +113,6 @@ struct FunctionPart {
     name: Option<String>,
     #[serde(default)]
     arguments: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct StreamedUsage {
-    prompt_tokens: u64,
-    completion_tokens: u64,
 }
 
 /// What is known of the turn until now, apart from its text.
@@ -224,10 +219,7 @@ impl Chat {
             return Err(AiError::Unavailable { cause: "an error in the stream".to_owned() });
         }
         self.turn.model = chunk.model.filter(|model| !model.is_empty()).or(self.turn.model.take());
-        if let Some(usage) = chunk.usage {
-            let StreamedUsage { prompt_tokens: input_tokens, completion_tokens: output_tokens } = usage;
-            self.turn.usage = Some(TokenUsage { input_tokens, output_tokens });
-        }
+        self.turn.usage = told_usage(&chunk.usage).or(self.turn.usage);
         let Some(choice) = chunk.choices.into_iter().next() else { return Ok(()) };
         let StreamedDelta { content, refusal, tool_calls } = choice.delta;
         if refusal.is_some_and(|refusal| !refusal.is_empty()) {

@@ -3,10 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::prices::cost_micro_usd;
-use super::{AiError, Chat, ChatCall, OpenAi, StructuredCall};
+use super::prices::ModelPrice;
+use super::{AiError, Chat, ChatCall, ModelUsage, OpenAi, StructuredCall};
 use crate::clock::{Deadline, Millis};
-use crate::contract::meta::TokenUsage;
 use crate::fleet::breaker::Witness;
 use crate::random;
 
@@ -24,6 +23,9 @@ const ATTEMPT_MIN: Duration = Duration::from_millis(200);
 /// The part of the remaining time that a model may use while others stand behind it in the chain.
 const SHARE_BEFORE_LAST: f64 = 0.6;
 
+/// How many times the room for an answer is when it is asked for again because the first was cut off.
+const ROOM_AFTER_TRUNCATION: u32 = 2;
+
 /// The models of a stage, in the order in which they are asked.
 pub struct Gateway {
     chain: Vec<ChainMember>,
@@ -33,19 +35,6 @@ struct ChainMember {
     model: OpenAi,
     /// Until when the model is left alone after a 429, in wall-clock milliseconds.
     cooling_until_ms: AtomicU64,
-}
-
-/// What asking models used, whether or not they answered.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ModelUsage {
-    /// How often a model was asked.
-    pub attempts: u32,
-    /// The tokens of all attempts: they are spent whether or not the answer can be used.
-    pub tokens: TokenUsage,
-    /// What the tokens cost in micro-dollars, or `None` where the price of one of the models is not known.
-    pub cost_micro_usd: Option<u64>,
-    /// Sentences for `meta.warnings` of the answer.
-    pub warnings: Vec<String>,
 }
 
 /// The answer of a model, and which model gave it.
@@ -76,6 +65,16 @@ impl Gateway {
     /// The models in the order in which they are asked.
     pub fn models(&self) -> impl Iterator<Item = &OpenAi> {
         self.chain.iter().map(|member| &member.model)
+    }
+
+    /// The dearest prices that one of the models may have.
+    pub fn dearest_price(&self) -> ModelPrice {
+        let prices = self.models().map(|model| model.price().unwrap_or_else(ModelPrice::dearest));
+        let dearer = |a: ModelPrice, b: ModelPrice| ModelPrice {
+            input: a.input.max(b.input),
+            output: a.output.max(b.output),
+        };
+        prices.reduce(dearer).unwrap_or_else(ModelPrice::dearest)
     }
 
     /// The names of the models as one text, for keys of shared work: other models would write other answers.
@@ -129,13 +128,18 @@ impl Gateway {
             let is_last = position + 1 == self.chain.len();
             let model_deadline =
                 Deadline::after(if is_last { left } else { left.mul_f64(SHARE_BEFORE_LAST) });
+            let mut is_after_truncation = false;
             for is_second in [false, true] {
                 if model_deadline.left() < ATTEMPT_MIN {
                     break;
                 }
-                match attempt.ask(&member.model, (witness, model_deadline), usage).await {
+                let terms = (witness, model_deadline);
+                match attempt.ask(&member.model, is_after_truncation, terms, usage).await {
                     Ok(answer) => return Ok(answer),
                     Err(error) => {
+                        // Nobody listens to this call any longer: if it has not told what it used, it never will.
+                        usage.close();
+                        is_after_truncation = matches!(error, AiError::Truncated);
                         let next = member.next_step(&error, is_second, model_deadline);
                         tracing::info!(error = %error, model = member.model.model(), "a model gave no answer");
                         last_error = error;
@@ -156,10 +160,12 @@ impl Gateway {
 trait Attempt: Sync {
     type Answer;
 
-    /// Asks one model once for a tenant, and adds what that used to `usage`.
+    /// Asks one model once for a tenant, and adds what that used to `usage`. An answer that was cut off is asked for
+    /// again with more room, because the same limit would cut it off at the same place.
     fn ask(
         &self,
         model: &OpenAi,
+        is_after_truncation: bool,
         terms: (Witness, Deadline),
         usage: &mut ModelUsage,
     ) -> impl Future<Output = Result<Self::Answer, AiError>> + Send;
@@ -176,13 +182,13 @@ impl<T: Send, F: Fn(&str) -> Result<T, AiError> + Sync> Attempt for Structured<'
     async fn ask(
         &self,
         model: &OpenAi,
-        (witness, deadline): (Witness, Deadline),
+        is_after_truncation: bool,
+        terms: (Witness, Deadline),
         usage: &mut ModelUsage,
     ) -> Result<ModelAnswer<T>, AiError> {
-        let outcome = model.structured(self.call, witness, deadline).await;
-        usage.attempts += u32::from(!matches!(outcome, Err(AiError::CircuitOpen)));
-        let completion = outcome?;
-        usage.add(&completion.model, Some(completion.usage));
+        let factor = if is_after_truncation { ROOM_AFTER_TRUNCATION } else { 1 };
+        let output_tokens_max = self.call.max_output_tokens.saturating_mul(factor);
+        let completion = model.structured(self.call, output_tokens_max, terms, usage).await?;
         Ok(ModelAnswer { value: (self.check)(&completion.json)?, model: completion.model })
     }
 }
@@ -193,37 +199,13 @@ impl Attempt for ChatCall {
     async fn ask(
         &self,
         model: &OpenAi,
-        (witness, deadline): (Witness, Deadline),
+        _: bool,
+        terms: (Witness, Deadline),
         usage: &mut ModelUsage,
     ) -> Result<Self::Answer, AiError> {
-        let outcome = model.chat(self, witness, deadline).await;
-        usage.attempts += u32::from(!matches!(outcome, Err(AiError::CircuitOpen)));
-        let value = outcome?;
+        let value = model.chat(self, terms, usage).await?;
         let model = value.model().unwrap_or(model.model()).to_owned();
         Ok(ModelAnswer { value, model })
-    }
-}
-
-impl ModelUsage {
-    /// The usage before any model is asked: its cost is known to be zero.
-    pub fn none() -> Self {
-        Self { cost_micro_usd: Some(0), ..Self::default() }
-    }
-
-    /// Adds the tokens and the cost of an answer. The total cost becomes `None`, with a warning, where the provider
-    /// does not say what the answer used or the price of the model is not known.
-    pub fn add(&mut self, model: &str, usage: Option<TokenUsage>) {
-        let tokens = usage.unwrap_or_default();
-        self.tokens.input_tokens += tokens.input_tokens;
-        self.tokens.output_tokens += tokens.output_tokens;
-        let cost = usage.and_then(|usage| cost_micro_usd(model, usage));
-        if cost.is_none() && self.cost_micro_usd.is_some() {
-            self.warnings.push(match usage {
-                Some(_) => format!("the price of {model} is not known"),
-                None => format!("{model} does not tell what it used"),
-            });
-        }
-        self.cost_micro_usd = self.cost_micro_usd.zip(cost).map(|(sum, cost)| sum + cost);
     }
 }
 

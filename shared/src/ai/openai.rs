@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{AiError, Chat, ChatCall, Completion, StructuredCall};
+use super::prices::ModelPrice;
+use super::usage::{CallBounds, told_usage};
+use super::{AiError, Chat, ChatCall, Completion, ModelUsage, StructuredCall};
 use crate::clock::Deadline;
-use crate::contract::meta::TokenUsage;
 use crate::fleet::breaker::{Breaker, CallTerms, Witness};
 use crate::metrics::{self, CallOutcome, CalledDependency};
 use crate::outbound::{self, OutboundError};
@@ -31,14 +32,18 @@ pub struct OpenAi {
     models_url: String,
     key: String,
     model: String,
+    /// What the settings or the list of prices say; `None` where neither knows the model.
+    price: Option<ModelPrice>,
     breaker: Arc<Breaker>,
 }
 
 #[derive(Deserialize)]
 struct ChatAnswer {
     model: Option<String>,
+    #[serde(default)]
     choices: Vec<Choice>,
-    usage: Option<ChatUsage>,
+    #[serde(default)]
+    usage: Value,
 }
 
 #[derive(Deserialize)]
@@ -51,12 +56,6 @@ struct Choice {
 struct Message {
     content: Option<String>,
     refusal: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct ChatUsage {
-    prompt_tokens: u64,
-    completion_tokens: u64,
 }
 
 #[derive(Deserialize)]
@@ -83,6 +82,7 @@ impl OpenAi {
             models_url: format!("{base}/models"),
             key: key.to_owned(),
             model: settings.model.clone(),
+            price: settings.price.or_else(|| ModelPrice::of(&settings.model)),
             breaker,
         })
     }
@@ -92,15 +92,22 @@ impl OpenAi {
         &self.model
     }
 
-    /// Asks the model once for a JSON object, unless its breaker is open.
+    /// The price of the model, as the settings or the list of prices have it; `None` where neither knows the model.
+    pub const fn price(&self) -> Option<ModelPrice> {
+        self.price
+    }
+
+    /// Asks the model once for a JSON object of at most this many tokens, unless its breaker is open. What the call
+    /// used is added to `usage`, also where its answer is an error; a call without an answer stays open there.
     ///
     /// # Errors
     /// [`AiError`], at the latest when the deadline has passed.
     pub fn structured<'a>(
         &'a self,
         call: &StructuredCall<'_>,
-        witness: Witness,
-        deadline: Deadline,
+        output_tokens_max: u32,
+        (witness, deadline): (Witness, Deadline),
+        usage: &'a mut ModelUsage,
     ) -> BoxFuture<'a, Result<Completion, AiError>> {
         let body = json!({
             "model": self.model,
@@ -109,19 +116,22 @@ impl OpenAi {
                 "type": "json_schema",
                 "json_schema": {"name": call.schema_name, "strict": true, "schema": call.schema},
             },
-            "max_completion_tokens": call.max_output_tokens,
+            "max_completion_tokens": output_tokens_max,
             "seed": call.seed,
         });
-        let request = self.http.post(&self.url).bearer_auth(&self.key);
-        let request = request.header("content-type", "application/json").body(body.to_string());
-        let terms = self.breaker.terms(witness, call.max_output_tokens, deadline);
+        let (request, bounds) = self.request(&body, output_tokens_max, false);
+        let terms = self.breaker.terms(witness, output_tokens_max, deadline);
         Box::pin(async move {
-            let attempt = async { completion(&fetch(request).await?) };
+            let attempt = async {
+                usage.begin(&self.model, self.price, bounds);
+                completion(&fetch(request, usage).await?, usage)
+            };
             Ok(self.breaker.call(terms, measure(attempt)).await?)
         })
     }
 
-    /// Asks the model once for a turn that arrives piece by piece, unless its breaker is open.
+    /// Asks the model once for a turn that arrives piece by piece, unless its breaker is open. The call stays open in
+    /// `usage` until the turn has ended.
     ///
     /// The breaker counts a success once the first piece has arrived.
     ///
@@ -130,8 +140,8 @@ impl OpenAi {
     pub fn chat<'a>(
         &'a self,
         call: &ChatCall,
-        witness: Witness,
-        deadline: Deadline,
+        (witness, deadline): (Witness, Deadline),
+        usage: &'a mut ModelUsage,
     ) -> BoxFuture<'a, Result<Chat, AiError>> {
         let mut body = json!({
             "model": self.model,
@@ -143,14 +153,30 @@ impl OpenAi {
         if !call.tools.is_empty() {
             body["tools"] = json!(call.tools);
         }
-        let request = self.http.post(&self.url).bearer_auth(&self.key);
-        let request = request.header("content-type", "application/json").body(body.to_string());
+        let (request, bounds) = self.request(&body, call.max_output_tokens, true);
         // A stream is judged by its first piece, and that asks for no tokens.
         let terms = self.breaker.terms(witness, 0, Deadline::after(deadline.at_most(FIRST_TOKEN_TIMEOUT)));
         Box::pin(async move {
-            let attempt = async { Chat::begin(send(request).await?).await };
+            let attempt = async {
+                usage.begin(&self.model, self.price, bounds);
+                Chat::begin(send(request, usage).await?).await
+            };
             Ok(self.breaker.call(terms, measure(attempt)).await?)
         })
+    }
+
+    /// The request with this body, and what a call can use that sends it.
+    fn request(
+        &self,
+        body: &Value,
+        output_tokens_max: u32,
+        is_streamed: bool,
+    ) -> (reqwest::RequestBuilder, CallBounds) {
+        let body = body.to_string();
+        let request_bytes = body.len() as u64;
+        let bounds = CallBounds { request_bytes, output_tokens_max: output_tokens_max.into(), is_streamed };
+        let request = self.http.post(&self.url).bearer_auth(&self.key);
+        (request.header("content-type", "application/json").body(body), bounds)
     }
 
     /// Asks the provider for its list of models, which costs nothing, to learn whether it answers at all.
@@ -163,7 +189,7 @@ impl OpenAi {
         let request = self.http.get(&self.models_url).bearer_auth(&self.key);
         let terms = CallTerms { patience: PROBE_PATIENCE, ..self.breaker.terms(Witness::FLEET, 0, deadline) };
         Box::pin(async move {
-            let attempt = async { fetch(request).await.map(|_| ()) };
+            let attempt = async { fetch(request, &mut ModelUsage::default()).await.map(|_| ()) };
             Ok(self.breaker.call(terms, measure(attempt)).await?)
         })
     }
@@ -184,17 +210,24 @@ async fn measure<T>(call: impl Future<Output = Result<T, AiError>>) -> Result<T,
 }
 
 /// Sends a request and reads the whole body of a successful answer.
-async fn fetch(request: reqwest::RequestBuilder) -> Result<Vec<u8>, AiError> {
-    read(&mut send(request).await?).await
+async fn fetch(request: reqwest::RequestBuilder, usage: &mut ModelUsage) -> Result<Vec<u8>, AiError> {
+    read(&mut send(request, usage).await?).await
 }
 
-/// Sends a request and gives a successful answer whose body is still to be read.
-async fn send(request: reqwest::RequestBuilder) -> Result<Response, AiError> {
-    let mut response = request.send().await.map_err(connection_error)?;
+/// Sends a request and gives a successful answer whose body is still to be read. A call that brings an error, or that
+/// no provider received, is closed as one that used nothing.
+async fn send(request: reqwest::RequestBuilder, usage: &mut ModelUsage) -> Result<Response, AiError> {
+    let mut response = request.send().await.map_err(|error| {
+        if error.is_connect() {
+            usage.end_unbilled();
+        }
+        connection_error(error)
+    })?;
     let status = response.status();
     if status.is_success() {
         return Ok(response);
     }
+    usage.end_unbilled();
     let retry_after = retry_after(&response);
     let bytes = read(&mut response).await?;
     Err(classify(status, retry_after, &bytes))
@@ -243,11 +276,13 @@ fn classify(status: StatusCode, retry_after: Option<Duration>, bytes: &[u8]) -> 
     }
 }
 
-/// Reads a chat completion; one that was cut off or refused is an error.
-fn completion(bytes: &[u8]) -> Result<Completion, AiError> {
+/// Reads a chat completion and adds what it used to `usage`; one that was cut off or refused has used as much.
+fn completion(bytes: &[u8], usage: &mut ModelUsage) -> Result<Completion, AiError> {
+    usage.arrived(bytes.len());
     let answer: ChatAnswer = serde_json::from_slice(bytes).map_err(|error| {
         AiError::Malformed(format!("not a chat completion, at column {}", error.column()))
     })?;
+    usage.end(told_usage(&answer.usage));
     let choice =
         answer.choices.into_iter().next().ok_or_else(|| AiError::Malformed("no choices".to_owned()))?;
     match choice.finish_reason.as_deref() {
@@ -256,12 +291,8 @@ fn completion(bytes: &[u8]) -> Result<Completion, AiError> {
         _ if choice.message.refusal.is_some() => return Err(AiError::Refused),
         _ => {}
     }
-    let usage = answer.usage.map_or_else(TokenUsage::default, |usage| TokenUsage {
-        input_tokens: usage.prompt_tokens,
-        output_tokens: usage.completion_tokens,
-    });
     let json = choice.message.content.ok_or_else(|| AiError::Malformed("no content".to_owned()))?;
-    Ok(Completion { json, model: answer.model.unwrap_or_default(), usage })
+    Ok(Completion { json, model: answer.model.unwrap_or_default() })
 }
 
 #[cfg(test)]
@@ -294,14 +325,15 @@ mod tests {
     #[test]
     fn a_cut_off_answer_is_never_parsed() {
         let answer = br#"{"choices":[{"message":{"content":"{\"ideas\":[]}"},"finish_reason":"length"}]}"#;
-        assert!(matches!(completion(answer), Err(AiError::Truncated)));
+        assert!(matches!(completion(answer, &mut ModelUsage::default()), Err(AiError::Truncated)));
     }
 
     #[test]
     fn a_refusal_is_a_refusal_in_both_forms() {
         let by_model = br#"{"choices":[{"message":{"content":null,"refusal":"no"},"finish_reason":"stop"}]}"#;
         let by_filter = br#"{"choices":[{"message":{"content":""},"finish_reason":"content_filter"}]}"#;
-        assert!(matches!(completion(by_model), Err(AiError::Refused)));
-        assert!(matches!(completion(by_filter), Err(AiError::Refused)));
+        for answer in [&by_model[..], by_filter] {
+            assert!(matches!(completion(answer, &mut ModelUsage::default()), Err(AiError::Refused)));
+        }
     }
 }

@@ -16,12 +16,12 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::provenance::Provenance;
+use super::provenance::{Provenance, add_part};
 use super::screen::{Instructions, Screen};
 use super::store::store;
 use super::{CreatorReference, GenerationContext, ProfileError};
 use crate::ai::{
-    AiError, Chat, ChatCall, ChatEvent, ChatFinish, Delivery, ModelBill, ModelUsage, NoAnswer, PaidModel,
+    AiError, Chat, ChatCall, ChatEvent, ChatFinish, Delivery, ModelBill, ModelDemand, NoAnswer, PaidModel,
     PaidModels, PaidRequest, ToolCall, Writer,
 };
 use crate::contract::Scope;
@@ -30,7 +30,7 @@ use crate::contract::assistant::{
     FinishReason, Tool, ToolStatus, ToolUse,
 };
 use crate::contract::creators::Creator;
-use crate::contract::meta::DegradedReason;
+use crate::contract::meta::{DegradedReason, Meta};
 use crate::environment::{Environment, StartError};
 use crate::tenants::TenantCtx;
 use crate::tenants::creators::{CreatorError, Creators};
@@ -88,14 +88,26 @@ struct Conversation<'a> {
     text: String,
     /// The uses of tools that have ended.
     uses: Vec<ToolUse>,
+    /// The `meta` of what the tools made.
+    tool_metas: Vec<Meta>,
+    /// How many more calls of tools may be paid for.
+    paid_calls_left: u32,
     finish: FinishReason,
     /// The model that wrote the latest turn, if one did.
     model: Option<String>,
 }
 
 impl<'a> Conversation<'a> {
-    const fn new(listener: &'a Listener) -> Self {
-        Self { listener, text: String::new(), uses: Vec::new(), finish: FinishReason::Stop, model: None }
+    const fn new(listener: &'a Listener, paid_calls_max: u32) -> Self {
+        Self {
+            listener,
+            text: String::new(),
+            uses: Vec::new(),
+            tool_metas: Vec::new(),
+            paid_calls_left: paid_calls_max,
+            finish: FinishReason::Stop,
+            model: None,
+        }
     }
 
     /// Adds a piece to the text of the answer.
@@ -108,28 +120,54 @@ impl<'a> Conversation<'a> {
     }
 
     /// Stops the answer, because the model began to repeat its instructions.
-    fn stop(&mut self, is_turn_cut: bool, usage: &mut ModelUsage) {
+    fn stop(&mut self, model: &mut PaidModel<'_>) {
         tracing::warn!("an answer was stopped");
-        // The provider says at the end of a turn what it used; of a turn that is cut nobody will know.
-        if is_turn_cut {
-            usage.add(self.model.as_deref().unwrap_or_default(), None);
-        }
-        usage.warnings.push("the answer was stopped: the model began to repeat its instructions".to_owned());
+        model.warn("the answer was stopped: the model began to repeat its instructions");
         self.finish = FinishReason::Refused;
     }
 
-    /// Tells the listener that a tool was called, or how that ended.
-    fn report_tool(&mut self, tool_use: ToolUse) {
+    /// Whether the next call of a tool may be paid for.
+    const fn may_pay(&self) -> bool {
+        self.paid_calls_left > 0
+    }
+
+    /// Tells the listener that a tool is called.
+    fn begin_tool(&self, tool: Tool) {
+        let running = ToolUse { tool, status: ToolStatus::Running, result_ref: None, credits: 0 };
+        let _ = self.listener.send(Ok(AssistantEvent::Tool(running)));
+    }
+
+    /// Tells the listener how the call of a tool ended, and counts it if a model was asked for it.
+    fn end_tool(&mut self, tool_use: ToolUse, meta: Option<Meta>) {
         let _ = self.listener.send(Ok(AssistantEvent::Tool(tool_use.clone())));
-        if tool_use.status != ToolStatus::Running {
-            self.uses.push(tool_use);
+        self.uses.push(tool_use);
+        if let Some(meta) = meta {
+            self.paid_calls_left = self.paid_calls_left.saturating_sub(u32::from(meta.attempts > 0));
+            self.tool_metas.push(meta);
         }
     }
 
-    /// Whether the tenant pays for the answer. It pays for a part as for the whole, because the model has written it.
-    fn delivery(&self) -> Delivery {
-        let is_of_use = !self.text.is_empty() && self.finish != FinishReason::Refused;
-        if is_of_use { Delivery::Delivered } else { Delivery::Nothing }
+    /// What the model's part of the answer is worth to the tenant, given how the conversation ended.
+    fn delivery(&self, outcome: &Result<Option<DegradedReason>, AssistantError>) -> Delivery {
+        match outcome {
+            // Who leaves has asked for it, and gets nothing more by an own wish.
+            Err(AssistantError::Disconnected) => Delivery::NothingByWish,
+            // What had arrived of an answer that broke off is no answer.
+            Err(_) | Ok(Some(_)) => Delivery::Nothing,
+            Ok(None) if self.text.is_empty() => Delivery::Nothing,
+            // A part that was delivered before the answer was stopped has been written and read.
+            Ok(None) => Delivery::Useful,
+        }
+    }
+}
+
+/// What an answer asks of a model: all of its turns read the conversation, and may write as much as the caller allows.
+fn demand(turns: &[Value], request: &AssistantRequest) -> ModelDemand {
+    let rounds = if request.tools.is_empty() { 1 } else { ROUNDS_MAX as u64 };
+    let bytes = turns.iter().map(|turn| turn.to_string().len() as u64).sum::<u64>();
+    ModelDemand {
+        input_bytes: rounds * bytes,
+        output_tokens: rounds * u64::from(request.max_output_tokens.get()),
     }
 }
 
@@ -190,21 +228,22 @@ impl Assistant {
         listener: &Listener,
     ) -> Result<AssistantAnswer, AssistantError> {
         let started = Instant::now();
-        let paid = context.paid_request(RESERVE, request.allow_degraded);
+        let turns = prompt::turns(creator, request);
+        let paid = context.paid_request(demand(&turns, request), RESERVE, request.allow_degraded);
         let writer = self.models.writer(&paid).await?;
         let conversation_id = request.conversation_id.as_deref().map(str::to_owned);
         let meta_event =
             AssistantEvent::Meta { request_id: context.request, conversation_id: conversation_id.clone() };
         let _ = listener.send(Ok(meta_event));
-        let mut conversation = Conversation::new(listener);
+        let mut conversation = Conversation::new(listener, request.max_paid_tool_calls.get());
         let (degraded, bill) = match writer {
             Writer::Builtin(reason) => (Some(reason), ModelBill::free()),
             Writer::Model(mut model) => {
                 let outcome = tokio::select! {
-                    outcome = self.converse(&mut model, &paid, context, creator, request, &mut conversation) => outcome,
+                    outcome = self.converse(&mut model, &paid, context, turns, request, &mut conversation) => outcome,
                     () = listener.closed() => Err(AssistantError::Disconnected),
                 };
-                let bill = model.settle(conversation.delivery()).await;
+                let bill = model.settle(conversation.delivery(&outcome)).await;
                 (outcome?, bill)
             }
         };
@@ -212,7 +251,7 @@ impl Assistant {
             conversation.model = None;
             self.answer_plainly(context, creator, request, &mut conversation).await;
         }
-        let Conversation { text, uses, finish, model, .. } = conversation;
+        let Conversation { text, uses, tool_metas, finish, model, .. } = conversation;
         let provenance = Provenance {
             model,
             prompt_version: prompt::VERSION,
@@ -222,7 +261,9 @@ impl Assistant {
         };
         let message = AssistantMessage { role: ChatRole::Assistant, content: text };
         let data = AssistantData { message, tool_calls: uses, finish_reason: finish, conversation_id };
-        let mut answer = AssistantAnswer { data, meta: provenance.meta(context.request, started) };
+        let mut meta = provenance.meta(context.request, started);
+        tool_metas.iter().for_each(|part| add_part(&mut meta, part));
+        let mut answer = AssistantAnswer { data, meta };
         store(&self.generations, context, request.creator(), &mut answer).await;
         let meta = Box::new(answer.meta.clone());
         let _ = listener.send(Ok(AssistantEvent::Done { finish_reason: finish, meta }));
@@ -239,11 +280,11 @@ impl Assistant {
         model: &mut PaidModel<'_>,
         paid: &PaidRequest,
         context: GenerationContext,
-        creator: Option<&Creator>,
+        turns: Vec<Value>,
         request: &AssistantRequest,
         conversation: &mut Conversation<'_>,
     ) -> Result<Option<DegradedReason>, AssistantError> {
-        let mut messages = prompt::turns(creator, request);
+        let mut messages = turns;
         for round in 1..=ROUNDS_MAX {
             let tools = request.tools.iter().filter(|_| round < ROUNDS_MAX);
             let call = ChatCall {
@@ -261,8 +302,7 @@ impl Assistant {
             let calls = match calls {
                 Ok(calls) if calls.is_empty() => return Ok(None),
                 Ok(_) if round == ROUNDS_MAX => {
-                    let warning = "the model wanted to use more tools than one answer may";
-                    model.usage_mut().warnings.push(warning.to_owned());
+                    model.warn("the model wanted to use more tools than one answer may");
                     return Ok(None);
                 }
                 Ok(calls) => calls,
@@ -297,11 +337,9 @@ impl Assistant {
         // An earlier turn has left text, so the first words of this one begin a paragraph.
         let mut needs_paragraph = !conversation.text.is_empty();
         let calls = loop {
-            let (shown, calls) = match chat.next(model.deadline()).await? {
+            let (shown, calls) = match model.next(&mut chat).await? {
                 ChatEvent::Text(text) => (screen.push(&text), None),
-                ChatEvent::End { finish, calls, usage } => {
-                    let name = conversation.model.as_deref().unwrap_or_default();
-                    model.usage_mut().add(name, usage);
+                ChatEvent::End { finish, calls, .. } => {
                     conversation.finish = match finish {
                         ChatFinish::Length => FinishReason::Length,
                         ChatFinish::Refused => FinishReason::Refused,
@@ -311,7 +349,7 @@ impl Assistant {
                 }
             };
             let Ok(shown) = shown else {
-                conversation.stop(calls.is_none(), model.usage_mut());
+                conversation.stop(model);
                 break Vec::new();
             };
             if !shown.is_empty() && std::mem::take(&mut needs_paragraph) {
@@ -323,7 +361,7 @@ impl Assistant {
             }
         };
         if screen.removed_links > 0 {
-            model.usage_mut().warnings.push(format!("{} links were taken out", screen.removed_links));
+            model.warn(format!("{} links were taken out", screen.removed_links));
         }
         Ok(calls.into_iter().take(CALLS_MAX).collect())
     }
@@ -339,9 +377,11 @@ impl Assistant {
         let Some(tool) = request.tools.iter().find(|tool| tool.as_str() == call.name).copied() else {
             return serde_json::json!({"error": "there is no such tool"});
         };
-        conversation.report_tool(ToolUse { tool, status: ToolStatus::Running, result_ref: None });
-        let (tool_use, result) = self.tools.run(tool, context, request.creator(), &call.arguments).await;
-        conversation.report_tool(tool_use);
+        conversation.begin_tool(tool);
+        let context = GenerationContext { may_pay: conversation.may_pay(), ..context };
+        let (tool_use, result, meta) =
+            self.tools.run(tool, context, request.creator(), &call.arguments).await;
+        conversation.end_tool(tool_use, meta);
         result
     }
 }

@@ -3,9 +3,11 @@
 //! A model may reword what stands around the values of the template, but not the values, which it never sees. A
 //! rewording that loses a value or adds a fact is not used; then the message keeps the template's own words.
 
-mod checks;
+mod facts;
 mod join;
 mod render;
+mod tokens;
+mod words;
 
 pub use join::join;
 pub use render::TemplateError;
@@ -17,10 +19,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::GenerationContext;
+use super::language::Language;
 use super::provenance::Provenance;
 use super::screen::Instructions;
 use super::store::store;
-use crate::ai::{AiError, Delivery, ModelBill, NoAnswer, PaidModels, StructuredCall, Writer};
+use crate::ai::{AiError, Delivery, ModelBill, ModelDemand, NoAnswer, PaidModels, StructuredCall, Writer};
 use crate::contract::messages::{
     Message, MessageBatch, MessageChecks, MessageData, MessageMode, MessageRequest, MessageStatus,
     MessageVariant, Recipient,
@@ -28,8 +31,9 @@ use crate::contract::messages::{
 use crate::contract::meta::DegradedReason;
 use crate::environment::{Environment, StartError};
 use crate::tenants::generations::Generations;
-use checks::{find_restricted, has_tokens_of, new_facts};
+use facts::{find_restricted, may_be_in, new_facts};
 use render::{MaskedText, Template};
+use tokens::has_tokens_of;
 
 /// The version of the prompt, as `meta.promptVersion` has it where a model reworded.
 pub(super) const VERSION: &str = "messages/1";
@@ -37,6 +41,10 @@ pub(super) const VERSION: &str = "messages/1";
 const RENDER_VERSION: &str = "template/1";
 /// The part of the deadline that is kept from the model for the checks and the reply.
 const RESERVE: Duration = Duration::from_millis(500);
+
+/// The warning where a model reworded in a language whose words nobody looked for.
+const WORDS_UNCHECKED: &str = "numbers, offers and threats in words are looked for in English and French only; read \
+     these wordings before you send them";
 
 /// The instructions of the system turn.
 const SYSTEM: &str = include_str!("prompts/messages-1.txt");
@@ -170,6 +178,9 @@ impl Messages {
                 "{unchanged} messages keep the template's words: no rewording passed the checks"
             ));
         }
+        if model.is_some() && Language::of(&request.context.language).is_none() {
+            bill.usage.warnings.push(WORDS_UNCHECKED.to_owned());
+        }
         let provenance =
             Provenance { model, prompt_version: VERSION, builtin_version: RENDER_VERSION, degraded, bill };
         Ok(MessageBatch { data: MessageData { messages }, meta: provenance.meta(context.request, started) })
@@ -182,13 +193,14 @@ impl Messages {
         texts: &[&str],
         request: &MessageRequest,
     ) -> Result<RewordResult, NoAnswer> {
-        let paid = context.paid_request(RESERVE, true);
+        let call = call(texts, request);
+        let paid = context.paid_request(ModelDemand::of_calls([&call]), RESERVE, true);
         let mut model = match self.models.writer(&paid).await? {
             Writer::Model(model) => model,
             Writer::Builtin(reason) => return Ok(RewordResult::unchanged(Some(reason), ModelBill::free())),
         };
-        let answer = model.structured(&call(texts, request), |json| parse(json, texts)).await;
-        let delivery = if answer.is_ok() { Delivery::Delivered } else { Delivery::Nothing };
+        let answer = model.structured(&call, |json| parse(json, texts)).await;
+        let delivery = if answer.is_ok() { Delivery::Useful } else { Delivery::Nothing };
         let bill = model.settle(delivery).await;
         match answer {
             Ok(answer) => {
@@ -265,13 +277,17 @@ fn call(texts: &[&str], request: &MessageRequest) -> StructuredCall<'static> {
             "properties": {"id": {"type": "integer"}, "variants": {"type": "array", "items": {"type": "string"}}},
         }}},
     });
-    let wordings = u32::try_from(texts.len()).unwrap_or(u32::MAX).saturating_mul(request.variants.get());
+    // A rewording is about as long as its text, and no longer than the caller allows. In the languages that need the
+    // most tokens, a token has two characters.
+    let chars_max = request.context.max_chars.get() as usize;
+    let tokens = |text: &&str| (2 * text.chars().count() + 100).min(chars_max) / 2 + 20;
+    let tokens = u32::try_from(texts.iter().map(tokens).sum::<usize>()).unwrap_or(u32::MAX);
     StructuredCall {
         system: SYSTEM,
         user: user_turn.to_string(),
         schema_name: "reworded_messages",
         schema,
-        max_output_tokens: 200 + wordings.saturating_mul(request.context.max_chars.get() / 2),
+        max_output_tokens: 200 + tokens.saturating_mul(request.variants.get()),
         seed: None,
     }
 }
@@ -301,11 +317,12 @@ fn message(
     request: &MessageRequest,
 ) -> Message {
     let chars_max = request.context.max_chars.get() as usize;
+    let language = Language::of(&request.context.language);
     let variant = |candidate: &str, rewritten| {
         let text = masked.unmask(candidate.trim());
         let checks = MessageChecks {
-            tokens_intact: has_tokens_of(candidate, &masked.text),
-            new_facts: new_facts(candidate, &masked.text),
+            tokens_intact: has_tokens_of(candidate, &masked.text, &masked.values),
+            new_facts: new_facts(candidate, &masked.text, language),
             restricted: find_restricted(&text, request.context.restricted_words.iter().map(|word| &**word)),
         };
         MessageVariant {
@@ -325,7 +342,9 @@ fn message(
             && (1..=chars_max).contains(&variant.chars)
             && !instructions.are_in(&variant.text)
     };
-    let candidates = rewordings.into_iter().flatten().map(|candidate| variant(candidate, true));
+    let candidates = rewordings.into_iter().flatten();
+    let candidates = candidates.filter(|candidate| may_be_in(language, candidate, &masked.text));
+    let candidates = candidates.map(|candidate| variant(candidate, true));
     let mut variants: Vec<MessageVariant> =
         candidates.filter(passes).take(request.variants.get() as usize).collect();
     if variants.is_empty() {

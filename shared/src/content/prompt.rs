@@ -11,7 +11,9 @@ use super::platform::{caption_chars_max, fit, hashtags_max};
 use super::screen::Instructions;
 use super::tags::{is_generic, to_hashtag};
 use crate::ai::{AiError, StructuredCall};
-use crate::contract::content_ideas::{Caption, Effort, Format, Hashtag, HashtagSource, Idea, IdeaOptions};
+use crate::contract::content_ideas::{
+    Caption, DroppedIdeas, Effort, Format, Hashtag, HashtagSource, Idea, IdeaOptions,
+};
 use crate::contract::ids::IdeaId;
 
 /// The version of the prompt, as `meta.promptVersion` has it.
@@ -102,12 +104,11 @@ fn caption(text: &str, subject: &IdeaSubject) -> Option<Caption> {
     (!text.is_empty()).then(|| Caption { chars: text.chars().count(), text })
 }
 
-/// The ideas of a model's answer that can be used.
+/// The ideas of a model's answer that can be used, and why the others cannot.
 #[derive(Debug)]
 pub(super) struct ParsedIdeas {
     pub(super) ideas: Vec<Idea>,
-    /// How many ideas were dropped because they contain links or parts of the instructions.
-    pub(super) policy: usize,
+    pub(super) dropped: DroppedIdeas,
 }
 
 /// The call that asks for ideas.
@@ -160,6 +161,8 @@ fn schema() -> Value {
 
 /// Reads the ideas that a model wrote, and holds them to the limits of the platform and the caller's options.
 ///
+/// Ideas that the caller's own options drop are no fault of the model: if that is why none is left, there is none.
+///
 /// # Errors
 /// [`AiError::Malformed`] where the answer is not the object that was asked for, or has no idea that can be used.
 pub(super) fn parse(
@@ -171,21 +174,25 @@ pub(super) fn parse(
         .map_err(|error| AiError::Malformed(format!("not the schema, at column {}", error.column())))?;
     let mut titles = std::collections::HashSet::new();
     let instructions = Instructions::of(SYSTEM);
-    let written_count = batch.ideas.len();
-    let allowed: Vec<WrittenIdea> =
-        batch.ideas.into_iter().filter(|written| written.is_allowed(&instructions)).collect();
-    let policy = written_count - allowed.len();
-    let ideas: Vec<Idea> = allowed
-        .into_iter()
-        .filter(|written| {
-            written.is_complete() && titles.insert(written.title.to_lowercase()) && written.is_wanted(options)
-        })
-        .map(|written| written.into_idea(subject, options))
-        .collect();
-    if ideas.is_empty() {
+    let mut dropped = DroppedIdeas::default();
+    let mut ideas = Vec::new();
+    for written in batch.ideas {
+        if !written.is_allowed(&instructions) {
+            dropped.policy += 1;
+        } else if !written.is_complete() {
+            tracing::debug!("an idea without all of its texts");
+        } else if !written.is_wanted(options) {
+            dropped.unwanted += 1;
+        } else if titles.insert(written.title.to_lowercase()) {
+            ideas.push(written.into_idea(subject, options));
+        } else {
+            dropped.near_duplicate += 1;
+        }
+    }
+    if ideas.is_empty() && dropped.unwanted == 0 {
         return Err(AiError::Malformed("no usable idea".to_owned()));
     }
-    Ok(ParsedIdeas { ideas, policy })
+    Ok(ParsedIdeas { ideas, dropped })
 }
 
 impl WrittenIdea {
@@ -266,6 +273,18 @@ mod tests {
         assert_eq!(ideas.len(), 1, "the same title twice is one idea");
         assert!(ideas[0].caption.as_ref().unwrap().chars <= 500);
         assert_eq!(ideas[0].hashtags.iter().map(|h| h.tag.as_str()).collect::<Vec<_>>(), ["#mealprep"]);
+    }
+
+    #[test]
+    fn what_the_callers_own_options_drop_is_fewer_ideas_and_no_fault_of_the_model() {
+        let idea = json!({"title": "Soup", "angle": "myth", "format": "post", "hook": "Hot", "outline": ["o"],
+            "caption": "", "hashtags": [], "effort": "low"});
+        let json = json!({"ideas": [idea]}).to_string();
+        for options in [json!({"avoid": ["O"]}), json!({"formats": ["reel"]})] {
+            let options: IdeaOptions = serde_json::from_value(options).unwrap();
+            let parsed = parse(&json, &subject(), &options).unwrap();
+            assert_eq!((parsed.ideas.len(), parsed.dropped.unwanted), (0, 1));
+        }
     }
 
     #[test]

@@ -41,11 +41,30 @@ impl Provenance {
             usage: AnswerUsage {
                 input_tokens: usage.tokens.input_tokens,
                 output_tokens: usage.tokens.output_tokens,
-                cost_micro_usd: usage.cost_micro_usd,
+                cost_micro_usd: Some(usage.cost_micro_usd),
             },
             credits,
             latency_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             warnings: usage.warnings,
+        }
+    }
+}
+
+/// Adds what a part of an answer used and paid to the `meta` of the whole: a tool of a conversation, or a part of a job.
+pub(super) fn add_part(whole: &mut Meta, part: &Meta) {
+    whole.ai_generated |= part.ai_generated;
+    whole.attempts += part.attempts;
+    whole.usage.input_tokens += part.usage.input_tokens;
+    whole.usage.output_tokens += part.usage.output_tokens;
+    let costs = whole.usage.cost_micro_usd.zip(part.usage.cost_micro_usd);
+    whole.usage.cost_micro_usd = costs.map(|(sum, cost)| sum + cost);
+    whole.credits.used += part.credits.used;
+    // The smaller balance is the later one: within one answer, nobody gives credits back to it.
+    let balances = [whole.credits.remaining, part.credits.remaining];
+    whole.credits.remaining = balances.into_iter().flatten().min();
+    for warning in &part.warnings {
+        if !whole.warnings.contains(warning) {
+            whole.warnings.push(warning.clone());
         }
     }
 }

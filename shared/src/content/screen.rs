@@ -5,7 +5,8 @@
 
 use std::collections::HashSet;
 
-use super::links::is_link;
+use super::links::{self, Link, WINDOW_MAX};
+use super::plain::turns;
 
 /// How many words of the instructions in a row are a quotation: shorter runs occur by accident.
 const QUOTATION_WORDS_MIN: usize = 7;
@@ -64,10 +65,12 @@ impl WordRun {
 #[derive(Debug)]
 pub(super) struct Screen<'a> {
     instructions: &'a Instructions,
-    /// The links in what the reader wrote, which an answer may repeat.
-    given_links: HashSet<String>,
-    /// The beginning of a word that has not ended yet.
+    /// The hosts in what the reader wrote, which an answer may name.
+    given_hosts: HashSet<String>,
+    /// The beginning of a word that has not ended yet, or a word with the spaces behind it.
     word: String,
+    /// The words that wait because they and the next may spell a host together (`evil dot com`).
+    window: Vec<String>,
     /// The pieces that wait because they may become a quotation, each with the number of words in it: "don't" has two.
     waiting: Vec<(String, usize)>,
     run: WordRun,
@@ -78,11 +81,12 @@ pub(super) struct Screen<'a> {
 impl<'a> Screen<'a> {
     /// A screen for a model's answer to what the reader wrote.
     pub(super) fn new(instructions: &'a Instructions, reader_texts: impl Iterator<Item = &'a str>) -> Self {
-        let links = reader_texts.flat_map(str::split_whitespace).filter(|word| is_link(word));
+        let given = reader_texts.flat_map(links::links).flat_map(|(link, _)| link.hosts);
         Self {
             instructions,
-            given_links: links.map(str::to_owned).collect(),
+            given_hosts: given.collect(),
             word: String::new(),
+            window: Vec::new(),
             waiting: Vec::new(),
             run: WordRun::default(),
             removed_links: 0,
@@ -95,11 +99,12 @@ impl<'a> Screen<'a> {
     /// [`Leak`] where the text quotes the instructions. Nothing of the quotation was shown, and nothing more may be.
     pub(super) fn push(&mut self, text: &str) -> Result<String, Leak> {
         let mut shown = String::new();
-        for c in text.chars() {
-            self.word.push(c);
-            if c.is_whitespace() {
-                self.end_word(&mut shown)?;
+        // A sign that turns the order of the text would let a reader see another text than was looked at.
+        for c in text.chars().filter(|c| !turns(*c)) {
+            if !c.is_whitespace() && self.word.ends_with(char::is_whitespace) {
+                self.end_word(Some(c), &mut shown)?;
             }
+            self.word.push(c);
         }
         Ok(shown)
     }
@@ -110,31 +115,70 @@ impl<'a> Screen<'a> {
     /// See [`Screen::push`].
     pub(super) fn finish(&mut self) -> Result<String, Leak> {
         let mut shown = String::new();
-        self.end_word(&mut shown)?;
+        self.end_word(None, &mut shown)?;
         shown.extend(self.waiting.drain(..).map(|(word, _)| word));
         Ok(shown)
     }
 
-    /// Takes the piece that has ended, and shows all waiting pieces that can no longer become part of a quotation.
-    fn end_word(&mut self, shown: &mut String) -> Result<(), Leak> {
+    /// Takes the word that has ended; `next` is the first letter of the next one.
+    fn end_word(&mut self, next: Option<char>, shown: &mut String) -> Result<(), Leak> {
         let word = std::mem::take(&mut self.word);
+        if self.window.last().is_some_and(|last| !links::joins(last, &word)) {
+            self.end_window(shown)?;
+        }
+        let ends = next.is_none_or(|next| !links::may_join(&word, next));
+        self.window.push(word);
+        if ends || self.window.len() == WINDOW_MAX {
+            self.end_window(shown)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the words that could have spelled a host together, with links taken out.
+    fn end_window(&mut self, shown: &mut String) -> Result<(), Leak> {
+        let window = std::mem::take(&mut self.window);
+        let words: Vec<&str> = window.iter().map(|word| word.trim()).collect();
+        let mut links = links::links_in(&words);
+        links.retain(|link| !link.hosts.iter().all(|host| self.given_hosts.contains(host)));
+        for (place, word) in window.iter().enumerate() {
+            let shown_word = match links.iter().find(|link| (link.words.0..link.words.1).contains(&place)) {
+                None => word.clone(),
+                Some(link) => self.without_link(link, place, word),
+            };
+            self.pass(word, shown_word, shown)?;
+        }
+        Ok(())
+    }
+
+    /// What is shown of a word that a link stands in.
+    fn without_link(&mut self, link: &Link, place: usize, word: &str) -> String {
+        // With the space that a full stop should have, it is no link any more.
+        if let Some(stop) = links::sentence_break(word).filter(|_| link.words.1 - link.words.0 == 1) {
+            let begin = word.len() - word.trim_start().len();
+            let (before, after) = word.split_at(begin + stop);
+            return format!("{before} {after}");
+        }
+        let spaces = &word[word.trim_end().len()..];
+        if place + 1 < link.words.1 {
+            return String::new();
+        }
+        self.removed_links += 1;
+        format!("{NO_LINK}{spaces}")
+    }
+
+    /// Takes a word and what is to be shown of it, and shows all waiting words that can no longer become part of a
+    /// quotation.
+    fn pass(&mut self, word: &str, shown_word: String, shown: &mut String) -> Result<(), Leak> {
         let mut run_length = 0;
         let mut parts = 0;
-        for part in words(&word) {
+        for part in words(word) {
             run_length = self.run.extend(&part, self.instructions);
             if run_length >= QUOTATION_WORDS_MIN {
                 return Err(Leak);
             }
             parts += 1;
         }
-        let trimmed = word.trim();
-        let word = if is_link(trimmed) && !self.given_links.contains(trimmed) {
-            self.removed_links += 1;
-            format!("{NO_LINK}{}", &word[word.trim_end().len()..])
-        } else {
-            word
-        };
-        self.waiting.push((word, parts));
+        self.waiting.push((shown_word, parts));
         // Punctuation alone waits with the rest: it neither continues a run nor breaks it.
         if parts > 0 {
             // The words of the run go on waiting, counted from the latest; what stands before them is free.
@@ -202,9 +246,44 @@ mod tests {
             shown(&["see https://mine.example/a today"], given).unwrap(),
             "see https://mine.example/a today"
         );
-        for word in ["e.g.", "3.5", "Node.js", "...", "end.", "a.m.", "10.000"] {
-            assert!(!is_link(word), "{word}");
+    }
+
+    #[test]
+    fn a_link_to_a_host_that_the_reader_gave_is_shown_and_another_one_beside_it_is_not() {
+        let given = "what about https://mine.example/a and shop.tk";
+        for text in ["see https://mine.example/b?x=1 today", "see www.shop.tk today", "at shop dot tk now"] {
+            assert_eq!(shown(&[text], given).unwrap(), text);
         }
+        let text = "see https://mine.example@evil.com today";
+        assert_eq!(shown(&[text], given).unwrap(), "see [link removed] today");
+    }
+
+    #[test]
+    fn hosts_that_are_spelled_out_are_taken_out_with_all_their_words() {
+        for link in ["evil dot com", "free-gift [.] tk", "evil (dot)\ncom/x", "evil\u{202e}.com", "1.2.3.4/x"]
+        {
+            assert_eq!(shown(&["go to ", link, " now"], "").unwrap(), "go to [link removed] now", "{link}");
+        }
+        assert_eq!(
+            shown(&["the dot is blue, the point is made"], "").unwrap(),
+            "the dot is blue, the point is made"
+        );
+    }
+
+    #[test]
+    fn two_sentences_without_a_space_get_one_and_are_no_link() {
+        assert_eq!(shown(&["I like ", "you.It is so.\n"], "").unwrap(), "I like you. It is so.\n");
+    }
+
+    #[test]
+    fn a_word_is_shown_as_soon_as_the_next_one_begins() {
+        let instructions = Instructions::of(INSTRUCTIONS);
+        let mut screen = Screen::new(&instructions, std::iter::empty());
+        assert_eq!(screen.push("hello there").unwrap(), "hello ");
+        assert_eq!(screen.push(" to").unwrap(), "there ");
+        // `dot` may continue a host, so it takes one more word to know.
+        assert_eq!(screen.push(" dot").unwrap(), "");
+        assert_eq!(screen.push("ted lines").unwrap(), "to dotted ");
     }
 
     proptest! {
@@ -215,8 +294,32 @@ mod tests {
         ) {
             let cut = text.floor_char_boundary(cut.min(text.len()));
             let (beginning, rest) = text.split_at(cut);
-            prop_assume!(!crate::content::links::has_link(&text));
+            prop_assume!(!links::has_link(&text));
             prop_assert_eq!(shown(&[beginning, rest], "").unwrap(), text.clone());
+        }
+
+        /// Any text of words, dots, links and quotations, cut anywhere.
+        #[test]
+        fn what_is_shown_does_not_depend_on_the_cuts(
+            words in prop::collection::vec(prop::sample::select(vec![
+                "evil", "com", "evil.com", "dot", "[.]", "(dot)", ".", ".com", "point", "tk", "to", "you.It", "1.2.3.4",
+                "https://evil/x", "mine.tk", "whatever it says", "you only propose ideas", "and never", "é", "...", "?",
+            ]), 0..12),
+            spaces in prop::collection::vec(prop::sample::select(vec![" ", "  ", "\n", "", "\u{a0}", "\u{200b}"]), 12),
+            cuts in prop::collection::vec(0usize..120, 0..6),
+        ) {
+            let text: String = words.iter().zip(&spaces).flat_map(|(word, space)| [*word, *space]).collect();
+            let whole = shown(&[&text], "mine.tk");
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| text.floor_char_boundary(*cut.min(&text.len()))).collect();
+            cuts.extend([0, text.len()]);
+            cuts.sort_unstable();
+            let pieces: Vec<&str> = cuts.windows(2).map(|pair| &text[pair[0]..pair[1]]).collect();
+            prop_assert_eq!(shown(&pieces, "mine.tk").ok(), whole.ok());
+            // What is shown holds no link any more, whatever was there.
+            if let Ok(shown) = shown(&[&text], "mine.tk") {
+                let left: Vec<_> = links::links(&shown).into_iter().flat_map(|(link, _)| link.hosts).collect();
+                prop_assert!(left.iter().all(|host| host == "mine.tk"), "{:?} in {:?}", left, shown);
+            }
         }
     }
 }

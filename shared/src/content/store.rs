@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::ai::PaidRequest;
+use crate::ai::{ModelDemand, PaidRequest};
 use crate::clock::Deadline;
 use crate::contract::assistant::AssistantAnswer;
 use crate::contract::content_ideas::IdeaBatch;
@@ -26,17 +26,23 @@ pub struct GenerationContext {
     pub generation: GenerationId,
     /// The tenant that the answer is made for, and that pays for it. In its test mode the builtin provider writes.
     pub tenant: TenantCtx,
-    /// The credits that an answer of a model costs.
-    pub credits: u64,
+    /// Whether models may be paid for. The assistant's tools may not, once they have used up what the request allows.
+    pub may_pay: bool,
     /// The moment by which the answer must be on its way.
     pub deadline: Deadline,
 }
 
 impl GenerationContext {
-    /// The request for a model, with the part of the deadline that is kept for what follows the model.
-    pub(super) const fn paid_request(&self, reserve: Duration, allow_degraded: bool) -> PaidRequest {
-        let Self { request, tenant, credits, deadline, .. } = *self;
-        PaidRequest { tenant, request, credits, deadline, reserve, allow_degraded }
+    /// The request for a model of which this is asked, with the part of the deadline that is kept for what follows the
+    /// model.
+    pub(super) const fn paid_request(
+        &self,
+        demand: ModelDemand,
+        reserve: Duration,
+        allow_degraded: bool,
+    ) -> PaidRequest {
+        let Self { tenant, may_pay, deadline, .. } = *self;
+        PaidRequest { tenant, demand, may_pay, deadline, reserve, allow_degraded }
     }
 }
 

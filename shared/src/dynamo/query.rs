@@ -5,10 +5,12 @@ use std::borrow::Cow;
 use futures_util::future::BoxFuture;
 use serde::de::DeserializeOwned;
 
-use super::{Dynamo, DynamoError, Item, Table, text};
+use super::{Dynamo, DynamoError, Item, ItemKey, Table, text};
 
 /// How many items are read in one call if the query has no limit.
 const PAGE_ITEMS: u32 = 250;
+/// How many keys are read in one call at most.
+const KEYS_AT_ONCE: usize = 500;
 
 /// A question for the items of one partition, in the order of their sort keys.
 #[derive(Debug, Clone)]
@@ -19,10 +21,13 @@ pub struct Query {
     /// The partition of the table in which the items of an index query lie; see [`Query::within`].
     table_pk: Option<String>,
     sk_prefix: Option<Cow<'static, str>>,
+    /// The sort key before which all items lie; DynamoDB takes it or a prefix, and not both.
+    sk_before: Option<String>,
     limit: Option<u32>,
     after_sk: Option<String>,
     newest_first: bool,
     consistent: bool,
+    keys_only: bool,
 }
 
 /// One page of what a query finds.
@@ -34,6 +39,18 @@ pub struct ItemPage<T> {
     pub last_sk: Option<String>,
 }
 
+/// The keys of some of the items that a query finds.
+#[derive(Debug)]
+pub struct KeyPage {
+    pub keys: Vec<ItemKey>,
+    /// Where the next keys begin; `None` if there are no more.
+    pub next: Option<KeyPosition>,
+}
+
+/// A position among the keys that a query finds, as DynamoDB tells it.
+#[derive(Debug)]
+pub struct KeyPosition(Item);
+
 impl Query {
     /// A query of one partition of the tenants' table.
     pub fn tenant(pk: impl Into<String>) -> Self {
@@ -43,10 +60,12 @@ impl Query {
             pk: pk.into(),
             table_pk: None,
             sk_prefix: None,
+            sk_before: None,
             limit: None,
             after_sk: None,
             newest_first: false,
             consistent: false,
+            keys_only: false,
         }
     }
 
@@ -68,6 +87,13 @@ impl Query {
     #[must_use]
     pub fn beginning(mut self, prefix: impl Into<Cow<'static, str>>) -> Self {
         self.sk_prefix = Some(prefix.into());
+        self
+    }
+
+    /// Finds only items whose sort key is less than this one, in place of those with a prefix.
+    #[must_use]
+    pub fn before(mut self, sk: String) -> Self {
+        (self.sk_before, self.sk_prefix) = (Some(sk), None);
         self
     }
 
@@ -151,6 +177,22 @@ impl Dynamo {
         }
     }
 
+    /// Reads the keys in the table of what a query finds, in one call of DynamoDB, beginning behind the keys that
+    /// ended with `after`. The limit and the position of the query itself do not count.
+    ///
+    /// # Errors
+    /// [`DynamoError`]
+    pub async fn keys(&self, query: &Query, after: Option<KeyPosition>) -> Result<KeyPage, DynamoError> {
+        let mut query = query.clone();
+        query.keys_only = true;
+        let found = self.query(&query, KEYS_AT_ONCE, after.map(|position| position.0)).await?;
+        let key = |item: &Item| {
+            let [pk, sk] = ["PK", "SK"].map(|name| item.get(name)?.as_s().ok().cloned());
+            Some(ItemKey { table: query.table, pk: pk?, sk: sk? })
+        };
+        Ok(KeyPage { keys: found.items.iter().filter_map(key).collect(), next: found.next.map(KeyPosition) })
+    }
+
     fn query<'a>(
         &'a self,
         query: &'a Query,
@@ -175,6 +217,15 @@ impl Dynamo {
             request = request
                 .expression_attribute_names("#sk", sk)
                 .expression_attribute_values(":prefix", text(prefix));
+        }
+        if let Some(before) = &query.sk_before {
+            condition.push_str(" AND #sk < :before");
+            request = request
+                .expression_attribute_names("#sk", sk)
+                .expression_attribute_values(":before", text(before));
+        }
+        if query.keys_only {
+            request = request.projection_expression("PK, SK");
         }
         let request = request.key_condition_expression(condition);
         let call = async move {

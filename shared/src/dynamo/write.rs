@@ -1,48 +1,18 @@
 //! Writes: puts, updates and deletes of single items, each with conditions, alone or in a transaction.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    AttributeValue, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    Update,
 };
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::expressions::{Changes, Condition, Expressions, Name};
 use super::{Dynamo, DynamoError, Item, ItemKey, attribute, text};
-
-/// What must be true of the stored item for a write to happen. If a write has several conditions, all must be true.
-#[derive(Debug, Clone)]
-pub enum Condition {
-    /// There is no item under this key.
-    Absent,
-    /// There is an item under this key.
-    Present,
-    /// The attribute has this value.
-    Equals(&'static str, ConditionValue),
-    /// The item has no such attribute.
-    Without(Cow<'static, str>),
-    /// The item has such an attribute.
-    With(Cow<'static, str>),
-    /// The attribute is a number greater than this.
-    Above(&'static str, u64),
-    /// The item has no such attribute, or the attribute is a number less than this.
-    WithoutOrBelow(&'static str, u64),
-}
-
-/// The value of an attribute, so that a [`Condition`] shows nothing of the SDK to the rest of the crate.
-#[derive(Debug, Clone)]
-pub struct ConditionValue(AttributeValue);
-
-impl Condition {
-    /// The condition that the attribute has this value.
-    pub fn equals(name: &'static str, value: impl Serialize) -> Self {
-        Self::Equals(name, ConditionValue(attribute(value)))
-    }
-}
 
 /// A change of one item that happens if its conditions are true.
 #[derive(Debug, Clone)]
@@ -57,17 +27,9 @@ enum ItemChange {
     Put(Item),
     Delete,
     Update(Changes),
+    /// No change: only the conditions count.
+    Check,
 }
-
-/// The attributes that an update sets, increases and removes.
-#[derive(Debug, Clone, Default)]
-struct Changes {
-    set: Vec<(Name, AttributeValue)>,
-    add: Vec<(Name, i64)>,
-    remove: Vec<Name>,
-}
-
-type Name = Cow<'static, str>;
 
 /// Why a write did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +85,11 @@ impl Write {
         Self { key, change: ItemChange::Delete, conditions: Vec::new() }
     }
 
+    /// Changes nothing, and lets a transaction happen only if the conditions about this item are true.
+    pub fn check(key: ItemKey) -> Self {
+        Self { key, change: ItemChange::Check, conditions: Vec::new() }
+    }
+
     /// Gives the item of a put or an update its keys in the index `GSI1`.
     #[must_use]
     pub fn indexed(self, pk: &str, sk: &str) -> Self {
@@ -137,14 +104,14 @@ impl Write {
                 item.insert(name.into().into_owned(), attribute(value));
             }
             ItemChange::Update(changes) => changes.set.push((name.into(), attribute(value))),
-            ItemChange::Delete => {}
+            ItemChange::Delete | ItemChange::Check => {}
         }
         self
     }
 
     /// Adds to a number in an update. An attribute that is not there counts as 0. Other writes ignore it.
     #[must_use]
-    pub fn add(mut self, name: &'static str, amount: i64) -> Self {
+    pub fn add(mut self, name: impl Into<Name>, amount: i64) -> Self {
         if let ItemChange::Update(changes) = &mut self.change {
             changes.add.push((name.into(), amount));
         }
@@ -164,7 +131,7 @@ impl Write {
     pub(super) fn into_item(self) -> Option<Item> {
         match self.change {
             ItemChange::Put(item) => Some(item),
-            ItemChange::Delete | ItemChange::Update(_) => None,
+            ItemChange::Delete | ItemChange::Update(_) | ItemChange::Check => None,
         }
     }
 
@@ -176,88 +143,22 @@ impl Write {
     }
 }
 
-/// The expressions of a write, with every name and value behind a placeholder.
-#[derive(Default)]
-struct Expressions {
-    names: HashMap<String, String>,
-    values: Item,
-}
-
-impl Expressions {
-    fn name(&mut self, name: &str) -> String {
-        let existing =
-            self.names.iter().find(|(_, other)| *other == name).map(|(placeholder, _)| placeholder.clone());
-        existing.unwrap_or_else(|| {
-            let placeholder = format!("#n{}", self.names.len());
-            self.names.insert(placeholder.clone(), name.to_owned());
-            placeholder
-        })
-    }
-
-    fn value(&mut self, value: AttributeValue) -> String {
-        let placeholder = format!(":v{}", self.values.len());
-        self.values.insert(placeholder.clone(), value);
-        placeholder
-    }
-
-    fn condition(&mut self, conditions: Vec<Condition>) -> Option<String> {
-        let mut terms = Vec::new();
-        for condition in conditions {
-            terms.push(match condition {
-                Condition::Absent => format!("attribute_not_exists({})", self.name("PK")),
-                Condition::Present => format!("attribute_exists({})", self.name("PK")),
-                Condition::Equals(name, ConditionValue(value)) => {
-                    format!("{} = {}", self.name(name), self.value(value))
-                }
-                Condition::Without(name) => format!("attribute_not_exists({})", self.name(&name)),
-                Condition::With(name) => format!("attribute_exists({})", self.name(&name)),
-                Condition::Above(name, number) => {
-                    format!("{} > {}", self.name(name), self.value(attribute(number)))
-                }
-                Condition::WithoutOrBelow(name, number) => {
-                    let name = self.name(name);
-                    format!("(attribute_not_exists({name}) OR {name} < {})", self.value(attribute(number)))
-                }
-            });
-        }
-        (!terms.is_empty()).then(|| terms.join(" AND "))
-    }
-
-    fn update(&mut self, changes: Changes) -> String {
-        let set: Vec<_> = changes
-            .set
-            .into_iter()
-            .map(|(name, value)| format!("{} = {}", self.name(&name), self.value(value)))
-            .collect();
-        let add: Vec<_> = changes
-            .add
-            .into_iter()
-            .map(|(name, amount)| format!("{} {}", self.name(&name), self.value(attribute(amount))))
-            .collect();
-        let remove: Vec<_> = changes.remove.iter().map(|name| self.name(name)).collect();
-        let clause = |word: &str, terms: Vec<String>| {
-            (!terms.is_empty()).then(|| format!("{word} {}", terms.join(", ")))
-        };
-        let clauses = [clause("SET", set), clause("ADD", add), clause("REMOVE", remove)];
-        clauses.into_iter().flatten().collect::<Vec<_>>().join(" ")
-    }
-
-    fn names(&self) -> Option<HashMap<String, String>> {
-        (!self.names.is_empty()).then(|| self.names.clone())
-    }
-
-    fn values(self) -> Option<Item> {
-        (!self.values.is_empty()).then_some(self.values)
-    }
-}
-
 impl Dynamo {
     /// Makes one write on its own.
     ///
     /// # Errors
     /// [`WriteError`]
     pub fn write(&self, write: Write) -> BoxFuture<'_, Result<(), WriteError>> {
-        Box::pin(super::count_call(self.single(write), is_failure))
+        Box::pin(super::count_call(self.single(&self.client, write), is_failure))
+    }
+
+    /// Makes one write on its own and never repeats it: for an addition without a condition, which a repetition whose
+    /// first attempt had arrived would make twice.
+    ///
+    /// # Errors
+    /// [`WriteError`]; whether it was made is not known if DynamoDB did not answer.
+    pub fn write_once(&self, write: Write) -> BoxFuture<'_, Result<(), WriteError>> {
+        Box::pin(super::count_call(self.single(&self.client_without_retries, write), is_failure))
     }
 
     /// Makes all of these writes in one transaction, or none of them.
@@ -294,7 +195,11 @@ impl Dynamo {
         }
     }
 
-    async fn single(&self, write: Write) -> Result<(), WriteError> {
+    async fn single(&self, client: &Client, write: Write) -> Result<(), WriteError> {
+        if matches!(write.change, ItemChange::Check) {
+            // DynamoDB knows checks only as parts of transactions.
+            return self.all_or_none(vec![write]).await;
+        }
         let table = self.name(write.key.table);
         let mut expressions = Expressions::default();
         let condition = expressions.condition(write.conditions);
@@ -320,12 +225,13 @@ impl Dynamo {
         }
         let (pk, sk) = (text(&write.key.pk), text(&write.key.sk));
         match write.change {
-            ItemChange::Put(item) => send!(self.client.put_item().set_item(Some(item))),
-            ItemChange::Delete => send!(self.client.delete_item().key("PK", pk).key("SK", sk)),
+            ItemChange::Put(item) => send!(client.put_item().set_item(Some(item))),
+            ItemChange::Delete => send!(client.delete_item().key("PK", pk).key("SK", sk)),
             ItemChange::Update(changes) => {
                 let update = expressions.update(changes);
-                send!(self.client.update_item().key("PK", pk).key("SK", sk).update_expression(update))
+                send!(client.update_item().key("PK", pk).key("SK", sk).update_expression(update))
             }
+            ItemChange::Check => Ok(()),
         }
     }
 
@@ -357,6 +263,9 @@ impl Dynamo {
             ItemChange::Update(changes) => {
                 let update = expressions.update(changes);
                 item.update(part!(Update::builder().key("PK", pk).key("SK", sk).update_expression(update))?)
+            }
+            ItemChange::Check => {
+                item.condition_check(part!(ConditionCheck::builder().key("PK", pk).key("SK", sk))?)
             }
         }
         .build())

@@ -8,6 +8,7 @@ use crate::auth::accounts::SignUpError;
 use crate::auth::key_store::{BeyondIssuer, KeyError};
 use crate::auth::sessions::RefreshError;
 use crate::auth::signin::{ResumeError, SignInError};
+use crate::clock::Millis;
 use crate::content::{AssistantError, IdeaError, MessageError, PriceAdviceError, ProfileError};
 use crate::contract::meta::DegradedReason;
 use crate::dynamo::{DynamoError, WriteError};
@@ -136,6 +137,10 @@ impl From<CreatorError> for Problem {
     fn from(error: CreatorError) -> Self {
         match error {
             CreatorError::NotFound => Self::not_found("creator"),
+            CreatorError::Deleted => Self::new(
+                ProblemKind::Conflict,
+                "An earlier attempt of this request added the creator, and it was deleted since. Send the request with a new `Idempotency-Key` to add another one.",
+            ),
             CreatorError::Changed { current } => Self::new(
                 ProblemKind::Conflict,
                 format!("The creator is at version {current} now. Read it again and repeat the change."),
@@ -252,6 +257,12 @@ impl From<NoAnswer> for Problem {
                     "The credits of this month are used up ({used} of {limit}). You get new credits next month or with a larger plan; `allowDegraded` accepts the builtin provider, which costs none."
                 ),
             ),
+            NoAnswer::DayBudget => Self::new(
+                ProblemKind::RateLimited,
+                "The language models of this tenant have cost as much today as its plan allows. There is a new budget at midnight UTC, or at once with a larger plan; `allowDegraded` accepts the builtin provider, which costs nothing.",
+            )
+            .retry_after(Millis::now().until_midnight())
+            .because(error),
             NoAnswer::OnlyDegraded(reason) => {
                 let (why, retry) = match reason {
                     DegradedReason::NoProvider => ("no model is configured", None),

@@ -11,11 +11,14 @@ use super::{count_flush_failure, current_totals, server_now};
 use crate::clock::Millis;
 use crate::random;
 
-/// An environment that has written nothing for this long begins a new field.
+/// An environment that has sent nothing for this long begins a new field.
 ///
 /// After an hour of silence its field is folded into the retired total; were the field written again, its counts
 /// would be counted twice.
 const RENEW_AFTER: Duration = Duration::from_secs(30 * 60);
+
+/// How many commands write a snapshot: HSET, and PEXPIRE, without which a hash that nobody folds would stay for ever.
+const FLUSH_COMMANDS: u64 = 2;
 
 /// The counts of one environment or of several, by the name of the series.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -98,8 +101,9 @@ pub struct SnapshotFlush {
     pub field: String,
     /// The new value of the field.
     pub value: String,
+    /// Whether the field is not in the hash yet, as far as this environment knows.
+    pub is_first: bool,
     totals: MetricTotals,
-    at: Millis,
 }
 
 /// What this environment has written to the hash, and when.
@@ -110,8 +114,10 @@ struct FlushState {
     before: MetricTotals,
     /// The counts that were last sent, whether or not they arrived.
     sent: MetricTotals,
-    /// When the last snapshot was written; zero where none was.
-    written_at: Millis,
+    /// When the last snapshot was sent for this field, whether or not it arrived; zero where none was.
+    sent_at: Millis,
+    /// Whether a snapshot is known to have arrived in this field.
+    has_arrived: bool,
     /// When writing was last tried.
     tried_at: Millis,
 }
@@ -121,7 +127,8 @@ static FLUSH_STATE: LazyLock<Mutex<FlushState>> = LazyLock::new(|| {
         field: random::token(),
         before: MetricTotals::default(),
         sent: MetricTotals::default(),
-        written_at: Millis(0),
+        sent_at: Millis(0),
+        has_arrived: false,
         tried_at: Millis(0),
     })
 });
@@ -136,8 +143,9 @@ impl SnapshotFlush {
             return None;
         }
         state.tried_at = now;
-        if state.written_at != Millis(0) && now.since(state.written_at) >= RENEW_AFTER {
+        if state.sent_at != Millis(0) && now.since(state.sent_at) >= RENEW_AFTER {
             state.field = random::token();
+            state.has_arrived = false;
             state.before = state.sent.clone();
         }
         let counts = current_totals();
@@ -145,21 +153,22 @@ impl SnapshotFlush {
         if totals == MetricTotals::default() {
             return None;
         }
-        // The command that writes the snapshot is counted in it, because after the last snapshot of an environment
-        // there is no later one that could count it.
-        super::redis_commands(1);
+        // The commands that write the snapshot are counted in it, because after the last snapshot of an environment
+        // there is no later one that could count them.
+        super::redis_commands(FLUSH_COMMANDS);
         let counts = current_totals();
         let totals = counts.since(&state.before);
         state.sent = counts.clone();
-        let field = state.field.clone();
-        Some(Self { field, value: totals.text(now), totals: counts, at: now })
+        state.sent_at = now;
+        let (field, is_first) = (state.field.clone(), !state.has_arrived);
+        Some(Self { field, value: totals.text(now), is_first, totals: counts })
     }
 
     /// Notes whether the snapshot was written.
     pub fn finish(self, is_written: bool) {
         if is_written {
             let mut state = FLUSH_STATE.lock().unwrap_or_else(PoisonError::into_inner);
-            state.written_at = self.at;
+            state.has_arrived = true;
             state.sent = self.totals;
         } else {
             count_flush_failure();

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::{BoxFuture, LocalBoxFuture};
 use lambda_http::aws_lambda_events::encodings::Body;
 use lambda_http::http::{Method as HttpMethod, Response};
+use lambda_http::lambda_runtime::layers::TracingLayer;
+use lambda_http::tower::util::ThenLayer;
 use lambda_http::{Request, RequestExt as _, service_fn};
 use tokio::sync::OnceCell;
 
@@ -21,8 +23,7 @@ use crate::contract::ids::RequestId;
 use crate::contract::{self, Contract as _, Route};
 use crate::endpoint::PreparedEndpoint;
 use crate::environment::{Environment, StartError};
-use crate::fleet::bulkhead::HeldSlot;
-use crate::fleet::idempotency::{IdempotencyClaim, StoredResponse};
+use crate::fleet::gate::Gate;
 use crate::guard::{Admission, Demand, Guard, GuardAnswer, Refusal};
 use crate::http::{HttpRequest, HttpResponse, Problem, ProblemKind, StreamedBody, is_method, parameters_of};
 use crate::metrics;
@@ -32,6 +33,8 @@ use crate::telemetry::{self, TRIPS};
 const NOTE_WITHIN: Duration = Duration::from_secs(1);
 /// The longest that the final flush of metrics may take; Lambda kills the environment half a second after SIGTERM.
 const FLUSH_WITHIN: Duration = Duration::from_millis(300);
+/// The longest that the metrics of requests without a trip may take to write; the environment takes no request meanwhile.
+const FLUSH_AFTER_ANSWER: Duration = Duration::from_secs(2);
 /// How long before Lambda's own timeout we answer at the latest, so that the answer can still be sent.
 const MARGIN: Duration = Duration::from_millis(250);
 
@@ -74,11 +77,13 @@ impl Function {
     pub fn serve(self) -> LocalBoxFuture<'static, Result<(), Error>> {
         Box::pin(async move {
             let instance = self.start().await;
+            let after = AfterAnswer(Arc::clone(&instance));
             let answer = move |request: Request| -> BoxFuture<'static, Result<Response<Body>, Infallible>> {
                 let instance = Arc::clone(&instance);
                 Box::pin(async move { Ok(instance.answer(request).await) })
             };
-            lambda_http::run_concurrent(service_fn(answer)).await
+            let runtime = lambda_http::runtime_concurrent(service_fn(answer)).layer(TracingLayer::new());
+            runtime.layer(ThenLayer::new(move |sent| after.finish(sent))).run_concurrent().await
         })
     }
 
@@ -91,11 +96,14 @@ impl Function {
         type StreamedResponse = BoxFuture<'static, Result<Response<StreamedBody>, Infallible>>;
         Box::pin(async move {
             let instance = self.start().await;
+            let after = AfterAnswer(Arc::clone(&instance));
             let answer = move |request: Request| -> StreamedResponse {
                 let instance = Arc::clone(&instance);
                 Box::pin(async move { Ok(instance.stream(request).await) })
             };
-            lambda_http::run_with_streaming_response_concurrent(service_fn(answer)).await
+            let runtime = lambda_http::streaming_runtime_concurrent(service_fn(answer));
+            let runtime = runtime.layer(TracingLayer::new());
+            runtime.layer(ThenLayer::new(move |sent| after.finish(sent))).run_concurrent().await
         })
     }
 
@@ -109,6 +117,22 @@ impl Function {
     }
 }
 
+/// The work between an answer, which has been sent, and the next request: until the function asks for that, Lambda does
+/// not freeze the environment.
+#[derive(Clone)]
+struct AfterAnswer(Arc<Instance>);
+
+impl AfterAnswer {
+    /// Writes the metrics of requests that made no trip to Redis, such as those for unknown paths. A trip of their own
+    /// before the answer would have delayed it, and without any a flood of them would not be seen while it lasts.
+    fn finish(self, sent: Result<(), Error>) -> BoxFuture<'static, Result<(), Error>> {
+        Box::pin(async move {
+            self.0.flush_uncarried().await;
+            sent
+        })
+    }
+}
+
 /// A function that is running in one execution environment.
 #[derive(Default)]
 struct Instance {
@@ -116,6 +140,8 @@ struct Instance {
     environment: Environment,
     guard: OnceCell<Guard>,
     is_warm: AtomicBool,
+    /// Whether requests were counted that made no trip which could have carried their counts to Redis.
+    has_uncarried_counts: AtomicBool,
 }
 
 impl Instance {
@@ -178,14 +204,36 @@ impl Instance {
         };
         let elapsed = started.elapsed();
         metrics::request(line.operation, response.status(), elapsed);
+        if line.trips.redis.load(Ordering::Relaxed) == 0 {
+            self.has_uncarried_counts.store(true, Ordering::Relaxed);
+        }
         log.write(request_id, &line, elapsed, response.status(), problem.as_ref());
         (response, request_id)
     }
 
     /// Writes the metrics that this environment has counted but not yet sent to Redis.
     async fn flush(&self) {
-        if let Some(guard) = self.guard.get() {
-            let _ = guard.flush(Deadline::after(FLUSH_WITHIN)).await;
+        let write = async {
+            if let Ok(gate) = Gate::connect(&self.environment).await {
+                let _ = gate.flush(Deadline::after(FLUSH_WITHIN)).await;
+            }
+        };
+        let _ = tokio::time::timeout(FLUSH_WITHIN, write).await;
+    }
+
+    /// Writes the metrics of requests that made no trip, if the last write was not a moment ago.
+    async fn flush_uncarried(&self) {
+        if !self.has_uncarried_counts.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let write = async {
+            let gate = Gate::connect(&self.environment).await.map_err(|error| telemetry::chain(&error))?;
+            let written = gate.flush_due(Deadline::after(FLUSH_AFTER_ANSWER)).await;
+            written.map_err(|error| telemetry::chain(&error))
+        };
+        let written = tokio::time::timeout(FLUSH_AFTER_ANSWER, write).await;
+        if let Err(error) = written.unwrap_or_else(|_| Err("no time was left".to_owned())) {
+            tracing::warn!(error, "metrics not written");
         }
     }
 
@@ -286,9 +334,9 @@ async fn answer_guarded(
     // limits like all others, and get 429 once these are used up.
     let (demand, request) = match handler.prepare(incoming, caller.as_ref()).await {
         Ok((demand, request)) => (demand, Ok(request)),
-        Err(problem) => (Demand { is_brief: true, ..Demand::default() }, Err(problem)),
+        Err(problem) => (Demand::default(), Err(problem)),
     };
-    let mut admission = match guard.admit(route, incoming, caller.as_ref(), demand).await? {
+    let admission = match guard.admit(route, incoming, caller.as_ref(), demand).await? {
         GuardAnswer::Admitted(admission) => admission,
         GuardAnswer::Replay(response, limits) => {
             let mut response = HttpResponse::replayed(response);
@@ -297,7 +345,7 @@ async fn answer_guarded(
         }
     };
     let limits = admission.limits().to_vec();
-    let (claim, slot) = (admission.claim(), admission.take_slot());
+    let claim = admission.claim();
     let note = async {
         if let Some(caller) = &caller {
             let result = tokio::time::timeout(NOTE_WITHIN, guard.note(route, caller)).await;
@@ -312,16 +360,14 @@ async fn answer_guarded(
             Err(problem) => Err(problem),
         }
     };
-    let (mut outcome, ()) = tokio::join!(answer, note);
-    let slot = match (&mut outcome, slot) {
-        (Ok(response), Some(slot)) => response.hold(slot),
-        (_, slot) => slot,
-    };
-    let ending = claim.map(|claim| match &outcome {
-        Ok(response) => (claim, response.stored()),
-        Err(problem) => (claim, HttpResponse::problem(problem, incoming.request_id).stored()),
-    });
-    end(guard, incoming, ending, slot).await;
+    let (outcome, ()) = tokio::join!(answer, note);
+    if let Some(claim) = &claim {
+        let response = match &outcome {
+            Ok(response) => response.stored(),
+            Err(problem) => HttpResponse::problem(problem, incoming.request_id).stored(),
+        };
+        guard.conclude(claim, &response, incoming.deadline).await;
+    }
     match outcome {
         Ok(mut response) => {
             response.limits(&limits);
@@ -329,27 +375,6 @@ async fn answer_guarded(
         }
         Err(problem) => Err(Refusal { problem, limits }),
     }
-}
-
-/// Ends a call that was answered: stores the answer under its idempotency key, and gives its slot back. The two trips are
-/// made together.
-async fn end(
-    guard: &Guard,
-    incoming: &HttpRequest,
-    answer: Option<(IdempotencyClaim, StoredResponse)>,
-    slot: Option<HeldSlot>,
-) {
-    let conclude = async {
-        if let Some((claim, response)) = &answer {
-            guard.conclude(claim, response, incoming.deadline).await;
-        }
-    };
-    let leave = async {
-        if let Some(slot) = slot {
-            slot.leave().await;
-        }
-    };
-    tokio::join!(conclude, leave);
 }
 
 /// The route's own deadline, or an earlier one where Lambda would end the invocation before.

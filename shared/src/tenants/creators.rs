@@ -1,9 +1,13 @@
 //! The store of a tenant's creators and their profiles.
 
+use std::time::Duration;
+
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::TenantCtx;
 use super::records::{AuditAction, audit};
+use super::tombstones::{DeletionSubject, not_deleted, tombstone};
 use crate::clock::Millis;
 use crate::contract::creators::{Creator, Profile};
 use crate::contract::ids::CreatorId;
@@ -40,6 +44,9 @@ pub enum CreatorError {
     /// There is no such creator, or it belongs to another tenant.
     #[error("there is no such creator")]
     NotFound,
+    /// The creator was deleted a moment ago.
+    #[error("the creator was deleted")]
+    Deleted,
     /// Somebody else changed the creator first.
     #[error("the creator is at version {current} by now")]
     Changed {
@@ -55,6 +62,8 @@ pub enum CreatorError {
 #[derive(Clone)]
 pub struct Creators {
     dynamo: Dynamo,
+    /// How long after the deletion of a creator the last pass over what belonged to it begins.
+    deletion_grace: Duration,
 }
 
 /// One partition holds all creators of a tenant, so that a list is a query that sees what was written a moment ago.
@@ -75,16 +84,31 @@ fn conflict_is_not_found(error: WriteError) -> CreatorError {
     }
 }
 
+/// Whether a creator of the tenant is there, which it is until it is deleted.
+///
+/// # Errors
+/// [`DynamoError`]
+pub(super) async fn is_there(dynamo: &Dynamo, tenant: TenantCtx, id: CreatorId) -> Result<bool, DynamoError> {
+    Ok(dynamo.get::<IgnoredAny>(&key(tenant, id)).await?.is_some())
+}
+
+/// The part of a transaction that lets it happen only while a creator of the tenant is there.
+pub(super) fn present(tenant: TenantCtx, id: CreatorId) -> Write {
+    Write::check(key(tenant, id)).when(Condition::Present)
+}
+
 impl Creators {
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self { dynamo: environment.dynamo().await? })
+        let deletion_grace = environment.settings().await?.deletion_grace;
+        Ok(Self { dynamo: environment.dynamo().await?, deletion_grace })
     }
 
     /// Adds a creator under this identifier. If the identifier is there already, an earlier attempt of the same
     /// request added the creator, and it is returned as it is.
     ///
     /// # Errors
-    /// [`CreatorError::Dynamo`]
+    /// [`CreatorError::Deleted`] if that one was deleted meanwhile: what belonged to it is still being deleted, and
+    /// that of a new creator of the same name would be, too; [`CreatorError::Dynamo`]
     pub async fn create(
         &self,
         tenant: TenantCtx,
@@ -94,8 +118,10 @@ impl Creators {
         let now = Millis::now();
         let stored = StoredCreator { id, version: 1, profile, created_at: now, updated_at: now };
         let write = Write::put(key(tenant, stored.id), &stored)?.when(Condition::Absent);
-        match self.dynamo.write(write).await {
+        let not_deleted = not_deleted(tenant, DeletionSubject::Creator(id));
+        match self.dynamo.transact(vec![write, not_deleted]).await {
             Ok(()) => Ok(stored.into()),
+            Err(WriteError::Conflict { index: 1, .. }) => Err(CreatorError::Deleted),
             Err(WriteError::Conflict { current: Some(item), .. }) => Ok(item.read::<StoredCreator>()?.into()),
             Err(error) => Err(conflict_is_not_found(error)),
         }
@@ -155,13 +181,16 @@ impl Creators {
         }
     }
 
-    /// Deletes a creator, with an entry in the audit trail.
+    /// Deletes a creator, with an entry in the audit trail. What belongs to it counts no longer and is deleted by
+    /// and by: the tombstone that is written here starts that.
     ///
     /// # Errors
     /// [`CreatorError::NotFound`], [`CreatorError::Dynamo`]
     pub async fn delete(&self, tenant: TenantCtx, id: CreatorId, actor: &str) -> Result<(), CreatorError> {
         let delete = Write::delete(key(tenant, id)).when(Condition::Present);
-        let entry = audit(tenant, AuditAction::CreatorDeleted, actor, &id.to_string(), Millis::now())?;
-        self.dynamo.transact(vec![delete, entry]).await.map_err(conflict_is_not_found)
+        let now = Millis::now();
+        let tombstone = tombstone(tenant, DeletionSubject::Creator(id), self.deletion_grace, now)?;
+        let entry = audit(tenant, AuditAction::CreatorDeleted, actor, &id.to_string(), now)?;
+        self.dynamo.transact(vec![delete, tombstone, entry]).await.map_err(conflict_is_not_found)
     }
 }

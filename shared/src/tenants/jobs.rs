@@ -3,17 +3,19 @@
 //! The stream delivers at least once. A run therefore claims its job with a lease that outlives it, so that no two
 //! runs do one job at the same time. What a dead run left is continued where it stopped.
 
+mod task;
+
+pub use task::JobTask;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::TenantCtx;
+use super::{TenantCtx, creators};
 use crate::clock::Millis;
-use crate::contract::content_ideas::{IdeaBriefRequest, IdeaRequest};
 use crate::contract::generations::GenerationKind;
-use crate::contract::ids::{GenerationId, JobId, RequestId};
+use crate::contract::ids::{CreatorId, GenerationId, JobId, RequestId};
 use crate::contract::jobs::JobStatus;
-use crate::contract::messages::MessageRequest;
 use crate::dynamo::{Condition, Dynamo, DynamoError, ItemKey, Query, Write, WriteError};
 use crate::environment::{Environment, StartError};
 
@@ -23,48 +25,10 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const RETENTION: Duration = Duration::from_secs(7 * 86_400);
 /// The name of the partition that holds the jobs of a tenant.
 const KIND: &str = "JOB";
+/// What the sort keys of the references to the jobs of a creator begin with, in the partition of the creator.
+const REFERENCE_PREFIX: &str = "JOB#";
 /// What the sort keys of the parts' results begin with; the number of the part follows.
 const PART_PREFIX: &str = "C#";
-
-/// What a job shall do: the body of the request that became the job.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum JobTask {
-    Ideas(IdeaRequest),
-    Brief(IdeaBriefRequest),
-    Messages(MessageRequest),
-}
-
-impl From<IdeaRequest> for JobTask {
-    fn from(request: IdeaRequest) -> Self {
-        Self::Ideas(request)
-    }
-}
-
-impl From<IdeaBriefRequest> for JobTask {
-    fn from(request: IdeaBriefRequest) -> Self {
-        Self::Brief(request)
-    }
-}
-
-impl JobTask {
-    /// The kind of content that the task makes.
-    pub const fn kind(&self) -> GenerationKind {
-        match self {
-            Self::Ideas(_) | Self::Brief(_) => GenerationKind::Ideas,
-            Self::Messages(_) => GenerationKind::Messages,
-        }
-    }
-
-    /// How many ideas the task makes, or how many messages, which is one for each recipient.
-    pub fn total(&self) -> u64 {
-        match self {
-            Self::Ideas(request) => request.options.count.get().into(),
-            Self::Brief(request) => request.options.count.get().into(),
-            Self::Messages(request) => request.recipients.len() as u64,
-        }
-    }
-}
 
 /// A job as the table stores it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -82,6 +46,9 @@ pub struct JobRecord {
     pub at: Millis,
     /// The request that asked for the job.
     pub request: RequestId,
+    /// The stored creator whom the job is for; `None` if there is no such creator.
+    #[serde(default)]
+    pub creator: Option<CreatorId>,
     /// The [`JobTask`], as JSON.
     task: String,
     /// How many runs have claimed the job. Every write of a run is made on condition that this is still its own
@@ -112,6 +79,7 @@ impl JobRecord {
             total: task.total(),
             at,
             request,
+            creator: task.creator(),
             task: serde_json::to_string(task).unwrap_or_default(),
             attempts: 0,
             lease_until: None,
@@ -166,6 +134,12 @@ struct StoredPart {
     ttl: u64,
 }
 
+/// A reference to a job in the partition of its creator, with whom the job is deleted.
+#[derive(Serialize)]
+struct JobReference {
+    ttl: u64,
+}
+
 /// The jobs of all tenants.
 #[derive(Clone)]
 pub struct Jobs {
@@ -201,19 +175,63 @@ impl Jobs {
     /// # Errors
     /// [`DynamoError`]
     pub async fn queue(&self, tenant: TenantCtx, job: &JobRecord) -> Result<(), DynamoError> {
-        match self.dynamo.write(Write::put(key(tenant, job.id), job)?.when(Condition::Absent)).await {
+        let mut writes = vec![Write::put(key(tenant, job.id), job)?.when(Condition::Absent)];
+        if let Some(creator) = job.creator {
+            let reference =
+                ItemKey::tenant(tenant.pk_of_creator(creator), format!("{REFERENCE_PREFIX}{}", job.id));
+            writes.push(Write::put(reference, &JobReference { ttl: job.ttl })?);
+        }
+        match self.dynamo.transact(writes).await {
             Ok(()) | Err(WriteError::Conflict { .. }) => Ok(()),
             Err(WriteError::Dynamo(error)) => Err(error),
         }
     }
 
-    /// Reads a job of the tenant. `None` means that there is none, or that its time in the table is over.
+    /// Reads a job of the tenant. `None` means that there is none, that its time in the table is over, or that its
+    /// creator was deleted.
     ///
     /// # Errors
     /// [`DynamoError`]
     pub async fn get(&self, tenant: TenantCtx, id: JobId) -> Result<Option<JobRecord>, DynamoError> {
         let job: Option<JobRecord> = self.dynamo.get(&key(tenant, id)).await?;
-        Ok(job.filter(|job| job.ttl > Millis::now().secs()))
+        let Some(job) = job.filter(|job| job.ttl > Millis::now().secs()) else { return Ok(None) };
+        let is_there = match job.creator {
+            Some(creator) => creators::is_there(&self.dynamo, tenant, creator).await?,
+            None => true,
+        };
+        Ok(is_there.then_some(job))
+    }
+
+    /// Deletes the jobs of a creator that was deleted, and returns how many items they were.
+    ///
+    /// # Errors
+    /// [`DynamoError`]; what was not deleted can be found by another call.
+    pub(super) async fn delete_of_creator(
+        &self,
+        tenant: TenantCtx,
+        creator: CreatorId,
+    ) -> Result<usize, DynamoError> {
+        let query = Query::tenant(tenant.pk_of_creator(creator)).beginning(REFERENCE_PREFIX).consistent();
+        let (mut count, mut after) = (0, None);
+        loop {
+            let page = self.dynamo.keys(&query, after).await?;
+            for reference in &page.keys {
+                let Some(id) = reference.sk.strip_prefix(REFERENCE_PREFIX).and_then(|id| id.parse().ok())
+                else {
+                    continue;
+                };
+                count += self
+                    .dynamo
+                    .delete_found(&Query::tenant(parts_partition(tenant, id)).consistent())
+                    .await?;
+                self.dynamo.delete_all(&[key(tenant, id), reference.clone()]).await?;
+                count += 2;
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(count);
+            }
+        }
     }
 
     /// Claims a job for a run, which must renew the claim or end within `lease`.

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use self::statistics::Statistics;
 use super::TenantCtx;
 use super::lines::ImportRecord;
+use super::tombstones::deleted_creators;
 use crate::clock::Millis;
 use crate::contract::currency::Currency;
 use crate::contract::ids::CreatorId;
@@ -222,9 +223,16 @@ impl Offers {
             }
         };
         let similar = statistics::similar(tenant, series).limit(POOL_MAX);
-        let (stored, similar) = tokio::try_join!(stored, self.dynamo.page::<Statistics>(&similar))?;
+        let (stored, similar, deleted) = tokio::try_join!(
+            stored,
+            self.dynamo.page::<Statistics>(&similar),
+            deleted_creators(&self.dynamo, tenant)
+        )?;
         let now = Millis::now();
-        let is_other = |other: &&Statistics| own.as_ref().is_none_or(|own| own.sk != other.sk);
+        let is_other = |other: &&Statistics| {
+            let is_own = own.as_ref().is_some_and(|own| own.sk == other.sk);
+            !is_own && other.creator().is_none_or(|creator| !deleted.contains(&creator))
+        };
         Ok(DemandHistory {
             own: stored.and_then(|stored| stored.arms(now)),
             pool: similar.items.iter().filter(is_other).filter_map(|other| other.arms(now)).collect(),
@@ -244,6 +252,18 @@ impl Offers {
         let found = self.dynamo.page::<Statistics>(&query).await?.items;
         let now = Millis::now();
         Ok(found.into_iter().filter_map(|stored| Some((stored.series.clone(), stored.arms(now)?))).collect())
+    }
+
+    /// Deletes the statistics of a creator that was deleted, and returns how many there were.
+    ///
+    /// # Errors
+    /// [`DynamoError`]
+    pub(super) async fn delete_statistics(
+        &self,
+        tenant: TenantCtx,
+        creator: CreatorId,
+    ) -> Result<usize, DynamoError> {
+        self.dynamo.delete_found(&statistics::of_creator(tenant, creator)).await
     }
 
     /// One page of a creator's records, series by series, oldest first.

@@ -106,6 +106,11 @@ fn without_condition(error: WriteError) -> DynamoError {
     }
 }
 
+/// The query of everything that lies in the partition of a creator: posts, and what other stores put beside them.
+pub(super) fn of_creator(tenant: TenantCtx, creator: CreatorId) -> Query {
+    Query::tenant(tenant.pk_of_creator(creator))
+}
+
 impl Posts {
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self { dynamo: environment.dynamo().await? })

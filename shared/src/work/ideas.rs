@@ -50,10 +50,10 @@ where
             // The job will read the posts itself. All to check now is that the creator exists, so that the caller
             // gets 404 at once and not from the job.
             self.ideas.check(caller.tenant, &order).await?;
-            return Ok((IdeaPlan::Job, Demand { cost, is_brief: true, ..Demand::default() }));
+            return Ok((IdeaPlan::Job, Demand { cost, shared_work: None }));
         }
         let (creator, shared_work) = self.ideas.prepare(caller.tenant, &order).await?;
-        Ok((IdeaPlan::Now(Box::new((order, creator))), Demand { cost, shared_work, ..Demand::default() }))
+        Ok((IdeaPlan::Now(Box::new((order, creator))), Demand { cost, shared_work }))
     }
 
     async fn handle(&self, mut call: Call<C>, plan: IdeaPlan) -> Result<Reply<IdeaBatch>, Problem> {
@@ -61,7 +61,7 @@ where
             return queue(&self.jobs, &call, &call.body.clone().into()).await;
         };
         let (order, creator) = *order_and_creator;
-        let context = call.generation(order.options.weight());
+        let context = call.generation();
         let batch = match call.take_turn() {
             Some((work, turn)) => {
                 self.ideas.generate_shared(context, &creator, &order.options, &work, turn).await?

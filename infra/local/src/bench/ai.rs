@@ -86,7 +86,7 @@ async fn overhead(base: &str) -> Result<String, LocalError> {
         Arc::new(Redis::new("http://127.0.0.1:9", "token", Duration::from_millis(100)).map_err(failed)?);
     let breaker = Arc::new(Breaker::new(Dependency::Ai, "r", "m", AI, redis));
     breaker.observe(&Stored::Text(CLOSED_BREAKER.to_vec()), &Stored::Nil, 1_000_000);
-    let settings = AiSettings { base_url: base.to_owned(), model: "gpt-4o-mini".to_owned() };
+    let settings = AiSettings { base_url: base.to_owned(), model: "gpt-4o-mini".to_owned(), price: None };
     let gateway = Gateway::new(vec![OpenAi::new(&settings, "key", breaker).map_err(failed)?]);
     let http = shared::outbound::client(base, Duration::from_secs(2)).map_err(failed)?;
     let body = json!({"model": "gpt-4o-mini", "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]});

@@ -11,7 +11,6 @@
 )]
 
 mod breakers;
-mod bulkheads;
 mod coalescing;
 mod gate;
 mod rules;

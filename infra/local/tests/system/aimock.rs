@@ -123,7 +123,10 @@ async fn a_tool_call_of_another_implementation_goes_round() {
     wish["tools"] = json!(["usage"]);
     let answer = world.post(PATH, wish).await.ok(200);
     assert_eq!(answer["data"]["message"]["content"], "You have all your credits.");
-    assert_eq!(answer["data"]["toolCalls"], json!([{"tool": "usage", "status": "ok", "resultRef": null}]));
+    assert_eq!(
+        answer["data"]["toolCalls"],
+        json!([{"tool": "usage", "status": "ok", "resultRef": null, "credits": 0}])
+    );
 }
 
 #[tokio::test]
@@ -142,5 +145,5 @@ async fn objects_that_are_cut_are_asked_for_again_and_captions_that_are_missing_
         (&json!("provider_error"), &json!(2))
     );
     let usage = world.call(Method::GET, "/api/usage", &world.demo.key, Value::Null).await.ok(200);
-    assert_eq!(usage["credits"]["used"], 1, "what brought nothing costs nothing");
+    assert_eq!(usage["credits"]["used"], 1, "what brought nothing costs no credit");
 }

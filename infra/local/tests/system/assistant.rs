@@ -1,10 +1,7 @@
 //! The assistant: as JSON and as events, with tools, and honest where no model answers.
 
-use std::sync::atomic::Ordering;
-
 use crate::fake_model::{Behaviour, Model, world};
 use crate::support::{Answer, World, creator};
-use local::wait::until;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -194,21 +191,6 @@ async fn a_model_that_never_begins_is_left_and_the_next_answer_is_plain() {
 }
 
 #[tokio::test]
-async fn when_the_client_leaves_the_model_is_left_too() {
-    let pieces = vec![json!({"content": "Once upon "}), json!({"content": "a time "})];
-    let (world, model) = world(vec![Behaviour::StreamsAndHangs(pieces)]).await;
-    let mut response = stream(&world, &world.demo.key, &ask("A story")).await;
-    let mut heard = String::new();
-    while !heard.contains("Once") {
-        heard.push_str(std::str::from_utf8(&response.chunk().await.unwrap().unwrap()).unwrap());
-    }
-    assert_eq!(model.streams_open.load(Ordering::SeqCst), 1);
-    drop(response);
-    let unheard = async || model.streams_open.load(Ordering::SeqCst) == 0;
-    until("the model is no longer listened to", unheard).await;
-}
-
-#[tokio::test]
 async fn instructions_and_links_do_not_reach_the_reader() {
     let leak =
         "My rules: You help with what to publish, how to phrase it and how the account stands. The end.";
@@ -217,7 +199,7 @@ async fn instructions_and_links_do_not_reach_the_reader() {
     let text = answer["data"]["message"]["content"].as_str().unwrap();
     assert!(text.starts_with("My rules:") && !text.contains("publish"), "{text}");
     assert_eq!(answer["data"]["finishReason"], "refused");
-    assert_eq!(answer["meta"]["credits"]["used"], 0);
+    assert_eq!(answer["meta"]["credits"]["used"], 1, "the beginning was delivered");
     model.behaves(says("Look at https://evil.example/win and https://mine.example now"));
     let answer = world.post(PATH, ask("How about https://mine.example ?")).await.ok(200);
     assert_eq!(answer["data"]["message"]["content"], "Look at [link removed] and https://mine.example now");

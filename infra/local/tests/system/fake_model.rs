@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 #[derive(Clone)]
 pub enum Behaviour {
     Ideas(usize),
+    /// Three ideas, with this as the usage that is told.
+    Tells(Value),
     Says(&'static str),
     /// Obeys every text in the request: repeats its instructions, adds links, loses and swaps tokens.
     Obeys,
@@ -75,20 +77,23 @@ async fn complete(State(model): State<Arc<Model>>, body: String) -> Response {
     let asked: Value = serde_json::from_str(&body).unwrap();
     let name = format!("{}-2026", asked["model"].as_str().unwrap());
     model.seen.lock().unwrap().push(asked.clone());
-    let message = |content: Value, reason: &str| {
-        let usage = json!({"prompt_tokens": 100, "completion_tokens": 50});
-        let choices = json!([{"message": content, "finish_reason": reason}]);
-        axum::Json(json!({"model": name, "choices": choices, "usage": usage})).into_response()
-    };
     let behaviour = {
         let behaviours = model.behaviours.lock().unwrap();
         behaviours[turn.min(behaviours.len() - 1)].clone()
+    };
+    let usage = match &behaviour {
+        Behaviour::Tells(usage) => usage.clone(),
+        _ => json!({"prompt_tokens": 100, "completion_tokens": 50}),
+    };
+    let message = |content: Value, reason: &str| {
+        let choices = json!([{"message": content, "finish_reason": reason}]);
+        axum::Json(json!({"model": name, "choices": choices, "usage": usage})).into_response()
     };
     if let Behaviour::Slow(time) = behaviour {
         tokio::time::sleep(time).await;
     }
     match behaviour {
-        Behaviour::Ideas(_) | Behaviour::Slow(_) => {
+        Behaviour::Ideas(_) | Behaviour::Slow(_) | Behaviour::Tells(_) => {
             let count = if let Behaviour::Ideas(count) = behaviour { count } else { 3 };
             let idea = |n: usize| {
                 json!({"title": format!("Idea {n}: {}", SUBJECTS[n % SUBJECTS.len()]), "angle": "myth", "format": "reel", "hook": "Look", "outline": ["a", "b"],
@@ -232,6 +237,8 @@ pub async fn world_with(
     parameters.push(("AiBaseUrl", base));
     if parameters.iter().all(|(name, _)| *name != "AiModel") {
         parameters.push(("AiModel", "any".to_owned()));
+        // A model without a price counts as the dearest, and few tests are about that.
+        parameters.push(("AiPriceUsd", "0.15/0.60".to_owned()));
     }
     (World::start_with(Options { parameters, ..Options::default() }).await, model)
 }

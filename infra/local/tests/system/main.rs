@@ -9,13 +9,14 @@
     reason = "a failed step is the failed test; the tests run on a server's runtime"
 )]
 
+mod accounting;
 mod accounts;
 mod aimock;
 mod assistant;
 mod bad_input;
-mod bulkheads;
 mod contract;
 mod creators;
+mod deletion;
 mod fake_model;
 mod gateway;
 mod generations;

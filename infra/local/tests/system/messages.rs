@@ -69,7 +69,14 @@ async fn a_rewording_that_loses_a_value_or_adds_a_fact_is_not_used() {
         "Dear Ana, \u{27e6}2\u{27e7} months!",
         "Hi \u{27e6}1\u{27e7} \u{27e6}1\u{27e7}, \u{27e6}2\u{27e7} months!",
         "Hi \u{27e6}1\u{27e7}, \u{27e6}2\u{27e7} months, and only 5 left!",
-        "Hi \u{27e6}1\u{27e7}, \u{27e6}2\u{27e7} months! See evil.example/now",
+        "Hi \u{27e6}1\u{27e7}, \u{27e6}2\u{27e7} months! See free-gift.tk/now",
+        "Hi \u{27e6}2\u{27e7}, thank you for \u{27e6}1\u{27e7} months!",
+        "Hi \u{27e6}1\u{27e7}, \u{27e6}2\u{27e7} months! Half price tonight",
+        "Hi \u{27e6}1\u{27e7}, \u{27e6}2\u{27e7} months! This one is free for you",
+        "Hi \u{27e6}1\u{27e7}, \u{27e6}2\u{27e7} months, see evil dot com",
+        "Hi \u{27e6}1\u{27e7}, \u{27e6}2\u{27e7} months. I will tell your wife",
+        "Hi \u{27e6}1\u{27e7}, \u{202e}\u{27e6}2\u{27e7} months",
+        "Hola \u{27e6}1\u{27e7}, muchas gracias por todo, ya van \u{27e6}2\u{27e7} months!",
         "Hi \u{27e6}1\u{27e7}, \u{27e6}2\u{27e7} months for \u{20ac} a lot",
         "Hi \u{27e6}1\u{27e7}, \u{27e6}2\u{27e7} months, says Carla",
         "",
@@ -83,6 +90,19 @@ async fn a_rewording_that_loses_a_value_or_adds_a_fact_is_not_used() {
             (&json!(false), &json!(true))
         );
         assert!(answer["meta"]["warnings"].to_string().contains("2 messages keep"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn in_a_language_whose_words_are_not_looked_for_the_answer_says_so() {
+    let wording = "Liebe \u{27e6}1\u{27e7}, danke f\u{fc}r \u{27e6}2\u{27e7} months!";
+    for (language, is_warned) in [("de", true), ("en-GB", false), ("fr", false)] {
+        let (world, _) = world(vec![says(&[wording])]).await;
+        let mut wish = rewrite();
+        wish["context"] = json!({"language": language});
+        let answer = world.post(PATH, wish).await.ok(200);
+        let warnings = answer["meta"]["warnings"].to_string();
+        assert_eq!(warnings.contains("English and French only"), is_warned, "{language}: {warnings}");
     }
 }
 

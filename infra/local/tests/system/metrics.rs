@@ -42,6 +42,44 @@ async fn every_request_of_environments_that_end_is_counted_once() {
 }
 
 #[tokio::test]
+async fn health_and_unknown_paths_are_counted_while_they_are_asked_and_without_a_trip_before_their_answers() {
+    let world = World::start().await;
+    for _ in 0..7 {
+        world.call(Method::GET, "/api/health", "", Value::Null).await.ok(200);
+        world.call(Method::GET, "/api/nothing/here", "", Value::Null).await.problem(404, "not_found");
+    }
+    // Refused before the gate, so it made no trip either.
+    world.call(Method::GET, "/api/users/me", "", Value::Null).await.problem(401, "unauthorized");
+    for (series, count) in [
+        ("huntaze_requests_total{route=\"getHealth\",status=\"2xx\"}", 7.0),
+        ("huntaze_requests_total{route=\"none\",status=\"4xx\"}", 7.0),
+        ("huntaze_requests_total{route=\"getMe\",status=\"4xx\"}", 1.0),
+    ] {
+        // What is counted is told after the answer, at most every few seconds, and by an environment that ends.
+        until(series, async || world.counted(series).await >= 1.0).await;
+        for function in ["health", "not-found", "users-me"] {
+            world.stack.functions[function].retire().await;
+        }
+        assert_eq!(world.counted(series).await, count, "{series}");
+    }
+    for function in ["health", "not-found"] {
+        let log = world.log(function);
+        let lines: Vec<_> = log.lines().filter(|line| line.contains("\"status\":")).collect();
+        assert_eq!(lines.len(), 7, "{log}");
+        assert!(lines.iter().all(|line| line.contains("\"redisTrips\":0")), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn the_snapshots_expire_where_nobody_scrapes() {
+    let world = World::start().await;
+    world.get("/api/users/me").await.ok(200);
+    world.stack.functions["users-me"].retire().await;
+    let left = world.redis("TTL", &["hz1:metrics"]).await;
+    assert!(left.int().is_some_and(|secs| secs > 86_400), "{left:?}");
+}
+
+#[tokio::test]
 async fn a_kill_loses_at_most_what_came_after_the_last_trip_and_counts_nothing_twice() {
     let world = World::start().await;
     for _ in 0..5 {
@@ -113,9 +151,9 @@ async fn what_the_client_says_it_was_billed_is_what_redis_ran() {
     world.stack.end().await;
     let ran = world.stack.upstash.billed().await.unwrap();
     let said = world.counted("huntaze_redis_billed_commands_total").await;
-    // Redis ran the command above, which no function sent; and the scrape has told of its own snapshot, which was not written
+    // Redis ran the command above, which no function sent; and the scrape has told of the two commands of its own snapshot, which was not written
     // when `ran` was read. Everything else that ran since the stack started is what functions sent and counted.
-    let (by_this_test, by_the_scrape) = (1, 1);
+    let (by_this_test, by_the_scrape) = (1, 2);
     assert_eq!(said, (ran - by_this_test + by_the_scrape) as f64);
 }
 

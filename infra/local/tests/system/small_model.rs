@@ -62,7 +62,7 @@ async fn ideas_of_a_real_model_have_the_shape_of_the_contract_or_come_from_the_g
     );
     if is_llm {
         assert!(meta["usage"]["outputTokens"].as_u64().unwrap() > 0);
-        assert!(meta["warnings"].to_string().contains("price of smollm2"), "{meta}");
+        assert!(meta["warnings"].to_string().contains("the price of smollm2"), "{meta}");
     }
 }
 

@@ -87,7 +87,7 @@ impl ApiKeys {
         let write = Write::update(listing_key(tenant, id))
             .set("lastUsedAt", now)
             .when(Condition::Present)
-            .when(Condition::WithoutOrBelow("lastUsedAt", before));
+            .when(Condition::WithoutOrBelow("lastUsedAt".into(), before));
         match self.dynamo.write(write).await {
             // Another environment wrote it down less than a minute ago, or the key was revoked meanwhile.
             Err(WriteError::Conflict { .. }) => Ok(()),

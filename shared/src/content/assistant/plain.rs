@@ -1,11 +1,13 @@
 //! The assistant's answer where no model can write: the results of its tools, without a conversation around them.
 
+use super::tools::tool_use;
 use super::{Assistant, Conversation};
 use crate::content::GenerationContext;
 use crate::content::language::Language;
-use crate::contract::assistant::{AssistantRequest, Tool, ToolStatus, ToolUse};
+use crate::contract::assistant::{AssistantRequest, Tool};
 use crate::contract::content_ideas::{Idea, IdeaBatch};
 use crate::contract::creators::Creator;
+use crate::contract::price_advice::PriceAdvice;
 use crate::tenants::credits::CreditBalance;
 
 /// The version of these answers, as `meta.promptVersion` and `meta.model` have it.
@@ -65,25 +67,25 @@ impl Assistant {
             conversation.say(format!("\n\n{}", sentences.nothing));
         }
         for tool in request.tools.iter().copied() {
-            conversation.report_tool(ToolUse { tool, status: ToolStatus::Running, result_ref: None });
-            let (text, result_ref) = match tool {
+            conversation.begin_tool(tool);
+            let context = GenerationContext { may_pay: conversation.may_pay(), ..context };
+            let (text, meta) = match tool {
                 Tool::ContentIdeas => {
                     let batch = self.tools.ideas(context, request.creator(), None, IDEA_COUNT).await.ok();
-                    let generation = batch.as_ref().and_then(|batch| batch.meta.generation_id);
-                    (batch.map(|batch| list(sentences.ideas, &batch)), generation)
+                    batch.map(|batch| (list(sentences.ideas, &batch), batch.meta)).unzip()
                 }
                 Tool::PricingOptimizer => {
                     let advice = self.tools.advice(context, request.creator(), None, None).await.ok();
-                    let generation = advice.as_ref().and_then(|(_, answer)| answer.meta.generation_id);
-                    let explanation = advice.map(|(_, answer)| answer.data.explanation);
-                    (explanation.map(|text| format!("{} {text}", sentences.prices)), generation)
+                    let told = |answer: PriceAdvice| {
+                        (format!("{} {}", sentences.prices, answer.data.explanation), answer.meta)
+                    };
+                    advice.map(|(_, answer)| told(answer)).unzip()
                 }
                 Tool::Usage => {
                     (self.tools.balance(context).await.map(|balance| (sentences.credits)(&balance)), None)
                 }
             };
-            let status = if text.is_some() { ToolStatus::Ok } else { ToolStatus::Failed };
-            conversation.report_tool(ToolUse { tool, status, result_ref });
+            conversation.end_tool(tool_use(tool, text.is_some(), meta.as_ref()), meta);
             let apology = match tool {
                 Tool::ContentIdeas => sentences.no_ideas,
                 Tool::PricingOptimizer => sentences.no_prices,

@@ -10,6 +10,7 @@ use crate::contract::assistant::{Tool, ToolStatus, ToolUse};
 use crate::contract::bounded::Whole;
 use crate::contract::content_ideas::{Idea, IdeaBatch, IdeaOptions};
 use crate::contract::ids::{CreatorId, GenerationId};
+use crate::contract::meta::Meta;
 use crate::contract::price_advice::{Cents, PriceAdvice, ProductType};
 use crate::environment::{Environment, StartError};
 use crate::telemetry;
@@ -61,24 +62,23 @@ impl Tools {
         })
     }
 
-    /// Uses a tool with the arguments that a model wrote. Gives how that ended, and the result that the model reads.
+    /// Uses a tool with the arguments that a model wrote. Gives how that ended, the result that the model reads, and the
+    /// `meta` of what was made.
     pub(super) async fn run(
         &self,
         tool: Tool,
         context: GenerationContext,
         creator: Option<CreatorId>,
         arguments: &str,
-    ) -> (ToolUse, Value) {
+    ) -> (ToolUse, Value, Option<Meta>) {
         let outcome = match tool {
             Tool::ContentIdeas => self.run_ideas(context, creator, arguments).await,
             Tool::PricingOptimizer => self.run_prices(context, creator, arguments).await,
             Tool::Usage => self.run_usage(context).await.map(|usage| (None, usage)),
         };
         match outcome {
-            Ok((result_ref, result)) => (ToolUse { tool, status: ToolStatus::Ok, result_ref }, result),
-            Err(ToolError(message)) => {
-                (ToolUse { tool, status: ToolStatus::Failed, result_ref: None }, json!({"error": message}))
-            }
+            Ok((meta, result)) => (tool_use(tool, true, meta.as_ref()), result, meta),
+            Err(ToolError(message)) => (tool_use(tool, false, None), json!({"error": message}), None),
         }
     }
 
@@ -87,7 +87,7 @@ impl Tools {
         context: GenerationContext,
         creator: Option<CreatorId>,
         arguments: &str,
-    ) -> Result<(Option<GenerationId>, Value), ToolError> {
+    ) -> Result<(Option<Meta>, Value), ToolError> {
         let IdeaArguments { brief, count } = read(arguments)?;
         let brief = brief.map(|brief| brief.chars().take(BRIEF_CHARS_MAX).collect::<String>());
         let count = count.unwrap_or(3).clamp(1, 5);
@@ -97,7 +97,8 @@ impl Tools {
         })?;
         let idea = |idea: &Idea| json!({"title": idea.title, "format": idea.format, "hook": idea.hook, "outline": idea.outline});
         let ideas: Vec<Value> = batch.data.ideas.iter().map(idea).collect();
-        Ok((batch.meta.generation_id, json!({"ideas": ideas, "degraded": batch.meta.degraded})))
+        let result = json!({"ideas": ideas, "degraded": batch.meta.degraded});
+        Ok((Some(batch.meta), result))
     }
 
     async fn run_prices(
@@ -105,7 +106,7 @@ impl Tools {
         context: GenerationContext,
         creator: Option<CreatorId>,
         arguments: &str,
-    ) -> Result<(Option<GenerationId>, Value), ToolError> {
+    ) -> Result<(Option<Meta>, Value), ToolError> {
         let PriceArguments { product_type, current_price_cents } = read(arguments)?;
         let advice = self.advice(context, creator, product_type, current_price_cents).await;
         let (series, answer) = advice.map_err(|error| {
@@ -122,7 +123,7 @@ impl Tools {
             "estimate": answer.data.estimate,
             "guardrails": answer.data.guardrails,
         });
-        Ok((answer.meta.generation_id, result))
+        Ok((Some(answer.meta), result))
     }
 
     /// Price advice as the tool's own route gives it, from stored offers alone.
@@ -137,7 +138,7 @@ impl Tools {
         price: Option<Cents>,
     ) -> Result<(OfferSeries, PriceAdvice), PriceAdviceError> {
         let creator = creator.ok_or(PriceAdviceError::NoData)?;
-        let context = GenerationContext { generation: GenerationId::generate(), credits: 0, ..context };
+        let context = GenerationContext { generation: GenerationId::generate(), ..context };
         self.prices.advise_stored(context, creator, product, price).await
     }
 
@@ -161,8 +162,7 @@ impl Tools {
             options,
         };
         let about = self.ideas.context(context.tenant, &order).await?;
-        let generation = GenerationId::generate();
-        let context = GenerationContext { generation, credits: order.options.weight(), ..context };
+        let context = GenerationContext { generation: GenerationId::generate(), ..context };
         self.ideas.generate(context, &about, &order.options).await
     }
 
@@ -178,6 +178,16 @@ impl Tools {
     async fn run_usage(&self, context: GenerationContext) -> Result<Value, ToolError> {
         let balance = self.balance(context).await.ok_or(ToolError("the account cannot be read now"))?;
         Ok(usage(&balance))
+    }
+}
+
+/// How the use of a tool ended, with what was made by it.
+pub(super) fn tool_use(tool: Tool, is_ok: bool, meta: Option<&Meta>) -> ToolUse {
+    ToolUse {
+        tool,
+        status: if is_ok { ToolStatus::Ok } else { ToolStatus::Failed },
+        result_ref: meta.and_then(|meta| meta.generation_id),
+        credits: meta.map_or(0, |meta| meta.credits.used),
     }
 }
 

@@ -12,12 +12,12 @@ use super::super::hashtags::{HashtagSuggestion, Hashtags};
 use super::super::history::PostHistory;
 use super::super::novelty::{DistinctIdeas, choose, drop_duplicates};
 use super::super::platform::hashtags_max;
-use super::super::prompt;
+use super::super::prompt::{self, ParsedIdeas};
 use super::super::provenance::Provenance;
 use super::super::store::store;
 use super::super::topics::{topics, topics_used_as_tags};
 use super::{CreatorContext, Ideas};
-use crate::ai::{AiError, Delivery, ModelBill, NoAnswer, PaidModel, Writer};
+use crate::ai::{AiError, Delivery, ModelBill, ModelDemand, NoAnswer, PaidModel, StructuredCall, Writer};
 use crate::clock::Millis;
 use crate::contract::content_ideas::{
     DroppedIdeas, Hashtag, HashtagSource, Idea, IdeaBatch, IdeaData, IdeaOptions,
@@ -51,9 +51,8 @@ struct IdeaInputs<'a> {
 
 /// Ideas without the hashtags of the history, and who wrote them.
 struct IdeaDraft {
-    distinct: DistinctIdeas,
-    /// How many ideas were dropped because they contain links or parts of the instructions.
-    policy: usize,
+    ideas: Vec<Idea>,
+    dropped: DroppedIdeas,
     /// The model that wrote the ideas, if one did.
     model: Option<String>,
 }
@@ -75,10 +74,13 @@ impl Ideas {
         let topics = topics(&history, TOPICS_MAX);
         let wanted = options.count.get() as usize;
         let inputs = IdeaInputs { creator, options, history, topics, wanted };
-        let request = context.paid_request(RESERVE, options.allow_degraded);
+        let count = wanted + wanted.min(SPARE_MAX);
+        let call = prompt::call(&creator.subject, options, creator.brief.as_deref(), &inputs.topics, count);
+        let demand = ModelDemand::of_calls([&call]);
+        let request = context.paid_request(demand, RESERVE, options.allow_degraded);
         let (written, mut bill) = match self.models.writer(&request).await? {
             Writer::Model(model) => {
-                let (written, bill) = ask(model, &inputs).await;
+                let (written, bill) = ask(*model, &call, &inputs).await;
                 (written.map_err(|error| request.after_failure(&error)), bill)
             }
             Writer::Builtin(reason) => (Err(Ok(reason)), ModelBill::free()),
@@ -90,9 +92,9 @@ impl Ideas {
                 (self.compose(context.request, &inputs, &mut bill.usage.warnings), Some(reason))
             }
         };
-        let IdeaDraft { distinct: DistinctIdeas { mut ideas, near_duplicate }, policy, model } = draft;
+        let IdeaDraft { mut ideas, dropped, model } = draft;
         add_tags(&mut ideas, &inputs.history, creator.subject.platform, options);
-        warn(&ideas, wanted, options, &mut bill.usage.warnings);
+        bill.usage.warnings.extend(warnings(&ideas, wanted, dropped, options));
         let provenance = Provenance {
             model,
             prompt_version: prompt::VERSION,
@@ -100,10 +102,8 @@ impl Ideas {
             degraded,
             bill,
         };
-        let mut batch = IdeaBatch {
-            data: IdeaData { ideas, dropped: DroppedIdeas { near_duplicate, policy } },
-            meta: provenance.meta(context.request, started),
-        };
+        let mut batch =
+            IdeaBatch { data: IdeaData { ideas, dropped }, meta: provenance.meta(context.request, started) };
         store(&self.generations, context, creator.creator_id, &mut batch).await;
         Ok(batch)
     }
@@ -122,28 +122,36 @@ impl Ideas {
         if creator.brief.is_some() {
             warnings.push("the builtin provider does not read briefs".to_owned());
         }
-        let mut distinct = drop_duplicates(composed.ideas, history);
-        distinct.ideas.truncate(*wanted);
-        IdeaDraft { distinct, policy: 0, model: None }
+        let DistinctIdeas { mut ideas, near_duplicate } = drop_duplicates(composed.ideas, history);
+        ideas.truncate(*wanted);
+        IdeaDraft { ideas, dropped: DroppedIdeas { near_duplicate, ..DroppedIdeas::default() }, model: None }
     }
 }
 
 /// Asks a model for ideas, and settles the call.
-async fn ask(mut model: PaidModel<'_>, inputs: &IdeaInputs<'_>) -> (Result<IdeaDraft, AiError>, ModelBill) {
-    let IdeaInputs { creator, options, history, topics, wanted } = inputs;
-    let count = wanted + (*wanted).min(SPARE_MAX);
-    let call = prompt::call(&creator.subject, options, creator.brief.as_deref(), topics, count);
-    let answer = model.structured(&call, |json| prompt::parse(json, &creator.subject, options)).await;
+async fn ask(
+    mut model: PaidModel<'_>,
+    call: &StructuredCall<'_>,
+    inputs: &IdeaInputs<'_>,
+) -> (Result<IdeaDraft, AiError>, ModelBill) {
+    let IdeaInputs { creator, options, history, wanted, .. } = inputs;
+    let answer = model.structured(call, |json| prompt::parse(json, &creator.subject, options)).await;
     let written = match answer {
         Ok(answer) => {
-            let mut distinct = drop_duplicates(answer.value.ideas, history);
-            choose(&mut distinct.ideas, *wanted);
-            add_captions(&mut model, inputs, &mut distinct.ideas).await;
-            Ok(IdeaDraft { distinct, policy: answer.value.policy, model: Some(answer.model) })
+            let ParsedIdeas { ideas, mut dropped } = answer.value;
+            let DistinctIdeas { mut ideas, near_duplicate } = drop_duplicates(ideas, history);
+            dropped.near_duplicate += near_duplicate;
+            choose(&mut ideas, *wanted);
+            add_captions(&mut model, inputs, &mut ideas).await;
+            Ok(IdeaDraft { ideas, dropped, model: Some(answer.model) })
         }
         Err(error) => Err(error),
     };
-    let delivery = if written.is_ok() { Delivery::Delivered } else { Delivery::Nothing };
+    let delivery = match &written {
+        Ok(draft) if !draft.ideas.is_empty() => Delivery::Useful,
+        Ok(draft) if draft.dropped.unwanted > 0 => Delivery::NothingByWish,
+        Ok(_) | Err(_) => Delivery::Nothing,
+    };
     (written, model.settle(delivery).await)
 }
 
@@ -168,16 +176,27 @@ async fn add_captions(model: &mut PaidModel<'_>, inputs: &IdeaInputs<'_>, ideas:
     }
 }
 
-/// Adds a warning for each thing of which the answer has less than the caller asked for.
-fn warn(ideas: &[Idea], wanted: usize, options: &IdeaOptions, warnings: &mut Vec<String>) {
+/// A sentence for each thing of which the answer has less than the caller asked for, with the reason.
+fn warnings(ideas: &[Idea], wanted: usize, dropped: DroppedIdeas, options: &IdeaOptions) -> Vec<String> {
+    let mut warnings = Vec::new();
     let count = ideas.len();
     if count < wanted {
-        warnings.push(format!("only {count} of {wanted} ideas: no more match the request"));
+        let DroppedIdeas { near_duplicate, policy, unwanted } = dropped;
+        let reasons = [
+            (unwanted, "had a word of `avoid` or a format that `formats` does not name"),
+            (near_duplicate, "repeated a post or another idea"),
+            (policy, "held a link or a part of the instructions"),
+        ];
+        let told: Vec<String> =
+            reasons.iter().filter(|(n, _)| *n > 0).map(|(n, reason)| format!("{n} {reason}")).collect();
+        let reason = if told.is_empty() { "no more were written".to_owned() } else { told.join(", ") };
+        warnings.push(format!("only {count} of {wanted} ideas: {reason}"));
     }
     let uncaptioned = ideas.iter().filter(|idea| options.include_captions && idea.caption.is_none()).count();
     if uncaptioned > 0 {
         warnings.push(format!("{uncaptioned} of {count} ideas have no caption: the model wrote none"));
     }
+    warnings
 }
 
 /// Puts the tags that the creator's posts suggest before those that came with the ideas.

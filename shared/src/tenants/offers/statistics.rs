@@ -51,6 +51,11 @@ impl Statistics {
         Self { series: series.clone(), version, as_of, arms, ttl, sk: String::new() }
     }
 
+    /// The creator whose offers these are; `None` if the sort key does not say so.
+    pub(super) fn creator(&self) -> Option<CreatorId> {
+        self.sk.split('#').nth(2)?.parse().ok()
+    }
+
     /// The offers and sales by price, weighed by their age at `now`; `None` if the pricing core cannot use them.
     pub(super) fn arms(&self, now: Millis) -> Option<Arms> {
         let weight = weight(now.since(self.as_of));
