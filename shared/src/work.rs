@@ -1,8 +1,10 @@
 //! Work that takes longer than a request may: how a request becomes a job, and how a worker does the job (ADR 14).
 
 mod ideas;
+mod overdue;
 
 pub use ideas::ProposeIdeas;
+pub use overdue::look_after;
 
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use crate::contract::{ReplyIn, SomeCaller};
 use crate::dynamo::{DynamoError, WriteError};
 use crate::endpoint::{Call, ServedContract};
 use crate::environment::{Environment, StartError};
-use crate::http::{Problem, Reply};
+use crate::http::{Problem, ProblemKind, Reply};
 use crate::metrics::{self, CallOutcome};
 use crate::tenants::TenantCtx;
 use crate::tenants::generations::Generations;
@@ -42,8 +44,15 @@ pub async fn queue<C: ServedContract<Caller = SomeCaller>>(
     task: &JobTask,
 ) -> Result<Reply<ReplyIn<C>>, Problem> {
     let id = call.seed().map_or_else(JobId::generate, |seed| JobId::from_bytes(seed.0));
-    jobs.queue(call.caller.tenant, &JobRecord::new(id, call.request_id, task)).await?;
+    jobs.queue(call.caller.tenant, JobRecord::new(id, call.request_id, task)).await?;
     Ok(Reply::accepted(id))
+}
+
+/// Whether another attempt at a job with this problem may succeed. That no model is configured, or asked for tests, does
+/// not change by waiting, which is why such a problem names no time.
+fn may_pass(problem: &Problem) -> bool {
+    let never = problem.kind == ProblemKind::AiUnavailable && problem.retry_after.is_none();
+    problem.kind.is_retryable() && !never
 }
 
 /// Why a run ended before its job was finished. The stream delivers the job again, and the next run continues it.
@@ -100,7 +109,7 @@ impl Worker {
         };
         let outcome = match result {
             Ok(generation) => JobOutcome::Made(generation),
-            Err(problem) if problem.kind.is_retryable() && job.attempts < ATTEMPTS_MAX => {
+            Err(problem) if may_pass(&problem) && job.attempts < ATTEMPTS_MAX => {
                 self.jobs.release(tenant, &job).await?;
                 return Err(WorkError::Again(problem.detail));
             }

@@ -6,7 +6,9 @@ use shared::contract::schedule::BACKLOG_SWEEP;
 use shared::serve;
 use shared::tenants::backlog::{Backlog, SHARDS};
 use shared::tenants::deletions::Deletions;
+use shared::tenants::jobs::Jobs;
 use shared::tenants::tombstones::DeletionSubject;
+use shared::work::look_after;
 
 /// How much of each shard one run looks after. What was longest overdue comes first, so the next run goes on where
 /// this one stops.
@@ -17,16 +19,19 @@ async fn main() -> Result<(), serve::Error> {
     serve::on_schedule(&BACKLOG_SWEEP, async |environment| {
         let backlog = Backlog::connect(environment).await?;
         let deletions = Deletions::connect(environment).await?;
-        let mut woken = 0_u32;
+        let jobs = Jobs::connect(environment).await?;
+        let mut looked_after = 0_u32;
         for shard in 0..SHARDS {
             for work in backlog.due(shard, Millis::now(), ITEMS_MAX).await? {
                 if let Some(subject) = DeletionSubject::of_work(&work) {
                     deletions.wake(work.tenant, subject).await?;
-                    woken += 1;
+                } else if Jobs::owns(&work) {
+                    look_after(&jobs, &work).await?;
                 }
+                looked_after += 1;
             }
         }
-        tracing::info!(woken, "swept");
+        tracing::info!(looked_after, "swept");
         Ok(())
     })
     .await

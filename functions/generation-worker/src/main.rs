@@ -2,7 +2,8 @@
 
 use shared::contract::consumer::GENERATION_WORKER;
 use shared::serve;
-use shared::tenants::jobs::job_of_key;
+use shared::tenants::backlog::{Backlog, OpenWork};
+use shared::tenants::jobs::job_of_work;
 use shared::work::Worker;
 use tokio::sync::OnceCell;
 
@@ -12,8 +13,10 @@ async fn main() -> Result<(), serve::Error> {
     serve::on_stream(&GENERATION_WORKER, async |environment, partition_key, sort_key| {
         // The stream's filter lets only jobs through. An error for anything else would make the stream deliver it
         // again.
-        let Some((tenant, job)) = job_of_key(partition_key, sort_key) else { return Ok(()) };
-        Ok(worker.get_or_try_init(|| Worker::connect(environment)).await?.run(tenant, job).await?)
+        let Some(work) = OpenWork::of_key(partition_key, sort_key) else { return Ok(()) };
+        let Some(job) = job_of_work(&work) else { return Ok(()) };
+        worker.get_or_try_init(|| Worker::connect(environment)).await?.run(work.tenant, job).await?;
+        Ok(Backlog::connect(environment).await?.answered(&work).await?)
     })
     .await
 }

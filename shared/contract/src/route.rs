@@ -226,6 +226,15 @@ impl Plan {
         }
     }
 
+    /// How many jobs of a tenant may be open at once: queued or running. The others' jobs do not wait behind more.
+    pub const fn open_jobs(self) -> u32 {
+        match self {
+            Self::Free => 5,
+            Self::Pro => 20,
+            Self::Agency => 60,
+        }
+    }
+
     /// What models may cost the service for a tenant of the plan in a day (UTC), in millionths of a dollar. It stops
     /// a tenant that uses up its month in an hour, and calls that cost dollars but no credits.
     pub const fn model_micro_usd_per_day(self) -> u64 {

@@ -16,7 +16,11 @@ use crate::redis::RedisError;
 use crate::tenants::creators::CreatorError;
 use crate::tenants::cursor::ForeignCursor;
 use crate::tenants::generations::ReviewError;
+use crate::tenants::jobs::QueueError;
 use crate::tenants::offers::ImportError;
+
+/// How long a caller waits whose tenant has as many open jobs as it may: about as long as a job takes.
+const OPEN_JOBS_WAIT: Duration = Duration::from_secs(10);
 
 impl From<DynamoError> for Problem {
     fn from(error: DynamoError) -> Self {
@@ -180,6 +184,22 @@ impl From<ReviewError> for Problem {
                 ),
             ),
             ReviewError::Write(error) => error.into(),
+        }
+    }
+}
+
+impl From<QueueError> for Problem {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::Full { open, allowed } => {
+                let detail = format!(
+                    "{open} jobs are open, and the plan allows {allowed}. Send the request again when one of them has ended, or take a larger plan."
+                );
+                let mut problem = Self::new(ProblemKind::RateLimited, detail).retry_after(OPEN_JOBS_WAIT);
+                problem.violated_policies = vec!["openJobs"];
+                problem
+            }
+            QueueError::Dynamo(error) => error.into(),
         }
     }
 }

@@ -6,6 +6,7 @@
 mod pieces;
 mod record;
 
+pub(super) use pieces::split;
 pub use record::ReviewError;
 
 use std::collections::BTreeMap;

@@ -3,20 +3,28 @@
 //! The stream delivers at least once. A run therefore claims its job with a lease that outlives it, so that no two
 //! runs do one job at the same time. What a dead run left is continued where it stopped.
 
+mod deletion;
+mod overdue;
+mod parts;
+mod slots;
 mod task;
 
 pub use task::JobTask;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use self::slots::SlotChoice;
+use super::backlog::OpenWork;
+use super::plans::Plans;
 use super::{TenantCtx, creators};
 use crate::clock::Millis;
 use crate::contract::generations::GenerationKind;
 use crate::contract::ids::{CreatorId, GenerationId, JobId, RequestId};
 use crate::contract::jobs::JobStatus;
-use crate::dynamo::{Condition, Dynamo, DynamoError, ItemKey, Query, Write, WriteError};
+use crate::dynamo::{Condition, Dynamo, DynamoError, ItemKey, Write, WriteError};
 use crate::environment::{Environment, StartError};
 
 /// How long a run waits before it looks at a job again that another run claimed at the same moment.
@@ -27,8 +35,8 @@ const RETENTION: Duration = Duration::from_secs(7 * 86_400);
 const KIND: &str = "JOB";
 /// What the sort keys of the references to the jobs of a creator begin with, in the partition of the creator.
 const REFERENCE_PREFIX: &str = "JOB#";
-/// What the sort keys of the parts' results begin with; the number of the part follows.
-const PART_PREFIX: &str = "C#";
+/// How many times a request looks for a slot because another was faster.
+const SLOT_TRIES: u8 = 8;
 
 /// A job as the table stores it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -49,6 +57,9 @@ pub struct JobRecord {
     /// The stored creator whom the job is for; `None` if there is no such creator.
     #[serde(default)]
     pub creator: Option<CreatorId>,
+    /// The slot that the job holds until it ends. Jobs of earlier versions of the code have none.
+    #[serde(default)]
+    slot: Option<u32>,
     /// The [`JobTask`], as JSON.
     task: String,
     /// How many runs have claimed the job. Every write of a run is made on condition that this is still its own
@@ -80,6 +91,7 @@ impl JobRecord {
             at,
             request,
             creator: task.creator(),
+            slot: None,
             task: serde_json::to_string(task).unwrap_or_default(),
             attempts: 0,
             lease_until: None,
@@ -95,6 +107,11 @@ impl JobRecord {
     /// If the job was written by a version of the code whose tasks this version cannot read.
     pub fn task(&self) -> Result<JobTask, serde_json::Error> {
         serde_json::from_str(&self.task)
+    }
+
+    /// Whether a run holds the job at this time.
+    fn is_held(&self, now: Millis) -> bool {
+        self.status == JobStatus::Running && self.lease_until.is_some_and(|until| until > now)
     }
 
     /// The identifier of what the job makes. Every run uses the same, so that a later run finds what an earlier one
@@ -127,11 +144,20 @@ pub enum JobOutcome {
     Failed(String),
 }
 
-/// The result of one part of a job.
-#[derive(Serialize, Deserialize)]
-struct StoredPart {
-    json: String,
-    ttl: u64,
+/// Why a job was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// The tenant has as many open jobs as its plan allows.
+    #[error("{open} jobs of the tenant are open, and its plan allows {allowed}")]
+    Full {
+        /// How many jobs are open.
+        open: u32,
+        /// How many the plan allows.
+        allowed: u32,
+    },
+    /// The database failed, or other requests were faster every time.
+    #[error(transparent)]
+    Dynamo(#[from] DynamoError),
 }
 
 /// A reference to a job in the partition of its creator, with whom the job is deleted.
@@ -144,19 +170,17 @@ struct JobReference {
 #[derive(Clone)]
 pub struct Jobs {
     dynamo: Dynamo,
+    plans: Arc<Plans>,
 }
 
 fn key(tenant: TenantCtx, id: JobId) -> ItemKey {
     ItemKey::tenant(tenant.pk_of(KIND), id.to_string())
 }
 
-/// Reads the key of an item of the table's stream. `None` means that the item is not a job.
-pub fn job_of_key(partition_key: &str, sort_key: &str) -> Option<(TenantCtx, JobId)> {
-    let (tenant, kind) = TenantCtx::of_partition(partition_key)?;
-    if kind != KIND {
-        return None;
-    }
-    Some((tenant, sort_key.parse().ok()?))
+/// Reads which job is to be done; `None` if the open work is no job.
+pub fn job_of_work(work: &OpenWork) -> Option<JobId> {
+    let is_job = work.kind == KIND || work.wake_up.is_some();
+    work.sk.parse().ok().filter(|_| is_job)
 }
 
 /// The partition of the results of a job's parts.
@@ -166,25 +190,42 @@ fn parts_partition(tenant: TenantCtx, id: JobId) -> String {
 
 impl Jobs {
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self { dynamo: environment.dynamo().await? })
+        Ok(Self { dynamo: environment.dynamo().await?, plans: Plans::connect(environment).await? })
     }
 
     /// Stores a new job, which starts the worker. If an earlier attempt of the same request has stored it, it stays
     /// as it is.
     ///
     /// # Errors
-    /// [`DynamoError`]
-    pub async fn queue(&self, tenant: TenantCtx, job: &JobRecord) -> Result<(), DynamoError> {
-        let mut writes = vec![Write::put(key(tenant, job.id), job)?.when(Condition::Absent)];
-        if let Some(creator) = job.creator {
-            let reference =
-                ItemKey::tenant(tenant.pk_of_creator(creator), format!("{REFERENCE_PREFIX}{}", job.id));
-            writes.push(Write::put(reference, &JobReference { ttl: job.ttl })?);
+    /// [`QueueError`]
+    pub async fn queue(&self, tenant: TenantCtx, mut job: JobRecord) -> Result<(), QueueError> {
+        let allowed = self.plans.of(tenant).await.open_jobs();
+        for attempt in 0..SLOT_TRIES {
+            let number = match slots::choose(&self.dynamo, tenant, job.id, allowed, attempt).await? {
+                SlotChoice::Free(number) => number,
+                SlotChoice::Held => return Ok(()),
+                SlotChoice::Full(open) => return Err(QueueError::Full { open, allowed }),
+            };
+            job.slot = Some(number);
+            let mut writes = vec![
+                Write::put(key(tenant, job.id), &job)?.when(Condition::Absent),
+                slots::take(tenant, number, job.id, job.at)?,
+            ];
+            if let Some(creator) = job.creator {
+                let sk = format!("{REFERENCE_PREFIX}{}", job.id);
+                let reference = ItemKey::tenant(tenant.pk_of_creator(creator), sk);
+                writes.push(Write::put(reference, &JobReference { ttl: job.ttl })?);
+            }
+            match self.dynamo.transact(writes).await {
+                Ok(()) | Err(WriteError::Conflict { index: 0, .. }) => return Ok(()),
+                Err(WriteError::Conflict { .. }) => {}
+                // DynamoDB's word for two transactions that want one item at the same time.
+                Err(WriteError::Dynamo(DynamoError::Unavailable { code }))
+                    if code == "TransactionConflict" => {}
+                Err(WriteError::Dynamo(error)) => return Err(error.into()),
+            }
         }
-        match self.dynamo.transact(writes).await {
-            Ok(()) | Err(WriteError::Conflict { .. }) => Ok(()),
-            Err(WriteError::Dynamo(error)) => Err(error),
-        }
+        Err(DynamoError::Unavailable { code: "slots".to_owned() }.into())
     }
 
     /// Reads a job of the tenant. `None` means that there is none, that its time in the table is over, or that its
@@ -200,38 +241,6 @@ impl Jobs {
             None => true,
         };
         Ok(is_there.then_some(job))
-    }
-
-    /// Deletes the jobs of a creator that was deleted, and returns how many items they were.
-    ///
-    /// # Errors
-    /// [`DynamoError`]; what was not deleted can be found by another call.
-    pub(super) async fn delete_of_creator(
-        &self,
-        tenant: TenantCtx,
-        creator: CreatorId,
-    ) -> Result<usize, DynamoError> {
-        let query = Query::tenant(tenant.pk_of_creator(creator)).beginning(REFERENCE_PREFIX).consistent();
-        let (mut count, mut after) = (0, None);
-        loop {
-            let page = self.dynamo.keys(&query, after).await?;
-            for reference in &page.keys {
-                let Some(id) = reference.sk.strip_prefix(REFERENCE_PREFIX).and_then(|id| id.parse().ok())
-                else {
-                    continue;
-                };
-                count += self
-                    .dynamo
-                    .delete_found(&Query::tenant(parts_partition(tenant, id)).consistent())
-                    .await?;
-                self.dynamo.delete_all(&[key(tenant, id), reference.clone()]).await?;
-                count += 2;
-            }
-            after = page.next;
-            if after.is_none() {
-                return Ok(count);
-            }
-        }
     }
 
     /// Claims a job for a run, which must renew the claim or end within `lease`.
@@ -267,36 +276,6 @@ impl Jobs {
             Err(WriteError::Conflict { .. }) => Ok(JobClaim::Busy { left: LOOK_AGAIN }),
             Err(WriteError::Dynamo(error)) => Err(error),
         }
-    }
-
-    /// Stores the result of a part, so that a later run need not make it again. `done` is how many ideas or
-    /// messages there are with it.
-    ///
-    /// # Errors
-    /// [`WriteError`]; a conflict if another run has claimed the job.
-    pub async fn part_done(
-        &self,
-        tenant: TenantCtx,
-        job: &JobRecord,
-        number: usize,
-        json: String,
-        done: u64,
-    ) -> Result<(), WriteError> {
-        let part = ItemKey::tenant(parts_partition(tenant, job.id), format!("{PART_PREFIX}{number:04}"));
-        let progress = Write::update(key(tenant, job.id))
-            .set("done", done)
-            .when(Condition::equals("attempts", job.attempts));
-        self.dynamo.transact(vec![progress, Write::put(part, &StoredPart { json, ttl: job.ttl })?]).await
-    }
-
-    /// The results of the parts that are done, in the order of the parts.
-    ///
-    /// # Errors
-    /// [`DynamoError`]
-    pub async fn parts(&self, tenant: TenantCtx, id: JobId) -> Result<Vec<String>, DynamoError> {
-        let parts: Vec<StoredPart> =
-            self.dynamo.all(Query::tenant(parts_partition(tenant, id)).beginning(PART_PREFIX)).await?;
-        Ok(parts.into_iter().map(|part| part.json).collect())
     }
 
     /// Extends the lease of a run that needs longer, to `lease` from now.
@@ -341,7 +320,13 @@ impl Jobs {
             }
             JobOutcome::Failed(problem) => write.set("status", JobStatus::Failed).set("problem", problem),
         };
-        self.dynamo.write(write).await
+        let Some(number) = job.slot else { return self.dynamo.write(write).await };
+        let give_back = slots::give_back(tenant, number, job.id);
+        match self.dynamo.transact(vec![write.clone(), give_back]).await {
+            // The sweep has freed the slot, which it does where it finds no open job.
+            Err(WriteError::Conflict { index: 1, .. }) => self.dynamo.write(write).await,
+            result => result,
+        }
     }
 }
 
@@ -352,14 +337,19 @@ mod tests {
     use crate::contract::ids::TenantId;
 
     #[test]
-    fn only_jobs_of_a_tenant_are_jobs() {
+    fn only_jobs_of_a_tenant_and_their_wake_up_calls_are_jobs() {
         let tenant = TenantId::generate();
         let job = JobId::generate();
-        for (mode, partition) in Mode::ALL.into_iter().zip(["T", "TT"].map(|p| format!("{p}#{tenant}#JOB"))) {
-            let context = TenantCtx::admitted(tenant, mode);
-            let stored = key(context, job);
-            assert_eq!(stored.pk, partition);
-            assert_eq!(job_of_key(&stored.pk, &stored.sk), Some((context, job)), "it goes on in its mode");
+        let job_of_key = |pk: &str, sk: &str| {
+            let work = OpenWork::of_key(pk, sk)?;
+            Some((work.tenant, job_of_work(&work)?))
+        };
+        for (mode, partition) in Mode::ALL.into_iter().zip(["T", "TT"]) {
+            let stored = key(TenantCtx::admitted(tenant, mode), job);
+            assert_eq!(stored.pk, format!("{partition}#{tenant}#JOB"));
+            let found = Some((TenantCtx::admitted(tenant, mode), job));
+            assert_eq!(job_of_key(&stored.pk, &stored.sk), found);
+            assert_eq!(job_of_key(&format!("{partition}#{tenant}#WAKE"), &format!("{job}#0001")), found);
         }
         for (pk, sk) in [
             (format!("T#{tenant}#GEN"), job.to_string()),

@@ -13,6 +13,7 @@ mod accounting;
 mod accounts;
 mod aimock;
 mod assistant;
+mod backlog;
 mod bad_input;
 mod contract;
 mod creators;

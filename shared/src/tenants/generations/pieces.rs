@@ -42,7 +42,7 @@ fn join(pieces: Vec<ContentPiece>) -> Option<String> {
 }
 
 /// Cuts a text between characters into pieces that fit an item.
-fn split(json: &str) -> Vec<String> {
+pub(in crate::tenants) fn split(json: &str) -> Vec<String> {
     let mut pieces = Vec::new();
     let mut rest = json;
     while rest.len() > PIECE_BYTES {
