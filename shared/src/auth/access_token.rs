@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
@@ -139,11 +141,11 @@ impl AccessTokens {
     /// # Errors
     /// [`TokenError`]
     pub fn verify(&self, token: &str) -> Result<Claims, TokenError> {
-        let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
-        if header.typ.as_deref() != Some(TOKEN_TYPE) {
+        let header = TokenHeader::read(token).ok_or(TokenError::Invalid)?;
+        if header.typ != TOKEN_TYPE {
             return Err(TokenError::Invalid);
         }
-        let key = header.kid.and_then(|kid| self.verifiers.get(&kid)).ok_or(TokenError::Invalid)?;
+        let key = self.verifiers.get(&header.kid).ok_or(TokenError::Invalid)?;
         let mut rules = Validation::new(Algorithm::EdDSA);
         rules.set_audience(&[AUDIENCE]);
         rules.set_issuer(&[&self.issuer]);
@@ -155,6 +157,25 @@ impl AccessTokens {
             Err(error) if matches!(error.kind(), ErrorKind::ExpiredSignature) => Err(TokenError::Expired),
             Err(_) => Err(TokenError::Invalid),
         }
+    }
+}
+
+/// The header of our tokens, with the members that we write and no other. RFC 7515 wants a token refused whose `crit`
+/// names what we do not understand; `b64` and `zip` would change what the signature covers.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenHeader {
+    #[serde(rename = "alg")]
+    _algorithm: serde::de::IgnoredAny,
+    typ: String,
+    kid: String,
+}
+
+impl TokenHeader {
+    /// Reads the header of a token without trusting it; the algorithm is checked with the signature.
+    fn read(token: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(token.split('.').next()?).ok()?;
+        serde_json::from_slice(&bytes).ok()
     }
 }
 
@@ -213,8 +234,6 @@ impl JwtVerifier for RingVerifier {
 mod tests {
     use super::*;
     use crate::secrets::Key32;
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     fn key(kid: &str, byte: u8) -> TokenKey {
         TokenKey { kid: kid.to_owned(), seed: Key32::new([byte; 32]) }
@@ -251,6 +270,23 @@ mod tests {
     }
 
     #[test]
+    fn a_token_whose_header_asks_for_more_is_refused_although_we_signed_it() {
+        let tokens = tokens("test", &[key("a", 1)]);
+        let issued = issue(&tokens, Millis::now());
+        let claims = issued.split('.').nth(1).unwrap();
+        let pair = Ed25519KeyPair::from_seed_unchecked(&[1; 32]).unwrap();
+        let sign = |more: &str| {
+            let header = format!(r#"{{"alg":"EdDSA","typ":"at+jwt","kid":"a"{more}}}"#);
+            let signed = format!("{}.{claims}", URL_SAFE_NO_PAD.encode(header));
+            format!("{signed}.{}", URL_SAFE_NO_PAD.encode(pair.sign(signed.as_bytes())))
+        };
+        assert!(tokens.verify(&sign("")).is_ok());
+        for more in [r#","crit":["b64"]"#, r#","b64":false"#, r#","zip":"DEF""#, r#","jwk":{}"#] {
+            assert_eq!(tokens.verify(&sign(more)).unwrap_err(), TokenError::Invalid, "{more}");
+        }
+    }
+
+    #[test]
     fn a_token_that_names_another_algorithm_or_type_is_refused() {
         let tokens = tokens("test", &[key("a", 1)]);
         let token = issue(&tokens, Millis::now());
@@ -261,6 +297,7 @@ mod tests {
             r#"{"alg":"EdDSA","typ":"JWT","kid":"a"}"#,
             r#"{"alg":"EdDSA","typ":"at+jwt"}"#,
             r#"{"alg":"EdDSA","typ":"at+jwt","kid":"z"}"#,
+            r#"{"alg":"EdDSA","typ":"at+jwt","kid":"a","kid":"a"}"#,
         ] {
             let forged = format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header));
             assert_eq!(tokens.verify(&forged).unwrap_err(), TokenError::Invalid, "{header}");
