@@ -5,10 +5,12 @@
 pub mod access_token;
 pub mod accounts;
 pub mod api_key;
+pub mod device;
 pub mod email;
 mod issuer;
 pub mod key_store;
 pub mod password;
+pub mod profile;
 pub mod refresh_token;
 pub mod sessions;
 pub mod signin;

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::auth::access_token::LIFETIME;
+use crate::auth::key_store::KeyIssuer;
 use crate::auth::sessions::IDLE_MAX;
 use crate::auth::signin::IssuedTokens;
 use crate::clock::Deadline;
@@ -18,9 +19,10 @@ use crate::environment::{Environment, StartError};
 use crate::fleet::coalesce::{SharedWork, WorkTurn};
 use crate::fleet::idempotency::IdSeed;
 use crate::guard::{Admission, Caller, Demand};
-use crate::http::{HttpRequest, Problem, REFRESH_COOKIE, Reply, refresh_cookie};
+use crate::http::{DEVICE_COOKIE, HttpRequest, Problem, REFRESH_COOKIE, Reply, refresh_cookie};
 use crate::tenants::TenantCtx;
 use crate::tenants::cursor::Cursors;
+use crate::tenants::records::{Actor, Origin};
 
 /// Maps a contract's marker to the type of its calls' `caller` field.
 pub trait CallerOf: CallerMarker {
@@ -206,9 +208,19 @@ impl<C: ServedContract> Call<C> {
         accepted.contains(media) && !accepted.contains("json") && !accepted.contains("*/*")
     }
 
-    /// The IP address of the client.
-    pub fn ip(&self) -> &str {
-        self.incoming.ip()
+    /// What counts as one client under limits: an IPv4 address, or the IPv6 network of one subscriber.
+    pub fn ip_block(&self) -> String {
+        self.incoming.ip_block()
+    }
+
+    /// Where the request comes from, as the audit trail tells it.
+    pub fn origin(&self) -> Origin {
+        self.incoming.origin()
+    }
+
+    /// The device token that the client sent in its cookie.
+    pub fn device_cookie(&self) -> Option<&str> {
+        self.incoming.cookie(DEVICE_COOKIE)
     }
 
     /// The refresh token that the client sent in its cookie.
@@ -223,6 +235,16 @@ impl<C: ServedContract> Call<C> {
 }
 
 impl<C: ServedContract<Caller = SomeCaller>> Call<C> {
+    /// Who calls, and from where, as the audit trail tells it.
+    pub fn actor(&self) -> Actor {
+        Actor { id: self.caller.actor(), origin: self.origin() }
+    }
+
+    /// The caller as the issuer or the manager of API keys.
+    pub fn issuer(&self) -> KeyIssuer<'_> {
+        self.caller.issuer(self.actor(), self.seed())
+    }
+
     /// The context of what the call generates.
     pub fn generation(&self) -> GenerationContext {
         let generation =

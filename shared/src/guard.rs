@@ -5,6 +5,7 @@
 
 mod admission;
 mod budgets;
+mod failures;
 mod identity;
 
 pub use budgets::limits_of;

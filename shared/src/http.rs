@@ -13,5 +13,5 @@ pub use incoming::HttpRequest;
 pub(crate) use incoming::{is_method, parameters_of};
 pub(crate) use problem::level;
 pub use problem::{Problem, ProblemKind};
-pub(crate) use reply::REFRESH_COOKIE;
-pub use reply::{HttpResponse, Reply, StreamedBody, refresh_cookie};
+pub(crate) use reply::{DEVICE_COOKIE, REFRESH_COOKIE};
+pub use reply::{HttpResponse, Reply, StreamedBody, device_cookie, refresh_cookie};

@@ -1,10 +1,10 @@
 //! `POST /api/auth/signin`: exchanges an e-mail address and a password for an access token and a refresh token.
 
-use shared::auth::signin::{Authenticator, SignInResult};
-use shared::contract::auth::{self, SignedInUser};
+use shared::auth::signin::{Authenticator, Credentials, SignInResult};
+use shared::contract::auth::{Secret, SignIn, SignInReply, SignedInUser};
 use shared::endpoint::{Call, Endpoint, with_tokens};
 use shared::environment::{Environment, StartError};
-use shared::http::{Problem, Reply};
+use shared::http::{Problem, Reply, device_cookie};
 use shared::serve::{self, Function};
 
 #[tokio::main(flavor = "current_thread")]
@@ -17,19 +17,31 @@ struct OpenSession {
 }
 
 impl Endpoint for OpenSession {
-    type Contract = auth::SignIn;
+    type Contract = SignIn;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self { authenticator: Authenticator::connect(environment).await? })
     }
 
-    async fn handle(&self, call: Call<auth::SignIn>) -> Result<Reply<auth::SignInReply>, Problem> {
-        let email = &call.body.email;
-        let password = call.body.password.expose();
-        let SignInResult { account, issued } =
-            self.authenticator.sign_in(email, password, call.ip(), call.deadline).await?;
+    async fn handle(&self, call: Call<SignIn>) -> Result<Reply<SignInReply>, Problem> {
+        let body_device = call.body.device_token.as_ref().map(Secret::expose);
+        let credentials = Credentials {
+            email: &call.body.email,
+            password: call.body.password.expose(),
+            address: &call.ip_block(),
+            device: body_device.or(call.device_cookie()),
+        };
+        let SignInResult { account, issued, device } =
+            self.authenticator.sign_in(&credentials, &call.origin(), call.deadline).await?;
         let user = SignedInUser { id: account.id, email: account.email, name: account.name };
-        let tenants = issued.tenants.clone();
-        Ok(with_tokens(issued, call.is_browser(), |tokens| auth::SignInReply { tokens, user, tenants }))
+        let (tenants, by_cookie) = (issued.tenants.clone(), call.is_browser());
+        let cookie = by_cookie.then(|| device_cookie(&device));
+        let device_token = (!by_cookie).then_some(device);
+        let body = |tokens| SignInReply { tokens, device_token, user, tenants };
+        let reply = with_tokens(issued, by_cookie, body);
+        Ok(match cookie {
+            Some(cookie) => reply.cookie(&cookie),
+            None => reply,
+        })
     }
 }

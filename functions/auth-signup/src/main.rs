@@ -24,11 +24,12 @@ impl Endpoint for OpenAccount {
     }
 
     async fn handle(&self, call: Call<SignUp>) -> Result<Reply<SignUpReply>, Problem> {
+        let origin = call.origin();
         let request = call.body;
         let name = String::from(request.name);
         let tenant_name = request.tenant_name.map_or_else(|| name.clone(), String::from);
-        let account =
-            NewAccount { email: &request.email, password: request.password.expose(), name, tenant_name };
+        let password = request.password.expose();
+        let account = NewAccount { email: &request.email, password, name, tenant_name, origin };
         self.accounts.open(account).await?;
         Ok(SignUpReply { status: SignUpStatus::VerificationSent }.into())
     }

@@ -37,8 +37,8 @@ impl Endpoint for Replace {
     }
 
     async fn handle(&self, call: Call<ReplaceCreator>) -> Result<Reply<Creator>, Problem> {
-        let tenant = call.caller.tenant;
-        Ok(self.0.replace(tenant, call.path.id, call.body, call.query.version).await?.into())
+        let (tenant, actor) = (call.caller.tenant, call.actor());
+        Ok(self.0.replace(tenant, call.path.id, call.body, call.query.version, &actor).await?.into())
     }
 }
 
@@ -53,7 +53,7 @@ impl Endpoint for Delete {
 
     async fn handle(&self, call: Call<DeleteCreator>) -> Result<Reply<Nothing>, Problem> {
         let caller = &call.caller;
-        self.0.delete(caller.tenant, call.path.id, &caller.actor()).await?;
+        self.0.delete(caller.tenant, call.path.id, &call.actor()).await?;
         Ok(Nothing {}.into())
     }
 }

@@ -62,7 +62,7 @@ impl Endpoint for Review {
     }
 
     async fn handle(&self, call: Call<ReviewGeneration>) -> Result<Reply<Generation>, Problem> {
-        let (caller, id) = (call.caller, call.path.id);
+        let (caller, id) = (&call.caller, call.path.id);
         let found = self.0.get(caller.tenant, id).await?;
         let (generation, _) = found.ok_or_else(|| Problem::not_found("generation"))?;
         let scope = generation.kind.scope();
@@ -70,6 +70,6 @@ impl Endpoint for Review {
             let detail = format!("Deciding about this needs the scope {}.", scope.as_str());
             return Err(Problem::new(ProblemKind::Forbidden, detail));
         }
-        Ok(self.0.review(caller.tenant, id, &call.body, &caller.actor()).await?.into())
+        Ok(self.0.review(caller.tenant, id, &call.body, &call.actor()).await?.into())
     }
 }

@@ -41,7 +41,7 @@ impl Endpoint for Rename {
     async fn handle(&self, call: Call<UpdateKey>) -> Result<Reply<Key>, Problem> {
         let caller = &call.caller;
         let name = call.body.name.to_string();
-        Ok(self.0.rename(caller.tenant, call.path.id, name, &caller.issuer(None)).await?.into())
+        Ok(self.0.rename(caller.tenant, call.path.id, name, &call.issuer()).await?.into())
     }
 }
 
@@ -56,7 +56,7 @@ impl Endpoint for Revoke {
 
     async fn handle(&self, call: Call<RevokeKey>) -> Result<Reply<Nothing>, Problem> {
         let caller = &call.caller;
-        self.0.revoke(caller.tenant, call.path.id, &caller.issuer(None)).await?;
+        self.0.revoke(caller.tenant, call.path.id, &call.issuer()).await?;
         Ok(Nothing {}.into())
     }
 }

@@ -27,8 +27,7 @@ impl Endpoint for Rotate {
     async fn handle(&self, call: Call<RotateKey>) -> Result<Reply<CreatedKey>, Problem> {
         let caller = &call.caller;
         let grace = Duration::from_secs(call.body.grace_seconds.get().into());
-        let issuer = caller.issuer(call.seed());
-        let (key, listed) = self.0.rotate(caller.tenant, call.path.id, grace, &issuer).await?;
+        let (key, listed) = self.0.rotate(caller.tenant, call.path.id, grace, &call.issuer()).await?;
         Ok(CreatedKey { key: key.expose().to_owned(), listed }.into())
     }
 }

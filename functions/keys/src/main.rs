@@ -59,7 +59,7 @@ impl Endpoint for Create {
             environment: request.environment.unwrap_or(caller.tenant.mode()),
             expires_at: request.expires_at.map(Timestamp::get),
         };
-        let (key, listed) = self.keys.create(caller.tenant, spec, &caller.issuer(call.seed())).await?;
+        let (key, listed) = self.keys.create(caller.tenant, spec, &call.issuer()).await?;
         Ok(CreatedKey { key: key.expose().to_owned(), listed }.into())
     }
 }

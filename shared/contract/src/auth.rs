@@ -131,6 +131,9 @@ pub struct SignInRequest {
     pub email: Text<3, 254>,
     /// The password of the account.
     pub password: Secret,
+    /// The `deviceToken` of an earlier sign-in to this account on this device. With it, the attempts of strangers on the
+    /// account do not hold the user up. Browsers leave it out, because their cookie carries it.
+    pub device_token: Option<Secret>,
 }
 
 /// The tokens of a new session, with its user and the user's tenants.
@@ -140,6 +143,10 @@ pub struct SignInReply {
     /// The tokens of the session.
     #[serde(flatten)]
     pub tokens: SessionTokens,
+    /// The token to send with the next sign-in on this device, for half a year. Keep it after a sign-out. Absent for
+    /// browsers, which get it as a cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_token: Option<String>,
     /// The user who signed in.
     pub user: SignedInUser,
     /// The tenants that the user belongs to. If there are several, name one in the header `huntaze-tenant` of each

@@ -93,13 +93,15 @@ pub enum LimitPolicy {
     Tenant,
     /// Attempts to sign in to an account, or from an address.
     Signin,
+    /// API keys that do not exist, from one address.
+    Auth,
 }
 
 names!(LimitPolicy);
 
 impl LimitPolicy {
     /// Every policy.
-    pub const ALL: [Self; 4] = [Self::Ip, Self::Caller, Self::Tenant, Self::Signin];
+    pub const ALL: [Self; 5] = [Self::Ip, Self::Caller, Self::Tenant, Self::Signin, Self::Auth];
 
     /// The name as callers and operators read it.
     pub const fn as_str(self) -> &'static str {
@@ -108,6 +110,7 @@ impl LimitPolicy {
             Self::Caller => "caller",
             Self::Tenant => "tenant",
             Self::Signin => "signin",
+            Self::Auth => "auth",
         }
     }
 }

@@ -8,17 +8,18 @@ use serde::{Deserialize, Serialize};
 
 use super::email::{Email, MalformedEmail, hex};
 use super::password::{HashError, Password, Passwords, WeakPassword};
+use super::profile::ProfileChanges;
 use super::user_partition;
 use crate::clock::Millis;
 use crate::contract::auth::TenantMembership;
 use crate::contract::ids::{RecordId, TenantId, UserId};
-use crate::contract::users::{CurrentUser, MyTenant, ProfileUpdate};
+use crate::contract::users::{CurrentUser, MyTenant};
 use crate::contract::{Mode, Plan, Role, Scope};
 use crate::dynamo::{Condition, Dynamo, DynamoError, ItemKey, Query, Write, WriteError};
 use crate::environment::{Environment, StartError};
 use crate::secrets::DerivedKeys;
 use crate::settings::SignUpPolicy;
-use crate::tenants::records::{OutboxEvent, outbox};
+use crate::tenants::records::{Actor, AuditAction, Origin, OutboxEvent, audit, outbox};
 use crate::tenants::{Tenant, TenantCtx};
 
 /// How long the link that verifies an address works.
@@ -108,26 +109,7 @@ pub struct NewAccount<'a> {
     pub name: String,
     /// The name of the tenant that is opened together with the account.
     pub tenant_name: String,
-}
-
-/// The changes of a user's profile. A member that is `None` stays as it is.
-#[derive(Debug, Default)]
-pub struct ProfileChanges {
-    pub name: Option<String>,
-    /// A BCP 47 language tag.
-    pub locale: Option<String>,
-    /// An IANA time zone.
-    pub timezone: Option<String>,
-}
-
-impl From<ProfileUpdate> for ProfileChanges {
-    fn from(update: ProfileUpdate) -> Self {
-        Self {
-            name: update.name.map(Into::into),
-            locale: update.locale.map(Into::into),
-            timezone: update.timezone.map(Into::into),
-        }
-    }
+    pub origin: Origin,
 }
 
 /// Why no account was opened.
@@ -223,7 +205,7 @@ impl Accounts {
             home_tenant: TenantId::generate(),
             created_at: now,
         };
-        match self.dynamo.transact(self.account_items(&email, &account, new.tenant_name, now)?).await {
+        match self.dynamo.transact(self.account_items(&email, &account, new.tenant_name, new.origin)?).await {
             Err(WriteError::Conflict { index: 0, current: Some(item) }) => {
                 let existing: EmailGuard = item.read()?;
                 let tenant = TenantCtx::admitted(existing.tenant, Mode::Live);
@@ -241,8 +223,10 @@ impl Accounts {
         email: &Email,
         account: &Account,
         tenant_name: String,
-        now: Millis,
+        origin: Origin,
     ) -> Result<Vec<Write>, DynamoError> {
+        let now = account.created_at;
+        let actor = Actor { id: account.id.to_string(), origin };
         let tenant = TenantCtx::admitted(account.home_tenant, Mode::Live);
         let email_guard = EmailGuard { user: account.id, tenant: tenant.id() };
         let member = StoredMember {
@@ -259,6 +243,7 @@ impl Accounts {
             Write::put(member_key(tenant, account.id), &member)?
                 .indexed(&memberships_partition(account.id), &tenant.pk()),
             outbox(tenant, OutboxEvent::AccountOpened, account.id, token_id, now)?,
+            audit(tenant, AuditAction::AccountOpened, &actor, &account.id.to_string(), now)?,
         ];
         if let Some(token_id) = token_id {
             let expires_at = now.plus(VERIFY_WITHIN);
@@ -285,15 +270,38 @@ impl Accounts {
         ItemKey::identity(format!("OTT#{}", hex(digest(&SHA256, token.as_ref()).as_ref())), "O")
     }
 
-    /// Finds the account that has this e-mail address.
+    /// Finds the account that has this e-mail address. It takes two reads whether or not there is one, so that the time
+    /// does not tell who has an account.
     ///
     /// # Errors
     /// [`DynamoError`]
     pub async fn by_email(&self, email: &Email) -> Result<Option<Account>, DynamoError> {
-        match self.dynamo.get::<EmailGuard>(&self.email_key(email)).await? {
-            Some(email_guard) => self.by_id(email_guard.user).await,
-            None => Ok(None),
-        }
+        let email_guard: Option<EmailGuard> = self.dynamo.get(&self.email_key(email)).await?;
+        let user = email_guard.map_or_else(|| self.nobody(email), |email_guard| email_guard.user);
+        Ok(self.by_id(user).await?.filter(|_| email_guard.is_some()))
+    }
+
+    /// The identifier of a user who is not there, always the same for one address, in the place of its account.
+    fn nobody(&self, email: &Email) -> UserId {
+        let tag =
+            hmac::sign(&self.keys.email, format!("nobody {}", email.digest(&self.keys.email)).as_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&tag.as_ref()[..16]);
+        UserId::from_bytes(bytes)
+    }
+
+    /// Tells the audit trail that attempts to sign in with this address are refused for a day, if it has an account.
+    ///
+    /// # Errors
+    /// [`DynamoError`]
+    pub async fn note_lock(&self, email: &Email, origin: &Origin) -> Result<(), WriteError> {
+        let email_guard: Option<EmailGuard> = self.dynamo.get(&self.email_key(email)).await?;
+        let Some(EmailGuard { user, tenant }) = email_guard else { return Ok(()) };
+        // Nobody has proved who they are, so the trail names the address alone.
+        let stranger = Actor { id: "stranger".to_owned(), origin: origin.clone() };
+        let tenant = TenantCtx::admitted(tenant, Mode::Live);
+        let entry = audit(tenant, AuditAction::AccountLocked, &stranger, &user.to_string(), Millis::now())?;
+        self.dynamo.write(entry).await
     }
 
     /// Reads the account of a user.

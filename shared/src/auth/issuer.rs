@@ -4,6 +4,7 @@ use crate::clock::Millis;
 use crate::contract::ids::UserId;
 use crate::contract::{Mode, Scope};
 use crate::fleet::idempotency::IdSeed;
+use crate::tenants::records::Actor;
 
 /// The description of a key that shall be made.
 pub struct KeySpec {
@@ -23,7 +24,7 @@ pub struct KeyIssuer<'a> {
     /// The user who calls, or who made the key that calls.
     pub user: UserId,
     /// The user or the key that calls, for the audit trail.
-    pub actor: String,
+    pub actor: Actor,
     /// The scopes of the issuer's credentials.
     pub scopes: &'a [Scope],
     /// When the issuer's credentials stop working; never if `None`.

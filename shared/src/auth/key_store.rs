@@ -98,6 +98,9 @@ pub enum KeyError {
     /// In test mode a live key was asked for.
     #[error("a live key was asked for in test mode")]
     LiveInTest,
+    /// The key has expired, so its successor would be expired from the start.
+    #[error("the key has expired")]
+    Expired,
     /// The key would be expired from the start.
     #[error("the expiry is in the past")]
     PastExpiry,

@@ -13,7 +13,7 @@ use crate::dynamo::{Condition, Dynamo, DynamoError, ItemKey, Write, WriteError};
 use crate::environment::{Environment, StartError};
 use crate::secrets::DerivedKeys;
 use crate::tenants::TenantCtx;
-use crate::tenants::records::{OutboxEvent, outbox};
+use crate::tenants::records::{Actor, AuditAction, Origin, OutboxEvent, audit, outbox};
 
 /// A session ends when it was not refreshed for this long.
 pub const IDLE_MAX: Duration = Duration::from_secs(30 * 86_400);
@@ -106,16 +106,24 @@ impl Sessions {
         Ok(Self { dynamo: environment.dynamo().await?, keys })
     }
 
-    /// Opens a session for a user who has proved who they are.
+    /// Opens a session for a user who has proved who they are, with an entry in the audit trail of their tenant.
     ///
     /// # Errors
     /// [`DynamoError`]
-    pub async fn open(&self, user: UserId, home_tenant: TenantId) -> Result<RefreshedSession, DynamoError> {
+    pub async fn open(
+        &self,
+        user: UserId,
+        home_tenant: TenantId,
+        origin: &Origin,
+    ) -> Result<RefreshedSession, DynamoError> {
         let (session, now) = (SessionId::generate(), Millis::now());
         let expires_at = end(session, now);
         let stored =
             StoredSession { counter: 0, rotated_at: now, expires_at, home_tenant, ttl: expires_at.secs() };
-        match self.dynamo.write(Write::put(key(user, session), &stored)?).await {
+        let actor = Actor { id: user.to_string(), origin: origin.clone() };
+        let tenant = TenantCtx::admitted(home_tenant, Mode::Live);
+        let entry = audit(tenant, AuditAction::SessionOpened, &actor, &session.to_string(), now)?;
+        match self.dynamo.transact(vec![Write::put(key(user, session), &stored)?, entry]).await {
             Ok(()) => Ok(self.refreshed(user, session, 0)),
             Err(WriteError::Dynamo(error)) => Err(error),
             Err(WriteError::Conflict { .. }) => Err(DynamoError::Unavailable { code: "conflict".to_owned() }),

@@ -4,17 +4,31 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::NoRandomness;
 use super::access_token::{AccessTokens, TokenError};
 use super::accounts::{Account, AccountStatus, Accounts, SignUpError};
-use super::email::Email;
+use super::device::Device;
+use super::email::{Email, hex};
 use super::sessions::{RefreshError, RefreshedSession, Sessions};
 use crate::clock::{Deadline, Millis};
 use crate::contract::auth::TenantMembership;
 use crate::dynamo::DynamoError;
 use crate::environment::{Environment, StartError};
-use crate::fleet::throttle::Attempts;
+use crate::fleet::throttle::{AttemptVerdict, Attempts};
 use crate::redis::{Redis, RedisError};
 use crate::secrets::DerivedKeys;
+use crate::telemetry;
+use crate::tenants::records::Origin;
+
+/// What somebody presents to sign in.
+pub struct Credentials<'a> {
+    pub email: &'a str,
+    pub password: &'a str,
+    /// The address that counts as one: an IPv4 address, or the IPv6 network of one subscriber.
+    pub address: &'a str,
+    /// The token of the device, if it has one.
+    pub device: Option<&'a str>,
+}
 
 /// The tokens of a session, and the tenants that they give access to.
 pub struct IssuedTokens {
@@ -30,6 +44,8 @@ pub struct IssuedTokens {
 pub struct SignInResult {
     pub account: Account,
     pub issued: IssuedTokens,
+    /// The token by which the account knows this device from now on.
+    pub device: String,
 }
 
 /// Why somebody could not sign in.
@@ -60,6 +76,9 @@ pub enum SignInError {
     /// The hash of the password was outdated and could not be renewed.
     #[error(transparent)]
     Rehash(#[from] SignUpError),
+    /// The operating system gave no random bytes for the name of a new device.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
 }
 
 /// Why a session could not be continued.
@@ -96,41 +115,64 @@ impl Authenticator {
         })
     }
 
-    /// Exchanges an address and a password for the tokens of a new session. `ip` is counted as the place of the
-    /// attempt.
+    /// Exchanges an address and a password for the tokens of a new session.
     ///
     /// # Errors
     /// [`SignInError`]
     pub async fn sign_in(
         &self,
-        email: &str,
-        password: &str,
-        ip: &str,
+        credentials: &Credentials<'_>,
+        origin: &Origin,
         deadline: Deadline,
     ) -> Result<SignInResult, SignInError> {
-        let email = Email::parse(email).map_err(|_| SignInError::WrongCredentials)?;
-        let ip = super::email::hex(&ring::hmac::sign(&self.keys.email, ip.as_bytes()).as_ref()[..16]);
-        let attempts = Attempts::new(&email.digest(&self.keys.email), &ip);
-        if let Some(wait) = attempts.count(&self.redis, deadline).await? {
-            return Err(SignInError::Throttled { wait });
-        }
+        let email = Email::parse(credentials.email).map_err(|_| SignInError::WrongCredentials)?;
+        let (name, now) = (email.digest(&self.keys.email), Millis::now());
+        let known = credentials.device.and_then(|token| Device::open(token, &name, now, &self.keys.refresh));
+        let attempts = self.attempts(&name, known, credentials.address);
+        let is_last = match attempts.count(&self.redis, deadline).await? {
+            AttemptVerdict::Refused(wait) => return Err(SignInError::Throttled { wait }),
+            AttemptVerdict::Admitted { is_last } => is_last,
+        };
         let account = self.accounts.by_email(&email).await?;
-        if !self.accounts.verify(password, account.as_ref()) {
+        let is_right = self.accounts.verify(credentials.password, account.as_ref());
+        let Some(account) = account.filter(|_| is_right) else {
+            if is_last {
+                self.note_lock(&email, origin).await;
+            }
             return Err(SignInError::WrongCredentials);
-        }
-        let account = account.ok_or(SignInError::WrongCredentials)?;
+        };
         if account.status == AccountStatus::Pending {
             return Err(SignInError::Pending);
         }
-        self.accounts.refresh_hash(&account, password).await?;
-        let session = self.sessions.open(account.id, account.home_tenant).await?;
+        self.accounts.refresh_hash(&account, credentials.password).await?;
+        let session = self.sessions.open(account.id, account.home_tenant, origin).await?;
         let tenants = self.accounts.memberships(account.id).await?;
         let issued = self.issue(session, tenants)?;
-        if let Err(error) = attempts.forget(&self.redis, deadline).await {
+        let device = known.map_or_else(Device::new, Ok)?.seal(&name, now, &self.keys.refresh);
+        if let Err(error) = attempts.forgive(&self.redis, deadline).await {
             // The counted attempts expire by themselves, so the sign-in need not fail with them.
-            tracing::warn!(error = %crate::telemetry::chain(&error), "sign-in attempts not forgotten");
+            tracing::warn!(error = %telemetry::chain(&error), "sign-in attempts not forgiven");
         }
-        Ok(SignInResult { account, issued })
+        Ok(SignInResult { account, issued, device })
+    }
+
+    /// The attempts with which one on this account counts: those of its known device, or those of all strangers.
+    fn attempts(&self, account: &str, known: Option<Device>, address: &str) -> Attempts {
+        match known {
+            Some(device) => Attempts::of_device(account, &device.name()),
+            None => {
+                let digest = ring::hmac::sign(&self.keys.email, address.as_bytes());
+                Attempts::of_stranger(account, &hex(&digest.as_ref()[..16]))
+            }
+        }
+    }
+
+    /// Tells the audit trail that no further attempt on an account is looked at for a day. Single failures are not
+    /// told: anybody could fill the table with them.
+    async fn note_lock(&self, email: &Email, origin: &Origin) {
+        if let Err(error) = self.accounts.note_lock(email, origin).await {
+            tracing::warn!(error = %telemetry::chain(&error), "the lock of an account was not noted");
+        }
     }
 
     /// Exchanges a refresh token for the next one and a new access token.

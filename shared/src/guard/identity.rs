@@ -14,6 +14,7 @@ use crate::contract::{Access, Mode, Role, Scope};
 use crate::fleet::idempotency::IdSeed;
 use crate::http::{HttpRequest, Problem, ProblemKind};
 use crate::tenants::TenantCtx;
+use crate::tenants::records::Actor;
 
 /// The header in which a user who belongs to several tenants names the one to act in.
 const TENANT_HEADER: &str = "huntaze-tenant";
@@ -46,11 +47,11 @@ impl Caller {
     }
 
     /// The caller as the issuer of a new API key; `seed` is that of the request, if it has an idempotency key.
-    pub fn issuer(&self, seed: Option<IdSeed>) -> KeyIssuer<'_> {
+    pub(crate) const fn issuer(&self, actor: Actor, seed: Option<IdSeed>) -> KeyIssuer<'_> {
         KeyIssuer {
             user: self.user,
-            actor: self.actor(),
-            scopes: &self.scopes,
+            actor,
+            scopes: self.scopes.as_slice(),
             expires_at: self.expires_at,
             seed,
         }
@@ -82,8 +83,7 @@ impl Guard {
             )
         })?;
         let record = self
-            .keys
-            .find(&key, Millis::now())
+            .find_key(&key, incoming)
             .await?
             .ok_or_else(|| Problem::unauthorized("This API key is unknown, revoked or expired."))?;
         let mode = record.environment;

@@ -103,6 +103,7 @@ impl From<SignInError> for Problem {
             SignInError::Dynamo(error) => error.into(),
             SignInError::Token(error) => Self::internal(error),
             SignInError::Rehash(error) => error.into(),
+            SignInError::NoRandomness(error) => Self::internal(error),
         }
     }
 }
@@ -129,6 +130,10 @@ impl From<KeyError> for Problem {
                     "Your key expires at {}, and this one later or never. Create, rename, rotate and revoke only keys that expire no later.",
                     end.rfc3339()
                 ),
+            ),
+            KeyError::Expired => Self::new(
+                ProblemKind::Conflict,
+                "This key has expired, and its successor would have the same expiry. Create a new key.",
             ),
             KeyError::PastExpiry => Self::invalid("/expiresAt", "must be in the future"),
             KeyError::NoRandomness(error) => Self::internal(error),

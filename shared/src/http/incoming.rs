@@ -14,6 +14,7 @@ use super::{Problem, ProblemKind};
 use crate::clock::Deadline;
 use crate::contract::ids::RequestId;
 use crate::contract::{BodyFormat, Method, RequestBody, Route};
+use crate::tenants::records::Origin;
 
 /// A request for a known route, not parsed yet.
 pub struct HttpRequest {
@@ -58,6 +59,11 @@ impl HttpRequest {
             }
             _ => self.ip.clone(),
         }
+    }
+
+    /// Where the request comes from, as the audit trail tells it.
+    pub fn origin(&self) -> Origin {
+        Origin::new(&self.ip, self.header("user-agent").unwrap_or_default())
     }
 
     /// The value of a header; none where it is missing or not ASCII text.

@@ -17,6 +17,7 @@ use lambda_http::http::{HeaderMap, Response, StatusCode};
 
 use super::events::{self, EventSender, EventStream};
 use super::{Problem, ProblemKind};
+use crate::auth::device::KNOWN_FOR;
 use crate::contract::ids::{JobId, RequestId};
 use crate::contract::jobs::{AcceptedJob, JobStatus};
 use crate::contract::problem::MEDIA_TYPE;
@@ -29,6 +30,9 @@ const JOB_RETRY_AFTER: &str = "1";
 
 /// The name of the cookie that carries a browser's refresh token.
 pub(crate) const REFRESH_COOKIE: &str = "__Secure-huntaze-refresh";
+
+/// The name of the cookie by which an account knows a browser.
+pub(crate) const DEVICE_COOKIE: &str = "__Secure-huntaze-device";
 
 /// The successful result of a call: the contract's reply, with headers and status where they differ from the route's.
 pub struct Reply<T> {
@@ -112,6 +116,13 @@ impl<T> Reply<T> {
 pub fn refresh_cookie(token: Option<&str>, lifetime: Duration) -> String {
     let (value, age) = token.map_or(("", 0), |token| (token, lifetime.as_secs()));
     format!("{REFRESH_COOKIE}={value}; Path=/api/auth; Max-Age={age}; HttpOnly; Secure; SameSite=Strict")
+}
+
+/// The value of the `Set-Cookie` header that stores the token of a known device in the browser. It is not removed at
+/// sign-out, because it is for the next sign-in.
+pub fn device_cookie(token: &str) -> String {
+    let age = KNOWN_FOR.as_secs();
+    format!("{DEVICE_COOKIE}={token}; Path=/api/auth; Max-Age={age}; HttpOnly; Secure; SameSite=Strict")
 }
 
 /// The body of a response from a function that may stream; it is sent whole or piece by piece.

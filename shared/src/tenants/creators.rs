@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::TenantCtx;
-use super::records::{AuditAction, audit};
+use super::records::{Actor, AuditAction, audit};
 use super::tombstones::{DeletionSubject, not_deleted, tombstone};
 use crate::clock::Millis;
 use crate::contract::creators::{Creator, Profile};
@@ -154,7 +154,7 @@ impl Creators {
         Ok(ItemPage { items: page.items.into_iter().map(Into::into).collect(), last_sk: page.last_sk })
     }
 
-    /// Replaces the profile of a creator. With `based_on`, it is replaced only if that is still the stored version.
+    /// Replaces the profile of a creator, with an entry in the audit trail. With `based_on`, it is replaced only if that is still the stored version.
     ///
     /// # Errors
     /// [`CreatorError`]
@@ -164,6 +164,7 @@ impl Creators {
         id: CreatorId,
         profile: Profile,
         based_on: Option<u64>,
+        actor: &Actor,
     ) -> Result<Creator, CreatorError> {
         let current = self.read(tenant, id).await?;
         if based_on.is_some_and(|version| version != current.version) {
@@ -172,7 +173,8 @@ impl Creators {
         let next =
             StoredCreator { version: current.version + 1, profile, updated_at: Millis::now(), ..current };
         let write = Write::put(key(tenant, id), &next)?.when(Condition::equals("version", next.version - 1));
-        match self.dynamo.write(write).await {
+        let entry = audit(tenant, AuditAction::CreatorReplaced, actor, &id.to_string(), next.updated_at)?;
+        match self.dynamo.transact(vec![write, entry]).await {
             Ok(()) => Ok(next.into()),
             Err(WriteError::Conflict { current: Some(item), .. }) => {
                 Err(CreatorError::Changed { current: item.read::<StoredCreator>()?.version })
@@ -186,7 +188,7 @@ impl Creators {
     ///
     /// # Errors
     /// [`CreatorError::NotFound`], [`CreatorError::Dynamo`]
-    pub async fn delete(&self, tenant: TenantCtx, id: CreatorId, actor: &str) -> Result<(), CreatorError> {
+    pub async fn delete(&self, tenant: TenantCtx, id: CreatorId, actor: &Actor) -> Result<(), CreatorError> {
         let delete = Write::delete(key(tenant, id)).when(Condition::Present);
         let now = Millis::now();
         let tombstone = tombstone(tenant, DeletionSubject::Creator(id), self.deletion_grace, now)?;

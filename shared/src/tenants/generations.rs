@@ -15,7 +15,7 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, stream};
 
 use self::record::StoredGeneration;
-use super::records::{self, AuditAction};
+use super::records::{self, Actor, AuditAction};
 use super::tombstones::deleted_creators;
 use super::{TenantCtx, creators};
 use crate::clock::Millis;
@@ -224,11 +224,11 @@ impl Generations {
         tenant: TenantCtx,
         id: GenerationId,
         review: &Review,
-        by: &str,
+        by: &Actor,
     ) -> Result<Generation, ReviewError> {
         let mut stored = self.read(tenant, id).await?.ok_or(ReviewError::NotFound)?;
         let now = Millis::now();
-        if stored.decide(review, by, now)? {
+        if stored.decide(review, &by.id, now)? {
             let action = match review.status {
                 ReviewStatus::Approved => AuditAction::DraftsApproved,
                 ReviewStatus::Discarded => AuditAction::DraftsDiscarded,

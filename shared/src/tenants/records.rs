@@ -18,9 +18,21 @@ const KEEP_EVENT: Duration = Duration::from_secs(30 * 86_400);
 /// What somebody did, as the audit trail names it.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub enum AuditAction {
+    /// An account was opened.
+    #[serde(rename = "account.opened")]
+    AccountOpened,
+    /// No further attempt to sign in to an account is looked at for a day.
+    #[serde(rename = "account.locked")]
+    AccountLocked,
+    /// A user signed in.
+    #[serde(rename = "session.opened")]
+    SessionOpened,
     /// An API key was made.
     #[serde(rename = "key.created")]
     KeyCreated,
+    /// An API key got another name.
+    #[serde(rename = "key.renamed")]
+    KeyRenamed,
     /// An API key got a successor.
     #[serde(rename = "key.rotated")]
     KeyRotated,
@@ -33,6 +45,9 @@ pub enum AuditAction {
     /// Drafts of a generation were discarded.
     #[serde(rename = "drafts.discarded")]
     DraftsDiscarded,
+    /// The profile of a creator was replaced.
+    #[serde(rename = "creator.replaced")]
+    CreatorReplaced,
     /// A creator was deleted.
     #[serde(rename = "creator.deleted")]
     CreatorDeleted,
@@ -52,6 +67,33 @@ pub enum OutboxEvent {
     SessionReused,
 }
 
+/// How many bytes of a client's description of itself are stored.
+const AGENT_BYTES: usize = 200;
+
+/// Where a request came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The address of the client.
+    pub address: String,
+    /// What the client calls itself in `User-Agent`, cut where it is long.
+    pub agent: String,
+}
+
+impl Origin {
+    pub fn new(address: &str, agent: &str) -> Self {
+        let agent = agent[..agent.floor_char_boundary(AGENT_BYTES)].to_owned();
+        Self { address: address.to_owned(), agent }
+    }
+}
+
+/// Who did something, and from where.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    /// The identifier of the API key or of the user.
+    pub id: String,
+    pub origin: Origin,
+}
+
 /// An entry of the audit trail as the table stores it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -61,6 +103,9 @@ struct AuditEntry<'a> {
     mode: Mode,
     actor: &'a str,
     target: &'a str,
+    /// The address and the agent of whoever did it.
+    address: &'a str,
+    agent: &'a str,
     at: Millis,
     ttl: u64,
 }
@@ -72,7 +117,7 @@ struct AuditEntry<'a> {
 pub fn audit(
     tenant: TenantCtx,
     action: AuditAction,
-    actor: &str,
+    actor: &Actor,
     target: &str,
     now: Millis,
 ) -> Result<Write, DynamoError> {
@@ -80,17 +125,10 @@ pub fn audit(
         tenant.shared_pk_of(&format!("AUD#{}", now.month())),
         RecordId::generate().to_string(),
     );
-    Write::put(
-        key,
-        &AuditEntry {
-            action,
-            mode: tenant.mode(),
-            actor,
-            target,
-            at: now,
-            ttl: now.plus(AUDIT_RETENTION).secs(),
-        },
-    )
+    let Actor { id, origin: Origin { address, agent } } = actor;
+    let ttl = now.plus(AUDIT_RETENTION).secs();
+    let mode = tenant.mode();
+    Write::put(key, &AuditEntry { action, mode, actor: id, target, address, agent, at: now, ttl })
 }
 
 /// An event as the table stores it.

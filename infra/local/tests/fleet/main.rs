@@ -15,6 +15,7 @@ mod coalescing;
 mod gate;
 mod rules;
 mod snapshots;
+mod throttle;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -257,6 +257,9 @@ async fn an_expired_key_is_refused_and_a_past_expiry_cannot_be_set() {
         answer.status == 401
     })
     .await;
+    let rotate = format!("/api/keys/{}/rotate", made["id"].as_str().unwrap());
+    let expired = world.call(Method::POST, &rotate, &world.demo.key, Value::Null).await;
+    assert!(expired.problem(409, "conflict")["detail"].as_str().unwrap().contains("expired"));
 }
 
 #[tokio::test]

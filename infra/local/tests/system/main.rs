@@ -37,5 +37,6 @@ mod pricing;
 mod prompt_injection;
 mod resilience;
 mod sessions;
+mod signin;
 mod small_model;
 mod support;

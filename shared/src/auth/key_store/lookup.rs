@@ -34,6 +34,12 @@ impl CachedKey {
 }
 
 impl ApiKeys {
+    /// Whether this environment knows of a presented key, so that [`ApiKeys::find`] reads nothing.
+    pub fn is_cached(&self, key: &ApiKey, now: Millis) -> bool {
+        let digest = key.digest(&self.derived.api_key);
+        self.cache().get(&digest).is_some_and(|cached| cached.is_fresh(now, self.cache_for))
+    }
+
     /// Finds the record of a presented key. `None` means that there is no such key, or that it has expired.
     ///
     /// `now` is wall-clock time, because a monotonic clock may stand still while the environment is frozen.

@@ -167,7 +167,7 @@ impl ApiKeys {
         listing.filter(|listing| is_there(tenant, listing.environment)).ok_or(KeyError::NotFound)
     }
 
-    /// Gives a key another name.
+    /// Gives a key another name, with an entry in the audit trail.
     ///
     /// # Errors
     /// [`KeyError`]
@@ -180,8 +180,11 @@ impl ApiKeys {
     ) -> Result<ListedKey, KeyError> {
         let listing = self.listing(tenant, id).await?;
         by.check(&listing.scopes, listing.expires_at)?;
-        let write = Write::update(listing_key(tenant, id)).set("name", &name).when(Condition::Present);
-        self.dynamo.write(write).await.map_err(conflict_is_not_found)?;
+        let writes = vec![
+            Write::update(listing_key(tenant, id)).set("name", &name).when(Condition::Present),
+            audit(tenant, AuditAction::KeyRenamed, &by.actor, &id.to_string(), Millis::now())?,
+        ];
+        self.dynamo.transact(writes).await.map_err(conflict_is_not_found)?;
         Ok(KeyListing { name, ..listing }.into())
     }
 
@@ -215,6 +218,9 @@ impl ApiKeys {
         let old = self.listing(tenant, id).await?;
         by.check(&old.scopes, old.expires_at)?;
         let now = Millis::now();
+        if old.successor.is_none() && old.expires_at.is_some_and(|at| at <= now) {
+            return Err(KeyError::Expired);
+        }
         let ends = old.expires_at.map_or(now.plus(grace), |at| at.min(now.plus(grace)));
         let successor = KeySpec {
             name: old.name,
