@@ -2,6 +2,7 @@
 //! metrics and sign-in attempts. Every script that runs in Redis is in this folder.
 
 pub mod breaker;
+pub mod bulkhead;
 pub mod coalesce;
 pub mod gate;
 pub mod idempotency;

@@ -7,9 +7,11 @@ mod admission;
 mod budgets;
 mod failures;
 mod identity;
+mod outcome;
 
 pub use budgets::limits_of;
 pub use identity::Caller;
+pub use outcome::{Admission, Demand, GuardAnswer, Refusal};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,98 +23,24 @@ use crate::clock::{Deadline, Millis};
 use crate::contract::{Access, Budget, Mode, OnOutage, Plan, Route};
 use crate::environment::{Environment, StartError};
 use crate::fleet::breaker::{Breakers, Witness};
-use crate::fleet::coalesce::{SharedWork, WorkTurn};
+use crate::fleet::bulkhead::HeldSlot;
+use crate::fleet::coalesce::SharedWork;
 use crate::fleet::gate::{Gate, GateAnswer, GatePass, GateQuestion};
-use crate::fleet::idempotency::{
-    IdSeed, IdempotencyClaim, IdempotencyRecord, IdempotencyStore, StoredResponse,
-};
-use crate::fleet::limits::{Limit, LimitStatus, LocalLimits};
+use crate::fleet::idempotency::{IdempotencyClaim, IdempotencyRecord, IdempotencyStore, StoredResponse};
+use crate::fleet::limits::{Limit, LocalLimits};
 use crate::http::{HttpRequest, Problem, ProblemKind};
 use crate::metrics::{self, Idempotency, LimitDecision};
 use crate::random;
 use crate::redis::RedisError;
 use crate::tenants::plans::Plans;
 use crate::tenants::usage::UsageCounters;
-use budgets::{budget, claim, denial};
+use budgets::{Allowance, allowance, claim, denial, full};
 use identity::authorize;
 
 /// Before answering 429, a plan that was cached for longer than this is read again, because it may have been raised.
 const PLAN_AGE_MAX_FOR_DENIAL: Duration = Duration::from_millis(500);
 /// The least time that storing a response gets, even if the request's deadline has passed.
 const CONCLUDE_WITHIN_MIN: Duration = Duration::from_millis(250);
-
-/// What one request asks of the gate, beyond what is fixed for its route.
-#[derive(Debug)]
-pub struct Demand {
-    /// How many calls the request counts as under its limits.
-    pub cost: u64,
-    /// The work whose result the request may share with equal requests.
-    pub shared_work: Option<SharedWork>,
-}
-
-impl Default for Demand {
-    fn default() -> Self {
-        Self { cost: 1, shared_work: None }
-    }
-}
-
-/// The right of one request to be answered; only the guard grants it.
-pub struct Admission {
-    limits: Vec<LimitStatus>,
-    claim: Option<(IdempotencyClaim, IdSeed)>,
-    shared_work: Option<SharedWork>,
-    turn: WorkTurn,
-}
-
-impl Admission {
-    const fn of(limits: Vec<LimitStatus>) -> Self {
-        Self { limits, claim: None, shared_work: None, turn: WorkTurn::Alone }
-    }
-
-    /// The state of the call's limits, this call included.
-    pub fn limits(&self) -> &[LimitStatus] {
-        &self.limits
-    }
-
-    /// The [`IdSeed`] of the request, where it has an idempotency key.
-    pub(crate) const fn seed(&self) -> Option<IdSeed> {
-        match &self.claim {
-            Some((_, seed)) => Some(*seed),
-            None => None,
-        }
-    }
-
-    /// The claim on the idempotency key, to be passed to [`Guard::conclude`] with the answer.
-    pub(crate) fn claim(&self) -> Option<IdempotencyClaim> {
-        self.claim.as_ref().map(|(claim, _)| claim.clone())
-    }
-
-    /// Takes out the shared work that the request demanded and its turn in it: to lead, to wait, or to use the result.
-    pub(crate) fn take_turn(&mut self) -> Option<(SharedWork, WorkTurn)> {
-        Some((self.shared_work.take()?, std::mem::replace(&mut self.turn, WorkTurn::Alone)))
-    }
-}
-
-/// The guard's answer to a request that it does not refuse.
-pub enum GuardAnswer {
-    /// The request may be handled.
-    Admitted(Box<Admission>),
-    /// The request was answered before under its idempotency key: the stored response, and the state of the limits.
-    Replay(StoredResponse, Vec<LimitStatus>),
-}
-
-/// Why a request is not answered, and the state of its limits.
-pub struct Refusal {
-    pub problem: Problem,
-    /// The state of the limits; empty where the request was refused before they were checked.
-    pub limits: Vec<LimitStatus>,
-}
-
-impl From<Problem> for Refusal {
-    fn from(problem: Problem) -> Self {
-        Self { problem, limits: Vec::new() }
-    }
-}
 
 /// The guard of an execution environment.
 pub struct Guard {
@@ -189,8 +117,8 @@ impl Guard {
         caller: Option<&Caller>,
     ) -> Result<(), Refusal> {
         let plan = self.plan(caller, None).await;
-        let limits = budget(route, incoming, caller, plan).map(|(limits, _)| limits);
-        match limits.and_then(|limits| self.local.recall(&limits)) {
+        let allowance = allowance(route, incoming, caller, plan);
+        match allowance.and_then(|allowance| self.local.recall(&allowance.limits)) {
             Some(statuses) => {
                 metrics::limits(LimitDecision::Remembered);
                 Err(denial(statuses))
@@ -218,39 +146,50 @@ impl Guard {
         let claim = claim(route, incoming, caller, &token)?;
         let shared_work = demand.shared_work.map(|work| work.named(&token));
         let plan = self.plan(caller, None).await;
-        let Some((mut limits, on_outage)) = budget(route, incoming, caller, plan) else {
+        let Some(mut allowance) = allowance(route, incoming, caller, plan) else {
             return Ok(GuardAnswer::Admitted(Box::new(Admission::of(Vec::new()))));
         };
         // Test mode never reaches a model, so it cannot see one fail.
         let witness = caller
             .filter(|caller| caller.tenant.mode() == Mode::Live && !route.depends_on.is_empty())
             .map(|caller| Witness::of(caller.tenant.id()));
-        let ask = async |limits: &[Limit]| {
-            let breakers = self.breakers.of(route.depends_on).collect();
-            let (claim, shared_work) = (claim.as_ref(), shared_work.as_ref());
-            let cost = Some(demand.cost);
-            let question = GateQuestion { limits, cost, claim, shared_work, breakers, witness };
+        let ask = async |allowance: &Allowance| {
+            let question = GateQuestion {
+                limits: &allowance.limits,
+                cost: Some(demand.cost),
+                claim: claim.as_ref().zip(allowance.replays.as_ref()),
+                shared_work: shared_work.as_ref(),
+                slot: allowance.slot.as_ref().filter(|_| !demand.is_brief),
+                breakers: self.breakers.of(route.depends_on).collect(),
+                witness,
+            };
             self.gate.ask(&question, incoming.deadline).await
         };
-        let mut answer = ask(&limits).await;
-        if matches!(answer, GateAnswer::Denied(_)) {
+        let mut answer = ask(&allowance).await;
+        if matches!(answer, GateAnswer::Denied(_) | GateAnswer::Full { .. }) {
             // A tenant that has just bought a larger plan should not be refused under the old one.
             let current_plan = self.plan(caller, Some(PLAN_AGE_MAX_FOR_DENIAL)).await;
-            let current_budget = budget(route, incoming, caller, current_plan);
-            if let Some((current_limits, _)) = current_budget.filter(|_| current_plan != plan) {
-                limits = current_limits;
-                answer = ask(&limits).await;
+            let current = self::allowance(route, incoming, caller, current_plan);
+            if let Some(current) = current.filter(|_| current_plan != plan) {
+                allowance = current;
+                answer = ask(&allowance).await;
             }
         }
+        let Allowance { limits, slot, on_outage, .. } = allowance;
         match answer {
             GateAnswer::Admitted(pass) => {
                 metrics::limits(LimitDecision::Admitted);
-                self.answer(pass, claim, shared_work)
+                let slot = slot.zip(pass.held).map(|(slot, is_spare)| self.gate.hold(slot, is_spare));
+                self.answer(pass, claim, shared_work, slot)
             }
             GateAnswer::Denied(statuses) => {
                 metrics::limits(LimitDecision::Denied);
                 self.local.remember(&limits, &statuses);
                 Err(denial(statuses))
+            }
+            GateAnswer::Full { limits, wait } => {
+                metrics::limits(LimitDecision::Denied);
+                Err(full(slot.map_or(0, |slot| slot.calls()), limits, wait))
             }
             GateAnswer::Unknown(error) => {
                 // Without Redis nothing keeps the promise of an idempotency key, so a request with one is refused.
@@ -275,19 +214,21 @@ impl Guard {
         pass: GatePass,
         claim: Option<IdempotencyClaim>,
         shared_work: Option<SharedWork>,
+        slot: Option<HeldSlot>,
     ) -> Result<GuardAnswer, Refusal> {
-        let GatePass { limits, record, turn } = pass;
+        let GatePass { limits, record, turn, .. } = pass;
+        let admit = |claim| {
+            let admission = Admission::of(limits.clone()).with(claim, (shared_work, turn), slot);
+            Ok(GuardAnswer::Admitted(Box::new(admission)))
+        };
         let (key_state, problem) = match (record, claim) {
             (IdempotencyRecord::None, _) | (IdempotencyRecord::Claimed { .. }, None) => {
-                let admission = Admission { shared_work, turn, ..Admission::of(limits) };
-                return Ok(GuardAnswer::Admitted(Box::new(admission)));
+                return admit(None);
             }
             (IdempotencyRecord::Claimed { first_us }, Some(claim)) => {
                 metrics::idempotency(Idempotency::Claimed);
                 let seed = self.responses.seed(&claim, first_us);
-                let claim = Some((claim, seed));
-                let admission = Admission { claim, shared_work, turn, ..Admission::of(limits) };
-                return Ok(GuardAnswer::Admitted(Box::new(admission)));
+                return admit(Some((claim, seed)));
             }
             (IdempotencyRecord::Done(sealed), claim) => {
                 match claim.and_then(|claim| self.responses.open(&claim, &sealed)) {

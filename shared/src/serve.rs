@@ -4,6 +4,7 @@
 //! has a deadline, is counted with its outcome and writes one line of the log; and the metrics are flushed to Redis
 //! before the environment is gone.
 
+mod guarded;
 mod handler;
 mod http;
 mod log;

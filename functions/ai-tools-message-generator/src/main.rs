@@ -41,8 +41,9 @@ impl PreparedEndpoint for Write {
         request: &ParsedRequest<WriteMessages>,
     ) -> Result<(MessagePlan, Demand), Problem> {
         let recipients = request.body.recipients.len();
-        let demand = Demand { cost: request.body.weight(recipients), shared_work: None };
         let is_job = request.prefers_job || recipients > RECIPIENTS_AT_ONCE;
+        let cost = request.body.weight(recipients);
+        let demand = Demand { cost, is_brief: is_job, ..Demand::default() };
         Ok((if is_job { MessagePlan::Job } else { MessagePlan::Now }, demand))
     }
 

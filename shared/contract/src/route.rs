@@ -22,6 +22,12 @@ pub const IMPORT_BYTES_MAX: usize = 1024 * 1024;
 /// How many calls a minute all callers of one tenant have together, whatever the route.
 pub const TENANT_CALLS: u32 = 600;
 
+/// How many times as many stored answers as calls of a route may be sent again: a replay costs little, but not nothing.
+pub const REPLAY_TIMES: u32 = 10;
+
+/// How many calls of a tenant may run at once on routes that hold an environment for long. A plan multiplies it.
+pub const CALLS_AT_ONCE: u32 = 5;
+
 /// An HTTP method of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the documentation")]
@@ -95,13 +101,18 @@ pub enum LimitPolicy {
     Signin,
     /// API keys that do not exist, from one address.
     Auth,
+    /// The answers of one key or user that are sent again under an idempotency key, [`REPLAY_TIMES`] times the calls.
+    Replay,
+    /// The calls of all callers of a tenant that run at the same time, [`CALLS_AT_ONCE`] by the plan.
+    Concurrency,
 }
 
 names!(LimitPolicy);
 
 impl LimitPolicy {
     /// Every policy.
-    pub const ALL: [Self; 5] = [Self::Ip, Self::Caller, Self::Tenant, Self::Signin, Self::Auth];
+    pub const ALL: [Self; 7] =
+        [Self::Ip, Self::Caller, Self::Tenant, Self::Signin, Self::Auth, Self::Replay, Self::Concurrency];
 
     /// The name as callers and operators read it.
     pub const fn as_str(self) -> &'static str {
@@ -111,6 +122,8 @@ impl LimitPolicy {
             Self::Tenant => "tenant",
             Self::Signin => "signin",
             Self::Auth => "auth",
+            Self::Replay => "replay",
+            Self::Concurrency => "concurrency",
         }
     }
 }
@@ -218,6 +231,11 @@ impl Plan {
             Self::Pro => 5,
             Self::Agency => 20,
         }
+    }
+
+    /// How many calls of the tenant may run at once on routes that hold an environment for long.
+    pub const fn calls_at_once(self) -> u32 {
+        CALLS_AT_ONCE * self.times()
     }
 
     /// The credits that the plan gives for a month. One credit pays for one short answer of a model.
@@ -328,6 +346,12 @@ impl Route {
         is_among(&streams, streams.len(), self.operation)
     }
 
+    /// Whether its calls may hold an environment for seconds, because they ask a model or import: how many of a tenant's
+    /// run at once is bounded.
+    pub const fn is_long(&self) -> bool {
+        self.access.has_caller() && (!self.depends_on.is_empty() || self.body_bytes_max >= IMPORT_BYTES_MAX)
+    }
+
     /// Whether `Idempotency-Key` is obeyed: every POST of a caller creates or spends. What a stream has sent cannot be sent again.
     pub const fn is_idempotent(&self) -> bool {
         matches!(self.method, Method::Post) && self.access.has_caller() && !self.is_stream()
@@ -338,6 +362,27 @@ impl Route {
 mod tests {
     use super::super::ROUTES;
     use super::*;
+
+    #[test]
+    fn what_asks_a_model_or_imports_is_bounded_and_nothing_else_is() {
+        let long: Vec<&str> = ROUTES
+            .iter()
+            .chain(STREAMS)
+            .filter(|route| route.is_long())
+            .map(|route| route.operation)
+            .collect();
+        let expected = [
+            "generateContentIdeas",
+            "generateIdeasFromBrief",
+            "writeMessages",
+            "assistantGenerate",
+            "importPosts",
+            "importOffers",
+            "assistantStream",
+        ];
+        assert_eq!(long.len(), expected.len(), "{long:?}");
+        assert!(expected.iter().all(|name| long.contains(name)), "{long:?}");
+    }
 
     #[test]
     fn posts_of_callers_obey_idempotency_keys_and_nothing_else_does() {

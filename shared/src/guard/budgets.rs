@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{Caller, Refusal};
-use crate::contract::route::TENANT_CALLS;
+use crate::contract::route::{REPLAY_TIMES, TENANT_CALLS};
 use crate::contract::{Algorithm, Budget, LimitPolicy, MINUTE, OnOutage, Plan, ROUTES, Route};
+use crate::fleet::bulkhead::Slot;
 use crate::fleet::idempotency::IdempotencyClaim;
 use crate::fleet::limits::{Limit, LimitStatus};
 use crate::http::{HttpRequest, Problem, ProblemKind};
@@ -12,21 +13,41 @@ use crate::metrics;
 
 const IDEMPOTENCY_HEADER: &str = "idempotency-key";
 
-/// The limits of a call, and what happens to it when they cannot be checked; none where the route does not limit it.
-pub(super) fn budget(
+/// What a call may take under a plan, and what happens to it when that cannot be found out.
+pub(super) struct Allowance {
+    pub limits: Vec<Limit>,
+    /// The limit that counts the call if it is a replay, where the route obeys idempotency keys.
+    pub replays: Option<Limit>,
+    /// The slot of the tenant's bulkhead, where the route may take long.
+    pub slot: Option<Slot>,
+    pub on_outage: OnOutage,
+}
+
+/// The allowance of a call; none where the route does not limit it.
+pub(super) fn allowance(
     route: &Route,
     incoming: &HttpRequest,
     caller: Option<&Caller>,
     plan: Plan,
-) -> Option<(Vec<Limit>, OnOutage)> {
+) -> Option<Allowance> {
+    let replays = |by, calls: u32, per, identity: &str| {
+        let quota = calls.saturating_mul(REPLAY_TIMES);
+        route.is_idempotent().then(|| Limit::new(LimitPolicy::Replay, by, quota, per, identity))
+    };
     match (route.budget, caller) {
         (Budget::Unlimited, _) | (Budget::PerCaller { .. }, None) => None,
         (Budget::PerIp { calls, per, by, on_outage }, _) => {
             let identity = format!("{}|{}", route.operation, incoming.ip_block());
-            Some((vec![Limit::new(LimitPolicy::Ip, by, calls, per, &identity)], on_outage))
+            let limits = vec![Limit::new(LimitPolicy::Ip, by, calls, per, &identity)];
+            Some(Allowance { limits, replays: replays(by, calls, per, &identity), slot: None, on_outage })
         }
         (Budget::PerCaller { calls, per, by, on_outage }, Some(caller)) => {
-            Some((caller_limits(route.operation, (calls, per, by), caller, plan).to_vec(), on_outage))
+            let limits = caller_limits(route.operation, (calls, per, by), caller, plan).to_vec();
+            let identity = format!("{}|{}", route.operation, caller.actor());
+            let replays = replays(by, calls * plan.times(), per, &identity);
+            let tenant = caller.tenant.id().to_string();
+            let slot = route.is_long().then(|| Slot::new(&tenant, plan.calls_at_once(), incoming.deadline));
+            Some(Allowance { limits, replays, slot, on_outage })
         }
     }
 }
@@ -83,6 +104,21 @@ pub(super) fn claim(
     let owner = caller.map(owner).unwrap_or_default();
     let scope = format!("{owner}|{}", route.operation);
     Ok(Some(IdempotencyClaim::new(&scope, key, &incoming.parts(), token, incoming.deadline)))
+}
+
+/// The longest `Retry-After` of a call that was refused because others run: most of them end long before their leases.
+const FULL_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// The refusal of a call of a tenant of which as many calls run as may, counted in the metrics.
+pub(super) fn full(calls_at_once: u32, limits: Vec<LimitStatus>, wait: Duration) -> Refusal {
+    metrics::limit_denied(LimitPolicy::Concurrency);
+    let detail = format!(
+        "More than the {calls_at_once} calls that your plan allows at once are running. Wait until some have been answered; this one was not counted."
+    );
+    let problem = Problem::new(ProblemKind::ConcurrencyLimited, detail);
+    let mut problem = problem.retry_after(wait.clamp(Duration::from_secs(1), FULL_WAIT_MAX));
+    problem.violated_policies = vec![LimitPolicy::Concurrency.as_str()];
+    Refusal { problem, limits }
 }
 
 /// The refusal of a call that at least one of these limits denies, counted in the metrics.

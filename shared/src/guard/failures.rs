@@ -43,7 +43,7 @@ impl Guard {
         let question = GateQuestion { limits: &limits, cost: Some(1), ..GateQuestion::default() };
         let statuses = match self.gate.ask(&question, incoming.deadline).await {
             GateAnswer::Admitted(_) => return Ok(None),
-            GateAnswer::Denied(statuses) => statuses,
+            GateAnswer::Denied(statuses) | GateAnswer::Full { limits: statuses, .. } => statuses,
             GateAnswer::Unknown(_) => match self.local.admit_share(&limits, 1) {
                 Ok(_) => return Ok(None),
                 Err(statuses) => statuses,

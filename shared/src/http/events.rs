@@ -5,12 +5,13 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::Stream;
 use futures_util::stream::unfold;
+use futures_util::{Stream, StreamExt as _};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::Problem;
 use crate::contract::StreamEvent;
+use crate::fleet::bulkhead::HeldSlot;
 
 /// How long a stream may be silent before a comment is sent, because proxies and clients take a connection that is
 /// silent for longer for a dead one.
@@ -48,6 +49,20 @@ where
     Ok(frames(first.map_err(Into::into)?, events, HEARTBEAT))
 }
 
+/// The same events, with a slot that is given back after the last one. If the listener leaves before that, it is given
+/// back with the next trip of this environment, or its lease ends.
+pub(super) fn holding(events: EventStream, slot: HeldSlot) -> EventStream {
+    Box::pin(unfold((events, Some(slot)), |(mut events, mut slot)| async move {
+        let event = events.next().await;
+        if event.is_none()
+            && let Some(slot) = slot.take()
+        {
+            slot.leave().await;
+        }
+        Some((event?, (events, slot)))
+    }))
+}
+
 /// The events as bytes, with a comment (`: ping`) after each silence of the length `heartbeat`.
 fn frames<E, X>(first: E, rest: UnboundedReceiver<Result<E, X>>, heartbeat: Duration) -> EventStream
 where
@@ -80,7 +95,6 @@ fn frame(event: &impl StreamEvent) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_util::StreamExt as _;
     use serde::Serialize;
 
     #[derive(Serialize)]

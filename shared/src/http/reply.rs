@@ -22,6 +22,7 @@ use crate::contract::ids::{JobId, RequestId};
 use crate::contract::jobs::{AcceptedJob, JobStatus};
 use crate::contract::problem::MEDIA_TYPE;
 use crate::contract::{ReplyBody, ReplyFormat, StreamEvent};
+use crate::fleet::bulkhead::HeldSlot;
 use crate::fleet::idempotency::StoredResponse;
 use crate::fleet::limits::LimitStatus;
 
@@ -231,6 +232,14 @@ impl HttpResponse {
 
     pub fn status(&self) -> u16 {
         self.response.status().as_u16()
+    }
+
+    /// Keeps a slot until the last event of a streamed response has been sent, or its listener is gone. Gives the slot
+    /// back at once if the response is not streamed.
+    pub fn hold(&mut self, slot: HeldSlot) -> Option<HeldSlot> {
+        let Some(events) = self.events.take() else { return Some(slot) };
+        self.events = Some(events::holding(events, slot));
+        None
     }
 
     /// Adds the headers `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-11).

@@ -15,6 +15,7 @@ use lambda_http::{Request, RequestExt as _, service_fn};
 use tokio::sync::OnceCell;
 
 use super::Error;
+use super::guarded::answer_guarded;
 use super::handler::{Connect, Handler, connect};
 use super::log::{RequestLine, RequestLog};
 use super::shutdown;
@@ -24,13 +25,11 @@ use crate::contract::{self, Contract as _, Route};
 use crate::endpoint::PreparedEndpoint;
 use crate::environment::{Environment, StartError};
 use crate::fleet::gate::Gate;
-use crate::guard::{Admission, Demand, Guard, GuardAnswer, Refusal};
+use crate::guard::{Admission, Guard, Refusal};
 use crate::http::{HttpRequest, HttpResponse, Problem, ProblemKind, StreamedBody, is_method, parameters_of};
 use crate::metrics;
 use crate::telemetry::{self, TRIPS};
 
-/// The longest that an answer waits for the writes that note its use ([`Guard::note`]).
-const NOTE_WITHIN: Duration = Duration::from_secs(1);
 /// The longest that the final flush of metrics may take; Lambda kills the environment half a second after SIGTERM.
 const FLUSH_WITHIN: Duration = Duration::from_millis(300);
 /// The longest that the metrics of requests without a trip may take to write; the environment takes no request meanwhile.
@@ -316,65 +315,6 @@ enum Protection<'a> {
     Open(Box<Admission>),
     /// The guard admits each request, or refuses it.
     Guarded(&'a Guard),
-}
-
-/// Takes one request past the guard: identifies the caller, recalls a denial, prepares, asks for admission, answers and
-/// stores the answer.
-async fn answer_guarded(
-    route: &Route,
-    incoming: &Arc<HttpRequest>,
-    handler: &dyn Handler,
-    guard: &Guard,
-    line: &mut RequestLine,
-) -> Result<HttpResponse, Refusal> {
-    let caller = guard.identify(route, incoming).await?;
-    line.tenant = caller.as_ref().map(|caller| caller.tenant.id().to_string());
-    guard.recall(route, incoming, caller.as_ref()).await?;
-    // The problem of a malformed request is reported only after the gate, so that malformed requests count against the
-    // limits like all others, and get 429 once these are used up.
-    let (demand, request) = match handler.prepare(incoming, caller.as_ref()).await {
-        Ok((demand, request)) => (demand, Ok(request)),
-        Err(problem) => (Demand::default(), Err(problem)),
-    };
-    let admission = match guard.admit(route, incoming, caller.as_ref(), demand).await? {
-        GuardAnswer::Admitted(admission) => admission,
-        GuardAnswer::Replay(response, limits) => {
-            let mut response = HttpResponse::replayed(response);
-            response.limits(&limits);
-            return Ok(response);
-        }
-    };
-    let limits = admission.limits().to_vec();
-    let claim = admission.claim();
-    let note = async {
-        if let Some(caller) = &caller {
-            let result = tokio::time::timeout(NOTE_WITHIN, guard.note(route, caller)).await;
-            if result.is_err() {
-                tracing::warn!(route = route.operation, "use not noted in time");
-            }
-        }
-    };
-    let answer = async {
-        match request {
-            Ok(request) => request.answer(*admission).await,
-            Err(problem) => Err(problem),
-        }
-    };
-    let (outcome, ()) = tokio::join!(answer, note);
-    if let Some(claim) = &claim {
-        let response = match &outcome {
-            Ok(response) => response.stored(),
-            Err(problem) => HttpResponse::problem(problem, incoming.request_id).stored(),
-        };
-        guard.conclude(claim, &response, incoming.deadline).await;
-    }
-    match outcome {
-        Ok(mut response) => {
-            response.limits(&limits);
-            Ok(response)
-        }
-        Err(problem) => Err(Refusal { problem, limits }),
-    }
 }
 
 /// The route's own deadline, or an earlier one where Lambda would end the invocation before.

@@ -50,10 +50,10 @@ where
             // The job will read the posts itself. All to check now is that the creator exists, so that the caller
             // gets 404 at once and not from the job.
             self.ideas.check(caller.tenant, &order).await?;
-            return Ok((IdeaPlan::Job, Demand { cost, shared_work: None }));
+            return Ok((IdeaPlan::Job, Demand { cost, is_brief: true, ..Demand::default() }));
         }
         let (creator, shared_work) = self.ideas.prepare(caller.tenant, &order).await?;
-        Ok((IdeaPlan::Now(Box::new((order, creator))), Demand { cost, shared_work }))
+        Ok((IdeaPlan::Now(Box::new((order, creator))), Demand { cost, shared_work, ..Demand::default() }))
     }
 
     async fn handle(&self, mut call: Call<C>, plan: IdeaPlan) -> Result<Reply<IdeaBatch>, Problem> {

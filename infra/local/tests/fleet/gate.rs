@@ -22,6 +22,11 @@ fn limit(quota: u32, who: &str) -> Limit {
     Limit::new(LimitPolicy::Caller, Algorithm::Gcra, quota, HOUR, who)
 }
 
+/// A limit of replays that nobody reaches.
+fn replays() -> Limit {
+    Limit::new(LimitPolicy::Replay, Algorithm::Gcra, 1000, HOUR, "r")
+}
+
 fn share(what: &str) -> SharedWork {
     SharedWork::new(&["ten_1", what], HOUR, HOUR, Duration::from_secs(1))
 }
@@ -77,7 +82,12 @@ async fn an_admitted_call_is_billed_five_commands_with_limit_sharing_and_breaker
     assert!(matches!(verdict, GateAnswer::Denied(_)));
     let both = [limit(9, "b"), limit(9, "c")];
     let mine = claim("k", "{}", "t", HOUR);
-    let asked = GateQuestion { limits: &both, cost: Some(1), claim: Some(&mine), ..GateQuestion::default() };
+    let asked = GateQuestion {
+        limits: &both,
+        cost: Some(1),
+        claim: Some((&mine, &replays())),
+        ..GateQuestion::default()
+    };
     let (billed, trips, _) = cost(&database, gate.ask(&asked, soon())).await;
     assert_eq!((billed, trips), (6, 1), "with two limits and an idempotency key");
 }
@@ -94,7 +104,7 @@ async fn every_key_expires() {
     let asked = GateQuestion {
         limits: &limits,
         cost: Some(1),
-        claim: Some(&mine),
+        claim: Some((&mine, &replays())),
         shared_work: Some(&what),
         ..GateQuestion::default()
     };
@@ -149,12 +159,12 @@ async fn of_fifty_equal_requests_under_one_key_one_runs_and_the_others_get_its_a
     let database = Database::start().await;
     let claims: Vec<_> = (0..50).map(|i| claim("k", "{}", &format!("t{i}"), HOUR)).collect();
     let gates: Vec<_> = (0..20).map(|_| Gate::new(database.environment(), HOUR)).collect();
-    let limits = [limit(1000, "a")];
+    let (limits, replays) = ([limit(1000, "a")], replays());
     let ask = async |i: usize| {
         let asked = GateQuestion {
             limits: &limits,
             cost: Some(1),
-            claim: Some(&claims[i]),
+            claim: Some((&claims[i], &replays)),
             ..GateQuestion::default()
         };
         gate_pass(gates[i % 20].ask(&asked, soon()).await).record
@@ -175,12 +185,67 @@ async fn of_fifty_equal_requests_under_one_key_one_runs_and_the_others_get_its_a
         );
     }
     let other = claim("k", "{\"other\":1}", "x", HOUR);
-    let asked =
-        GateQuestion { limits: &limits, cost: Some(1), claim: Some(&other), ..GateQuestion::default() };
+    let asked = GateQuestion {
+        limits: &limits,
+        cost: Some(1),
+        claim: Some((&other, &replays)),
+        ..GateQuestion::default()
+    };
     assert_eq!(gate_pass(gates[0].ask(&asked, soon()).await).record, IdempotencyRecord::Mismatch);
     let looked = GateQuestion { limits: &limits, cost: None, ..GateQuestion::default() };
     let left = gate_pass(gates[0].ask(&looked, soon()).await).limits[0].remaining;
-    assert_eq!(left, 999, "only the one that ran was counted");
+    // One comes back every 3.6 s.
+    assert!(
+        (949..=955).contains(&left),
+        "{left}: the 50 calls and the other request, and none of the replays"
+    );
+}
+
+#[tokio::test]
+async fn a_used_key_is_charged_like_a_call_and_a_replay_by_a_limit_of_its_own() {
+    let database = Database::start().await;
+    let gate = Gate::new(database.environment(), HOUR);
+    let limits = [limit(10, "a")];
+    let replays = Limit::new(LimitPolicy::Replay, Algorithm::Gcra, 30, HOUR, "a");
+    let ask = async |claim: &IdempotencyClaim| {
+        let claim = Some((claim, &replays));
+        gate.ask(&GateQuestion { limits: &limits, cost: Some(1), claim, ..GateQuestion::default() }, soon())
+            .await
+    };
+    let first = claim("k", "{}", "1", HOUR);
+    gate_pass(ask(&first).await);
+    let (again, other) = (claim("k", "{}", "2", HOUR), claim("k", "[]", "3", HOUR));
+    for left in [8, 7, 6] {
+        let pass = gate_pass(ask(&again).await);
+        assert!(matches!(pass.record, IdempotencyRecord::Running(_)));
+        assert_eq!(pass.limits[0].remaining, left, "a running one is charged");
+    }
+    for left in [5, 4, 3] {
+        let pass = gate_pass(ask(&other).await);
+        assert_eq!((pass.record, pass.limits[0].remaining), (IdempotencyRecord::Mismatch, left));
+    }
+    let kept = StoredResponse { status: 201, media: None, location: None, body: String::new() };
+    assert!(answers(database.environment()).store(&first, &kept, soon()).await.unwrap());
+    for left in (0..30).rev() {
+        let pass = gate_pass(ask(&again).await);
+        assert!(matches!(pass.record, IdempotencyRecord::Done(_)));
+        assert_eq!(
+            (pass.limits[0].remaining, pass.limits[1].remaining),
+            (3, left),
+            "replays are counted apart"
+        );
+    }
+    let GateAnswer::Denied(statuses) = ask(&again).await else { panic!("thirty are enough") };
+    assert_eq!((statuses[1].policy, statuses[1].wait.is_zero()), (LimitPolicy::Replay, false));
+    assert!(statuses[0].wait.is_zero());
+    for left in [2, 1, 0] {
+        assert_eq!(gate_pass(ask(&other).await).limits[0].remaining, left, "calls are counted as before");
+    }
+    let denied = ask(&other).await;
+    assert!(
+        matches!(denied, GateAnswer::Denied(_)),
+        "180 calls on a route of 60 are no longer possible: {denied:?}"
+    );
 }
 
 #[tokio::test]
@@ -190,8 +255,12 @@ async fn a_claim_whose_holder_died_is_taken_over_with_the_same_seed_and_the_dead
     let answers = answers(database.environment());
     let limits = [limit(1000, "a")];
     let ask = async |claim: &IdempotencyClaim| {
-        let asked =
-            GateQuestion { limits: &limits, cost: Some(1), claim: Some(claim), ..GateQuestion::default() };
+        let asked = GateQuestion {
+            limits: &limits,
+            cost: Some(1),
+            claim: Some((claim, &replays())),
+            ..GateQuestion::default()
+        };
         gate_pass(gate.ask(&asked, soon()).await).record
     };
     let dead = claim("k", "{}", "dead", HOUR).with_lease(Duration::from_millis(200));
@@ -216,7 +285,8 @@ async fn a_claim_that_was_given_back_may_be_tried_again_with_the_same_seed() {
     let gate = Gate::new(database.environment(), HOUR);
     let answers = answers(database.environment());
     let ask = async |claim: &IdempotencyClaim| {
-        let asked = GateQuestion { claim: Some(claim), cost: Some(1), ..GateQuestion::default() };
+        let asked =
+            GateQuestion { claim: Some((claim, &replays())), cost: Some(1), ..GateQuestion::default() };
         gate_pass(gate.ask(&asked, soon()).await).record
     };
     let (first, second) = (claim("k", "{}", "1", HOUR), claim("k", "{}", "2", HOUR));
@@ -232,7 +302,8 @@ async fn a_trip_that_is_sent_twice_holds_what_it_held() {
     let (mine, what) = (claim("k", "{}", "t", HOUR), share("a"));
     // What happens when an answer is lost on a dead connection and the client sends again.
     for _ in 0..2 {
-        let asked = GateQuestion { claim: Some(&mine), cost: Some(1), ..GateQuestion::default() };
+        let asked =
+            GateQuestion { claim: Some((&mine, &replays())), cost: Some(1), ..GateQuestion::default() };
         assert!(matches!(
             gate_pass(gate.ask(&asked, soon()).await).record,
             IdempotencyRecord::Claimed { .. }

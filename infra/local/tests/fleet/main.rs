@@ -11,6 +11,7 @@
 )]
 
 mod breakers;
+mod bulkheads;
 mod coalescing;
 mod gate;
 mod rules;

@@ -11,6 +11,7 @@ use shared::fleet::breaker::{
     self, Breaker, BreakerConfig, BreakerMode, BreakerReport, BreakerState, CALLERS_KEY, RecentTenants,
     Witness,
 };
+use shared::fleet::bulkhead::{BulkheadState, BulkheadStep, Slot};
 use shared::fleet::gate::{Gate, GateAnswer, GateQuestion};
 use shared::fleet::limits::{Algorithm, Limit, LimitCount as Count, LimitStep};
 use shared::redis::{Redis, Value};
@@ -84,7 +85,7 @@ fn the_gate_counts_as_the_rules_say_and_a_denied_call_takes_nothing() {
             match gate.ask_at(&asked, Some(now), soon()).await {
                 GateAnswer::Admitted(passed) => assert_eq!((true, passed.limits), (admits, expected)),
                 GateAnswer::Denied(statuses) => assert_eq!((false, statuses), (admits, expected)),
-                GateAnswer::Unknown(error) => panic!("{error:?}"),
+                other => panic!("{other:?}"),
             }
             if admits && cost > 0 {
                 for (count, step) in counts.iter_mut().zip(&steps) {
@@ -215,6 +216,50 @@ fn the_gate_notes_who_calls_what_is_behind_breakers_as_the_rule_says() {
             assert!(matches!(gate.ask_at(&asked, Some(now), soon()).await, GateAnswer::Admitted(_)));
             let stored = redis.command("GET", &[CALLERS_KEY], soon()).await.unwrap();
             assert_eq!(stored.text().unwrap_or_default(), model.text());
+        }
+    });
+}
+
+#[test]
+fn the_gate_gives_slots_as_the_rule_says() {
+    // The gap before the call, its lease, which of the latest slots have ended, and whether it is sent twice. In true
+    // time, by which the key expires, all of it takes less than the shortest lease.
+    let call =
+        (0u64..90_000_000, 60u64..600, prop::collection::vec(0usize..12, 0..4), prop::bool::weighted(0.1));
+    let inputs = (1u32..4, prop::collection::vec(call, 1..60));
+    for_many(inputs, async |database, redis, name, (calls, asked)| {
+        let gate = Gate::new(database.environment(), Duration::from_secs(3600));
+        let (mut model, mut now, mut slots) = (BulkheadState::default(), BEGIN_US, Vec::<Slot>::new());
+        // The slots that have ended, and that no call which took one has given back yet.
+        let mut waiting = Vec::new();
+        for (gap, lease_secs, ended, is_twice) in asked {
+            now += gap;
+            let lease = Duration::from_secs(lease_secs);
+            let slot = Slot::new(&name, calls, soon()).with_lease(lease);
+            for back in ended {
+                let Some(ended) = slots.iter().rev().nth(back) else { continue };
+                waiting.push(ended.number());
+                drop(gate.hold(ended.clone(), false));
+            }
+            for _ in 0..=usize::from(is_twice) {
+                let question = GateQuestion { cost: Some(1), slot: Some(&slot), ..GateQuestion::default() };
+                let told = gate.ask_at(&question, Some(now), soon()).await;
+                match (told, model.enter(now, slot.number(), calls.into(), lease_secs * 1_000_000, &waiting))
+                {
+                    (GateAnswer::Admitted(pass), BulkheadStep::Held { is_spare }) => {
+                        assert_eq!(pass.held, Some(is_spare));
+                        waiting.clear();
+                    }
+                    (GateAnswer::Full { wait, .. }, BulkheadStep::Full { wait_us }) => {
+                        assert_eq!(wait, Duration::from_micros(wait_us));
+                    }
+                    (told, step) => panic!("{told:?} {step:?}"),
+                }
+                let stored = redis.command("GET", &[slot.key()], soon()).await.unwrap();
+                let text: Vec<String> = model.0.iter().flatten().map(u64::to_string).collect();
+                assert_eq!(stored.text().unwrap_or_default(), text.join(" "));
+            }
+            slots.push(slot);
         }
     });
 }

@@ -1,8 +1,8 @@
 //! One effect and one answer, however often a request is sent.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::support::{World, creator, ideas};
+use crate::support::{Answer, World, creator, ideas};
 use local::wait::find;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ async fn a_key_belongs_to_one_request_of_one_tenant() {
     let request = world.request(Method::POST, "/api/keys").header("idempotency-key", "k");
     let request = request.header("authorization", format!("Bearer {weaker}"));
     let request = request.header("content-type", "application/json").body(name.to_string());
-    let answer = crate::support::Answer::of(request.send().await.unwrap()).await;
+    let answer = Answer::of(request.send().await.unwrap()).await;
     assert_eq!((answer.status, answer.header("idempotency-replayed")), (201, ""), "other credentials");
 }
 
@@ -154,4 +154,46 @@ async fn an_environment_killed_between_effect_and_answer_makes_nothing_twice() {
     assert_eq!(written(), 1);
     let listed = world.get("/api/creators").await.ok(200);
     assert_eq!(listed["data"][0]["id"], made["id"]);
+}
+
+#[tokio::test]
+async fn a_used_key_counts_like_a_call_and_ten_times_as_many_answers_are_replayed() {
+    let world = World::start().await;
+    let name = json!({"name": "ci", "scopes": ["usage:read"]});
+    let begun = Instant::now();
+    world.post_once("/api/keys", "k", &name).await.ok(201);
+    // 60 a minute, of which one comes back each second. Other requests under a used key are charged.
+    let other = json!({"name": "other", "scopes": ["usage:read"]});
+    let mut mismatches = 0;
+    let refused = loop {
+        let answer = world.post_once("/api/keys", "k", &other).await;
+        if answer.status != 422 {
+            break answer;
+        }
+        mismatches += 1;
+    };
+    refused.problem(429, "rate_limited");
+    assert!((50..=60 + begun.elapsed().as_secs()).contains(&mismatches), "{mismatches}");
+    let theirs = world.other_tenant().await;
+    let replay = async || {
+        let request = world.request(Method::POST, "/api/keys").header("idempotency-key", "k");
+        let request = request.header("authorization", format!("Bearer {}", theirs.key));
+        let request = request.header("content-type", "application/json").body(name.to_string());
+        Answer::of(request.send().await.unwrap()).await
+    };
+    let first = replay().await.ok(201);
+    let begun = Instant::now();
+    let mut answers = Vec::<Answer>::new();
+    while answers.iter().all(|answer| answer.status == 201) {
+        answers.extend(futures_util::future::join_all((0..8).map(|_| replay())).await);
+    }
+    let (replayed, denied): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 201);
+    let refill = 10 * (begun.elapsed().as_secs() + 1);
+    let count = replayed.len() as u64;
+    assert!((600..=600 + refill).contains(&count), "{count} and {refill}: {:?}", denied[0]);
+    assert!(replayed.iter().all(|answer| answer.json() == first));
+    let problem = denied[0].problem(429, "rate_limited");
+    assert_eq!(problem["violatedPolicies"], json!(["replay"]));
+    let calls = |answer: &Answer| answer.header("ratelimit").starts_with("\"caller\";r=0");
+    assert!(!replayed.iter().any(calls), "no replay is a call");
 }

@@ -131,12 +131,12 @@ async fn clocks_ten_minutes_off_change_nothing_because_the_servers_decides() {
     world.get("/api/creators").await.ok(200);
     let (begun, mut used) = (Instant::now(), 0);
     // Environments of three kinds: late, early, and right.
-    let pool = &world.stack.functions[FUNCTION];
+    let pool = &world.stack.functions["usage"];
     for (name, offset) in [("early", "+600s"), ("late", "-600s")] {
         clock(&world, name, offset);
         // More at a time than there are environments, so that some are new.
         for count in [4, pool.idle_processes().len().max(4) + 3] {
-            let calls = (0..count).map(|_| world.post(GENERATE, unshared_request()));
+            let calls = (0..count).map(|_| world.get("/api/usage"));
             for answer in futures_util::future::join_all(calls).await {
                 answer.ok(200);
                 used += 1;
@@ -144,7 +144,7 @@ async fn clocks_ten_minutes_off_change_nothing_because_the_servers_decides() {
         }
     }
     world.stack.host.extra_variables.lock().unwrap().clear();
-    let calls = (0..90).map(|_| world.post(GENERATE, unshared_request()));
+    let calls = (0..90).map(|_| world.get("/api/usage"));
     let answers = futures_util::future::join_all(calls).await;
     let admitted = used + answers.iter().filter(|answer| answer.status == 200).count();
     // 60 a minute: one call comes back each second that the calls took.
@@ -155,7 +155,7 @@ async fn clocks_ten_minutes_off_change_nothing_because_the_servers_decides() {
         assert!(wait <= 60, "{answer:?}");
     }
     assert!(pool.idle_processes().len() > 6, "some of each kind");
-    let log = world.log(FUNCTION);
+    let log = world.log("usage");
     let minutes = |line: &str| line.split("T").nth(1).map(|time| time[..5].to_owned());
     let seen: std::collections::BTreeSet<_> = log.lines().filter_map(minutes).collect();
     assert!(seen.len() >= 3, "the clocks really differ: {seen:?}");

@@ -15,6 +15,7 @@ mod aimock;
 mod assistant;
 mod backlog;
 mod bad_input;
+mod bulkheads;
 mod contract;
 mod creators;
 mod deletion;

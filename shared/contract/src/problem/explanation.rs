@@ -42,6 +42,9 @@ impl ProblemKind {
             Self::RateLimited => {
                 "A limit is used up. `violatedPolicies` names it, and the header `RateLimit` says where all limits stand."
             }
+            Self::ConcurrencyLimited => {
+                "As many calls of this tenant run as its plan allows at once, on routes that ask a model or import. The call was not counted."
+            }
             Self::Internal => {
                 "Something failed on our side, such as a defect or a permission that is missing. Nothing is wrong with the request."
             }
@@ -96,6 +99,9 @@ impl ProblemKind {
             }
             Self::RateLimited => {
                 "Wait for the number of seconds in `Retry-After`. A larger plan has larger limits."
+            }
+            Self::ConcurrencyLimited => {
+                "Wait until some of your calls have been answered, and send fewer at a time; `Retry-After` names a good moment. For much work at once, send `Prefer: respond-async` where the route offers it. A larger plan runs more at once."
             }
             Self::Internal => {
                 "Try again later. Quote `instance` when you report it: it is the request's identifier in our logs."

@@ -22,6 +22,7 @@ pub enum ProblemKind {
     IdempotencyMismatch,
     Refused,
     RateLimited,
+    ConcurrencyLimited,
     Internal,
     NotImplemented,
     Unavailable,
@@ -31,7 +32,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, in the order of its status.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::CreditsExhausted,
@@ -48,6 +49,7 @@ impl ProblemKind {
         Self::IdempotencyMismatch,
         Self::Refused,
         Self::RateLimited,
+        Self::ConcurrencyLimited,
         Self::Internal,
         Self::NotImplemented,
         Self::Unavailable,
@@ -69,7 +71,7 @@ impl ProblemKind {
             Self::PayloadTooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::Unprocessable | Self::InsufficientData | Self::IdempotencyMismatch | Self::Refused => 422,
-            Self::RateLimited => 429,
+            Self::RateLimited | Self::ConcurrencyLimited => 429,
             Self::Internal => 500,
             Self::NotImplemented => 501,
             Self::Unavailable | Self::AiUnavailable => 503,
@@ -96,6 +98,7 @@ impl ProblemKind {
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::Refused => "refused",
             Self::RateLimited => "rate_limited",
+            Self::ConcurrencyLimited => "concurrency_limited",
             Self::Internal => "internal",
             Self::NotImplemented => "not_implemented",
             Self::Unavailable => "unavailable",
@@ -123,6 +126,7 @@ impl ProblemKind {
             Self::IdempotencyMismatch => "Idempotency key used for another request",
             Self::Refused => "Declined by the model",
             Self::RateLimited => "Rate limit exceeded",
+            Self::ConcurrencyLimited => "Too many calls at once",
             Self::Internal => "Internal error",
             Self::NotImplemented => "Not implemented",
             Self::Unavailable => "Temporarily unavailable",
@@ -136,6 +140,7 @@ impl ProblemKind {
         match self {
             Self::IdempotencyInProgress
             | Self::RateLimited
+            | Self::ConcurrencyLimited
             | Self::Internal
             | Self::Unavailable
             | Self::AiUnavailable

@@ -1,18 +1,22 @@
--- Decides one call at the gate: every limit, the idempotency record, the shared work, and the breakers that it
--- depends on. All or nothing: a call that is denied, replayed or still running changes no limit.
--- KEYS  limits, idempotency record (0 or 1), shared result and its lock (0 or 2), state and mode of each breaker,
---       tenants that called lately what is behind them (0 or 1)
+-- Decides one call at the gate: every limit, the idempotency record, the shared work, the tenant's bulkhead, and the
+-- breakers that it depends on. All or nothing: a call that is denied changes nothing.
+-- KEYS  limits, limit of replays and idempotency record (0 or 2), shared result and its lock (0 or 2), the tenant's
+--       slots (0 or 1), state and mode of each breaker, tenants that called lately what is behind them (0 or 1)
 -- ARGV  1 now in microseconds, 0 for the server's clock   2 number of limits   3 of records (0 or 1)
 --       4 of shared work (0 or 1)   5 how many calls this one counts as, 0 to ask for the status only
 --       6 hash of the request   7 token   8 lease of the record in us   9 life of the record in ms
 --       10 lease of the lock in ms   11 expected duration of the work in us
 --       12 tenant of the call as breakers know it, 0 where they need not   13 window of the breakers in us
 --       14 how many tenants are noted at most
---       then for each limit: number of its algorithm, span in us, calls
--- Answers 1 or 0 for admitted, now, {wait, remaining, reset} of each limit, {what, ...} of the record,
---         {what, ...} of the shared work, state and mode of each breaker.
--- Billed: EVALSHA, TIME, MGET, then for an admitted call a SET for each limit, record and lock that it takes, and one
--- where its tenant has not been noted for half a window.
+--       15 number of the slot, 0 for none   16 calls of the tenant at once   17 lease of the slot in us
+--       18 numbers of the tenant's slots that this environment has ended
+--       then for each limit, that of replays last: number of its algorithm, span in us, calls
+-- Answers 1 or 0 for admitted, now, {wait, remaining, reset} of each limit (that of replays for a replay alone),
+--         {what, ...} of the record, {what, ...} of the shared work, {what, ...} of the slot, state and mode of each
+--         breaker.
+-- Billed: EVALSHA, TIME, MGET, then for an admitted call a SET for each limit, record, lock and slot that it takes, and
+-- one where its tenant has not been noted for half a window. A replay takes its own limit and nothing else, a call whose
+-- record stands in its way takes its limits.
 local limits, records, shared = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local cost, token = tonumber(ARGV[5]), ARGV[7]
 local now = tonumber(ARGV[1])
@@ -30,14 +34,18 @@ local function numbers(text)
   return found
 end
 
-local tenant, window = tonumber(ARGV[12]), tonumber(ARGV[13])
-local breakers, callers_at = {}, tenant ~= 0 and #KEYS or #KEYS + 1
-for i = limits + records + 2 * shared + 1, callers_at - 1 do breakers[#breakers + 1] = stored[i] or '' end
+local tenant, window, slot = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[15])
+local replays_at, record_at = limits + 1, limits + 2
+local work_at = limits + 2 * records + 1
+local slots_at = work_at + 2 * shared
+local callers_at = tenant ~= 0 and #KEYS or #KEYS + 1
+local breakers = {}
+for i = slots_at + (slot ~= 0 and 1 or 0), callers_at - 1 do breakers[#breakers + 1] = stored[i] or '' end
 
 -- Limits: first whether all of them admit the call, then their statuses.
 local steps, admitted = {}, 1
 local function step(i, weight)
-  local at = 14 + 3 * (i - 1)
+  local at = 18 + 3 * (i - 1)
   local rule = RULES[tonumber(ARGV[at + 1])]
   return rule(numbers(stored[i]), now, weight, tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]))
 end
@@ -45,26 +53,44 @@ for i = 1, limits do
   steps[i] = step(i, cost)
   if steps[i].wait > 0 and cost > 0 then admitted = 0 end
 end
+local function standing(taken, shown) return { taken.wait, math.max(shown.remaining, 0), shown.reset } end
 local function standings(looked)
   local all = {}
   for i = 1, limits do
-    local shown = looked and step(i, 0) or steps[i]
-    all[i] = { looked and steps[i].wait or 0, math.max(shown.remaining, 0), shown.reset }
+    if looked then all[i] = standing(steps[i], step(i, 0)) else all[i] = standing({ wait = 0 }, steps[i]) end
   end
   return all
 end
-if admitted == 0 then return billed({ 0, now, standings(true), { 'none' }, { 'none' }, breakers }) end
+local function take(i, taken)
+  local kept = {}
+  for at, number in ipairs(taken.state) do kept[at] = whole(number) end
+  call('SET', KEYS[i], table.concat(kept, ' '), 'PX', math.max(math.ceil(taken.reset / 1000), 1))
+end
+local function take_limits()
+  for i = 1, limits do if cost > 0 then take(i, steps[i]) end end
+end
+local NONE = { 'none' }
+local function answer(is_admitted, statuses, record, work, held)
+  return billed({ is_admitted, now, statuses, record, work, held, breakers })
+end
+if admitted == 0 then return answer(0, standings(true), NONE, NONE, NONE) end
 
 -- The record is claimed by nobody, by a request that still runs, by one that died, or holds an answer.
-local record = { 'none' }
-local claim
+local record, claim = NONE, nil
 if records == 1 then
-  local text = stored[limits + 1] or ''
+  local text = stored[record_at] or ''
   local what, hash, holder, deadline, first = string.match(text, '^(%u) (%S+) (%S+) (%d+) (%d+)')
   if what and hash ~= ARGV[6] then
     record = { 'mismatch' }
   elseif what == 'D' then
-    record = { 'done', string.match(text, '^%u %S+ %S+ %d+ %d+ (.*)$') }
+    local replay, statuses = step(replays_at, 1), standings(true)
+    if replay.wait > 0 then
+      statuses[replays_at] = standing(replay, step(replays_at, 0))
+      return answer(0, statuses, NONE, NONE, NONE)
+    end
+    take(replays_at, replay)
+    statuses[replays_at] = standing(replay, replay)
+    return answer(1, statuses, { 'done', string.match(text, '^%u %S+ %S+ %d+ %d+ (.*)$') }, NONE, NONE)
   elseif what and holder ~= token and tonumber(deadline) > now then
     record = { 'running', tonumber(deadline) - now }
   else
@@ -72,14 +98,16 @@ if records == 1 then
     claim = 'P ' .. ARGV[6] .. ' ' .. token .. ' ' .. whole(now + ARGV[8]) .. ' ' .. whole(first)
     record = { 'claimed', first }
   end
-  if not claim then return billed({ 1, now, standings(true), record, { 'none' }, breakers }) end
-  call('SET', KEYS[limits + 1], claim, 'PX', ARGV[9])
+  if not claim then
+    take_limits()
+    return answer(1, standings(false), record, NONE, NONE)
+  end
 end
 
 -- Shared work: take a fresh result, or a stale one while another request renews it; wait for a leader; or lead.
-local work = { 'none' }
+local work = NONE
 if shared == 1 then
-  local result, lock = stored[limits + records + 1], stored[limits + records + 2]
+  local result, lock = stored[work_at], stored[work_at + 1]
   local fresh = result and tonumber(string.match(result, '^(%d+)'))
   if fresh == 0 then result, fresh = nil, nil end -- left by a leader that gave up
   local holder, eta = string.match(lock or '', '^(%S+) (%d+)')
@@ -88,9 +116,26 @@ if shared == 1 then
   elseif holder and holder ~= token then
     work = fresh and { 'stale', result } or { 'follow', math.max(tonumber(eta) - now, 0) }
   else
-    call('SET', KEYS[limits + records + 2], token .. ' ' .. whole(now + ARGV[11]), 'PX', ARGV[10])
     work = { 'lead' }
   end
+end
+
+-- A call that takes a result that is there is over at once, and needs no slot.
+local held, slots = NONE, nil
+if slot ~= 0 and cost > 0 and work[1] ~= 'fresh' and work[1] ~= 'stale' then
+  slots = enter_bulkhead(numbers(stored[slots_at]), now, slot, tonumber(ARGV[16]), tonumber(ARGV[17]), numbers(ARGV[18]))
+  if slots.wait > 0 then return answer(0, standings(true), NONE, NONE, { 'full', slots.wait }) end
+  held = { 'held', slots.is_spare and 1 or 0 }
+end
+
+if claim then call('SET', KEYS[record_at], claim, 'PX', ARGV[9]) end
+if work[1] == 'lead' then
+  call('SET', KEYS[work_at + 1], token .. ' ' .. whole(now + ARGV[11]), 'PX', ARGV[10])
+end
+if slots then
+  local kept = {}
+  for at, number in ipairs(slots.state) do kept[at] = whole(number) end
+  call('SET', KEYS[slots_at], table.concat(kept, ' '), 'PX', math.max(math.ceil(slots.longest / 1000), 1))
 end
 
 -- Whoever will call what is behind the breakers is noted, unless enough was noted within half a window.
@@ -111,11 +156,5 @@ if tenant ~= 0 and cost > 0 and (work[1] == 'none' or work[1] == 'lead') then
   end
 end
 
-for i = 1, limits do
-  if cost > 0 then
-    local kept = {}
-    for at, number in ipairs(steps[i].state) do kept[at] = whole(number) end
-    call('SET', KEYS[i], table.concat(kept, ' '), 'PX', math.max(math.ceil(steps[i].reset / 1000), 1))
-  end
-end
-return billed({ 1, now, standings(false), record, work, breakers })
+take_limits()
+return answer(1, standings(false), record, work, held)
