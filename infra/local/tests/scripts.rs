@@ -76,6 +76,65 @@ impl Scripts {
 }
 
 #[test]
+fn a_root_key_is_not_replaced_where_aws_does_not_say_that_there_is_none() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let scripts = Scripts::copied();
+    for failure in ["AccessDeniedException", "ThrottlingException", "ExpiredTokenException"] {
+        let aws = scripts.programs.path().join("aws");
+        let text = format!(
+            "#!/bin/sh\necho \"$2\" >> \"$(dirname \"$0\")/asked\"\necho 'An error occurred ({failure})' >&2; exit 254\n"
+        );
+        std::fs::write(&aws, text).unwrap();
+        std::fs::set_permissions(&aws, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let Outcome { code, stderr, .. } = scripts.run("secret.sh", "prod");
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(
+            stderr.contains("is unknown, so nothing was written") && stderr.contains(failure),
+            "{stderr}"
+        );
+    }
+    let asked = std::fs::read_to_string(scripts.programs.path().join("asked")).unwrap();
+    assert_eq!(asked, "get-secret-value\n".repeat(3));
+}
+
+#[test]
+fn advisories_that_are_old_are_told_aloud_and_their_absence_is_too() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = TempDir::new().unwrap();
+    let checkout = folder.path().join("checkout");
+    for path in ["checkout/.tools/bin", "shared/data", "db/crates"] {
+        std::fs::create_dir_all(folder.path().join(path)).unwrap();
+    }
+    let copied = Scripts::copied();
+    std::fs::rename(copied.root.path().join("scripts"), checkout.join("scripts")).unwrap();
+    for name in ["cargo", "cargo-deny", "cargo-audit"] {
+        let program = checkout.join(".tools/bin").join(name);
+        // The advisories cannot be fetched.
+        std::fs::write(&program, "#!/bin/sh\n[ \"$3\" != fetch ]\n").unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let run = || {
+        let output = Command::new("bash").arg(checkout.join("scripts/audit.sh")).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said) = run();
+    assert!(code == Some(0) && said.contains("NOT CHECKED"), "{said}");
+    let date = |days_ago: u64| {
+        let at = shared::clock::Millis(shared::clock::Millis::now().0 - days_ago * 86_400_000);
+        at.rfc3339().chars().take(10).collect::<String>()
+    };
+    for (days, is_old) in [(59, false), (62, true)] {
+        let archive = folder.path().join(format!("shared/data/rustsec-advisory-db-{}.tar.gz", date(days)));
+        let tar =
+            Command::new("tar").arg("-czf").arg(&archive).arg("-C").arg(folder.path()).arg("db").status();
+        assert!(tar.unwrap().success());
+        let (code, said) = run();
+        assert_eq!((code, said.contains("WARNING")), (Some(0), is_old), "{said}");
+        std::fs::remove_file(archive).unwrap();
+    }
+}
+
+#[test]
 fn every_script_tells_its_usage_and_does_nothing_else_when_it_is_asked_for_help() {
     let scripts = Scripts::copied();
     for name in Scripts::called() {
