@@ -26,4 +26,4 @@ for folder in functions/*/; do
 done
 sam deploy --template template.yaml --stack-name "huntaze-$stage" --capabilities CAPABILITY_IAM --resolve-s3 \
   --parameter-overrides "Stage=$stage" "UpstashUrl=$url" "$@"
-say "fill the secret, if this is the first time: scripts/secret.sh $stage"
+say "deployed; functions answer 503 for as long as scripts/secret.sh $stage was not run"

@@ -24,6 +24,7 @@ use std::time::Duration;
 use crate::contract::Dependency;
 use crate::environment::{Environment, StartError};
 use crate::fleet::breaker::{Breakers, CallError, Failure};
+use crate::secrets::ModelSecret;
 
 /// Who writes text in this stage, as its settings say.
 pub enum Provider {
@@ -44,7 +45,7 @@ impl Provider {
     /// # Errors
     /// [`StartError`]; its source is [`MissingAiKey`] where the secret has no key.
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        let secrets = &environment.keyring().await?.secrets;
+        let secrets = environment.secret::<ModelSecret>().await?;
         let breakers = Breakers::connect(environment).await?;
         let main_key = secrets.ai_key.as_deref();
         let mut chain = Vec::new();

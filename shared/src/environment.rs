@@ -4,18 +4,18 @@
 //! must exist once in an environment, such as a cache, is made by [`Environment::once`].
 
 use std::any::{Any, TypeId};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, try_join_all};
 use tokio::sync::OnceCell;
 
 use crate::dynamo::Dynamo;
 use crate::outbound::{self, OutboundError};
 use crate::redis::{Redis, RedisError};
-use crate::secrets::{self, DerivedKeys, Secrets, SecretsError};
+use crate::secrets::{self, FleetSecret, SecretsError, StageSecret};
 use crate::settings::{Settings, SettingsError};
 
 /// Why an environment cannot answer requests.
@@ -50,19 +50,12 @@ impl StartError {
 pub struct Environment {
     settings: OnceCell<Settings>,
     aws: OnceCell<aws_config::SdkConfig>,
-    keyring: OnceCell<Keyring>,
+    /// The texts of the secrets that were read, by the last part of their names.
+    secrets: Mutex<BTreeMap<&'static str, String>>,
     dynamo: OnceCell<Dynamo>,
     redis: OnceCell<Arc<Redis>>,
     /// The services that exist once, by their type.
     instances: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
-}
-
-/// The secrets of the stage and the keys that are derived from them.
-pub struct Keyring {
-    /// The secrets as Secrets Manager has them.
-    pub secrets: Secrets,
-    /// The keys that are derived from the root key, one for each purpose.
-    pub derived: DerivedKeys,
 }
 
 impl Environment {
@@ -90,16 +83,48 @@ impl Environment {
         }))
     }
 
-    /// The secrets, read once, and the keys derived from them.
+    /// A secret of the stage, read once.
     ///
     /// # Errors
-    /// [`StartError::Settings`], [`StartError::Secrets`]
-    pub fn keyring(&self) -> BoxFuture<'_, Result<&Keyring, StartError>> {
-        Box::pin(self.keyring.get_or_try_init(async || {
-            let secrets = secrets::fetch(self.aws().await?, &self.settings().await?.secret_id).await?;
-            let derived = DerivedKeys::new(&secrets.root_key);
-            Ok(Keyring { secrets, derived })
-        }))
+    /// [`StartError::Settings`], [`StartError::Outbound`], [`StartError::Secrets`]
+    pub async fn secret<S: StageSecret>(&self) -> Result<Arc<S>, StartError> {
+        let make = async {
+            let known = self.read_secrets().get(S::NAME).cloned();
+            let text = match known {
+                Some(text) => text,
+                None => self.fetch(S::NAME).await?,
+            };
+            let secret = secrets::parse(&secrets::id(&self.settings().await?.stage, S::NAME), &text)?;
+            self.read_secrets().insert(S::NAME, text);
+            Ok(secret)
+        };
+        self.once(make).await
+    }
+
+    fn fetch(&self, name: &'static str) -> BoxFuture<'_, Result<String, StartError>> {
+        Box::pin(async move {
+            let id = secrets::id(&self.settings().await?.stage, name);
+            Ok(secrets::fetch(self.aws().await?, &id).await?)
+        })
+    }
+
+    fn read_secrets(&self) -> MutexGuard<'_, BTreeMap<&'static str, String>> {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the secrets of this environment again. If one has changed, this is an environment with all of them as they
+    /// are now, in which every service connects anew; none if all are as they were.
+    ///
+    /// # Errors
+    /// [`StartError::Secrets`]
+    pub fn renewed(&self) -> BoxFuture<'_, Result<Option<Self>, StartError>> {
+        Box::pin(async {
+            let before = self.read_secrets().clone();
+            let read = async |name: &'static str| Ok::<_, StartError>((name, self.fetch(name).await?));
+            let now = try_join_all(before.keys().map(|name| read(name))).await?.into_iter().collect();
+            let aws = OnceCell::new_with(self.aws.get().cloned());
+            Ok((before != now).then(|| Self { aws, secrets: Mutex::new(now), ..Self::default() }))
+        })
     }
 
     /// The client of DynamoDB, which knows both tables.
@@ -120,7 +145,7 @@ impl Environment {
     pub fn redis(&self) -> BoxFuture<'_, Result<Arc<Redis>, StartError>> {
         let connect = async || {
             let settings = self.settings().await?;
-            let token = &self.keyring().await?.secrets.upstash_token;
+            let token = &self.secret::<FleetSecret>().await?.upstash_token;
             Ok::<_, StartError>(Arc::new(Redis::new(&settings.upstash_url, token, settings.redis_trip)?))
         };
         Box::pin(async move { self.redis.get_or_try_init(connect).await.cloned() })

@@ -5,6 +5,7 @@
 
 mod admission;
 mod budgets;
+mod callers;
 mod failures;
 mod identity;
 mod outcome;
@@ -16,9 +17,6 @@ pub use outcome::{Admission, Demand, GuardAnswer, Refusal};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::auth::access_token::AccessTokens;
-use crate::auth::key_store::ApiKeys;
-use crate::auth::sessions::Sessions;
 use crate::clock::{Deadline, Millis};
 use crate::contract::{Access, Budget, Mode, OnOutage, Plan, Route};
 use crate::environment::{Environment, StartError};
@@ -26,15 +24,17 @@ use crate::fleet::breaker::{Breakers, Witness};
 use crate::fleet::bulkhead::HeldSlot;
 use crate::fleet::coalesce::SharedWork;
 use crate::fleet::gate::{Gate, GateAnswer, GatePass, GateQuestion};
-use crate::fleet::idempotency::{IdempotencyClaim, IdempotencyRecord, IdempotencyStore, StoredResponse};
+use crate::fleet::idempotency::{IdempotencyClaim, IdempotencyRecord, StoredResponse};
 use crate::fleet::limits::{Limit, LocalLimits};
 use crate::http::{HttpRequest, Problem, ProblemKind};
 use crate::metrics::{self, Idempotency, LimitDecision};
 use crate::random;
 use crate::redis::RedisError;
+use crate::secrets::ScrapeSecret;
 use crate::tenants::plans::Plans;
 use crate::tenants::usage::UsageCounters;
 use budgets::{Allowance, allowance, claim, denial, full};
+use callers::CallerServices;
 use identity::authorize;
 
 /// Before answering 429, a plan that was cached for longer than this is read again, because it may have been raised.
@@ -44,34 +44,35 @@ const CONCLUDE_WITHIN_MIN: Duration = Duration::from_millis(250);
 
 /// The guard of an execution environment.
 pub struct Guard {
-    tokens: Arc<AccessTokens>,
-    keys: Arc<ApiKeys>,
-    sessions: Sessions,
+    callers: Option<CallerServices>,
     usage: UsageCounters,
     plans: Arc<Plans>,
     gate: Arc<Gate>,
-    responses: Arc<IdempotencyStore>,
     breakers: Breakers,
-    scrape_token: Option<String>,
+    scrape: Option<Arc<ScrapeSecret>>,
     local: LocalLimits,
 }
 
 impl Guard {
-    /// Connects the services that identify callers and count calls.
+    /// Connects the services that count calls and that identify whoever the routes of the function ask for.
     ///
     /// # Errors
     /// [`StartError`]
-    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+    pub async fn connect(environment: &Environment, accesses: &[Access]) -> Result<Self, StartError> {
+        let callers = if accesses.iter().any(|access| access.has_caller()) {
+            Some(CallerServices::connect(environment).await?)
+        } else {
+            None
+        };
+        let scrape =
+            if accesses.contains(&Access::Scraper) { Some(environment.secret().await?) } else { None };
         Ok(Self {
-            tokens: AccessTokens::connect(environment).await?,
-            keys: ApiKeys::connect(environment).await?,
-            sessions: Sessions::connect(environment).await?,
+            callers,
+            scrape,
             usage: UsageCounters::connect(environment).await?,
             plans: Plans::connect(environment).await?,
             gate: Gate::connect(environment).await?,
-            responses: IdempotencyStore::connect(environment).await?,
             breakers: Breakers::connect(environment).await?,
-            scrape_token: environment.keyring().await?.secrets.scrape_token.clone(),
             local: LocalLimits::default(),
         })
     }
@@ -227,11 +228,12 @@ impl Guard {
             }
             (IdempotencyRecord::Claimed { first_us }, Some(claim)) => {
                 metrics::idempotency(Idempotency::Claimed);
-                let seed = self.responses.seed(&claim, first_us);
+                let seed = self.callers()?.responses.seed(&claim, first_us);
                 return admit(Some((claim, seed)));
             }
             (IdempotencyRecord::Done(sealed), claim) => {
-                match claim.and_then(|claim| self.responses.open(&claim, &sealed)) {
+                let responses = &self.callers()?.responses;
+                match claim.and_then(|claim| responses.open(&claim, &sealed)) {
                     Some(response) => {
                         metrics::idempotency(Idempotency::Replayed);
                         return Ok(GuardAnswer::Replay(response, limits));
@@ -292,10 +294,11 @@ impl Guard {
         deadline: Deadline,
     ) {
         let deadline = Deadline::after(deadline.left().max(CONCLUDE_WITHIN_MIN));
+        let Some(CallerServices { responses, .. }) = &self.callers else { return };
         let result = if response.status < 500 {
-            self.responses.store(claim, response, deadline).await
+            responses.store(claim, response, deadline).await
         } else {
-            self.responses.release(claim, deadline).await
+            responses.release(claim, deadline).await
         };
         match result {
             Ok(true) => {}
@@ -311,8 +314,8 @@ impl Guard {
     pub async fn note(&self, route: &Route, caller: &Caller) {
         let now = Millis::now();
         let touch = async {
-            match caller.key {
-                Some(key) => self.keys.touch(caller.tenant, key, now).await,
+            match caller.key.zip(self.callers.as_ref()) {
+                Some((key, callers)) => callers.keys.touch(caller.tenant, key, now).await,
                 None => Ok(()),
             }
         };

@@ -8,8 +8,10 @@ mod guarded;
 mod handler;
 mod http;
 mod log;
+mod renewal;
 mod run;
 mod schedule;
+mod services;
 mod shutdown;
 mod table_stream;
 

@@ -18,8 +18,6 @@ pub struct Settings {
     pub identity_table: String,
     /// The name of the DynamoDB table with the data of the tenants.
     pub tenant_table: String,
-    /// The name of the secret in Secrets Manager that holds keys and tokens.
-    pub secret_id: String,
     /// The base URL of the Upstash REST API.
     pub upstash_url: String,
     /// The longest that a trip to Redis may take. The first trip of an environment, which also connects, may take
@@ -29,6 +27,8 @@ pub struct Settings {
     pub metrics_flush: Duration,
     /// How long an environment trusts an API key and a plan that it has read.
     pub cache_for: Duration,
+    /// How long an environment trusts the secrets that it read.
+    pub secrets_for: Duration,
     /// A leader of shared work that does not renew its lock within this time has lost the lead.
     pub work_lease: Duration,
     /// A run that does not renew its lease within this time has lost its job.
@@ -88,11 +88,11 @@ pub const NAMES: [&str; 19] = [
     "HUNTAZE_STAGE",
     "HUNTAZE_IDENTITY_TABLE",
     "HUNTAZE_TENANT_TABLE",
-    "HUNTAZE_SECRET_ID",
     "HUNTAZE_UPSTASH_URL",
     "HUNTAZE_REDIS_TRIP_MS",
     "HUNTAZE_METRICS_FLUSH_MS",
     "HUNTAZE_CACHE_MS",
+    "HUNTAZE_SECRETS_MS",
     "HUNTAZE_WORK_LEASE_MS",
     "HUNTAZE_JOB_LEASE_MS",
     "HUNTAZE_DELETION_GRACE_MS",
@@ -164,11 +164,11 @@ impl Settings {
             stage: required("HUNTAZE_STAGE")?,
             identity_table: required("HUNTAZE_IDENTITY_TABLE")?,
             tenant_table: required("HUNTAZE_TENANT_TABLE")?,
-            secret_id: required("HUNTAZE_SECRET_ID")?,
             upstash_url: required("HUNTAZE_UPSTASH_URL")?,
             redis_trip,
             metrics_flush,
             cache_for,
+            secrets_for: millis("HUNTAZE_SECRETS_MS", 1_000..=3_600_000, "must be from 1000 to 3600000")?,
             work_lease,
             job_lease,
             deletion_grace,

@@ -1,6 +1,6 @@
 //! `POST /api/auth/signin`: exchanges an e-mail address and a password for an access token and a refresh token.
 
-use shared::auth::signin::{Authenticator, Credentials, SignInResult};
+use shared::auth::signin::{SignInDesk, SignInForm, SignInResult};
 use shared::contract::auth::{Secret, SignIn, SignInReply, SignedInUser};
 use shared::endpoint::{Call, Endpoint, with_tokens};
 use shared::environment::{Environment, StartError};
@@ -13,26 +13,26 @@ async fn main() -> Result<(), serve::Error> {
 }
 
 struct OpenSession {
-    authenticator: Authenticator,
+    desk: SignInDesk,
 }
 
 impl Endpoint for OpenSession {
     type Contract = SignIn;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self { authenticator: Authenticator::connect(environment).await? })
+        Ok(Self { desk: SignInDesk::connect(environment).await? })
     }
 
     async fn handle(&self, call: Call<SignIn>) -> Result<Reply<SignInReply>, Problem> {
         let body_device = call.body.device_token.as_ref().map(Secret::expose);
-        let credentials = Credentials {
+        let form = SignInForm {
             email: &call.body.email,
             password: call.body.password.expose(),
             address: &call.ip_block(),
             device: body_device.or(call.device_cookie()),
         };
         let SignInResult { account, issued, device } =
-            self.authenticator.sign_in(&credentials, &call.origin(), call.deadline).await?;
+            self.desk.sign_in(&form, &call.origin(), call.deadline).await?;
         let user = SignedInUser { id: account.id, email: account.email, name: account.name };
         let (tenants, by_cookie) = (issued.tenants.clone(), call.is_browser());
         let cookie = by_cookie.then(|| device_cookie(&device));

@@ -1,6 +1,6 @@
 //! `POST /api/auth/signup`: opens an account, with the same answer whether or not the address already has one.
 
-use shared::auth::accounts::{Accounts, NewAccount};
+use shared::auth::accounts::{Credentials, NewAccount};
 use shared::contract::auth::{SignUp, SignUpReply, SignUpStatus};
 use shared::endpoint::{Call, Endpoint};
 use shared::environment::{Environment, StartError};
@@ -13,14 +13,14 @@ async fn main() -> Result<(), serve::Error> {
 }
 
 struct OpenAccount {
-    accounts: Accounts,
+    credentials: Credentials,
 }
 
 impl Endpoint for OpenAccount {
     type Contract = SignUp;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self { accounts: Accounts::connect(environment).await? })
+        Ok(Self { credentials: Credentials::connect(environment).await? })
     }
 
     async fn handle(&self, call: Call<SignUp>) -> Result<Reply<SignUpReply>, Problem> {
@@ -30,7 +30,7 @@ impl Endpoint for OpenAccount {
         let tenant_name = request.tenant_name.map_or_else(|| name.clone(), String::from);
         let password = request.password.expose();
         let account = NewAccount { email: &request.email, password, name, tenant_name, origin };
-        self.accounts.open(account).await?;
+        self.credentials.open(account).await?;
         Ok(SignUpReply { status: SignUpStatus::VerificationSent }.into())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::auth::key_store::{ApiKeys, KeySpec};
+use shared::auth::key_store::{ApiKeys, KeyMint, KeySpec};
 use shared::contract::bounded::Timestamp;
 use shared::contract::keys::{CreateKey, CreatedKey, Key, ListKeys};
 use shared::contract::page::Page;
@@ -41,13 +41,14 @@ impl Endpoint for List {
 
 struct Create {
     keys: Arc<ApiKeys>,
+    mint: KeyMint,
 }
 
 impl Endpoint for Create {
     type Contract = CreateKey;
 
     async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self { keys: ApiKeys::connect(environment).await? })
+        Ok(Self { keys: ApiKeys::connect(environment).await?, mint: KeyMint::connect(environment).await? })
     }
 
     async fn handle(&self, call: Call<CreateKey>) -> Result<Reply<CreatedKey>, Problem> {
@@ -59,7 +60,7 @@ impl Endpoint for Create {
             environment: request.environment.unwrap_or(caller.tenant.mode()),
             expires_at: request.expires_at.map(Timestamp::get),
         };
-        let (key, listed) = self.keys.create(caller.tenant, spec, &call.issuer()).await?;
+        let (key, listed) = self.keys.create(caller.tenant, spec, &call.issuer(), &self.mint).await?;
         Ok(CreatedKey { key: key.expose().to_owned(), listed }.into())
     }
 }

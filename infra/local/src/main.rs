@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use local::demo::Demo;
-use local::secrets::write_secret;
+use local::private_file::write_secret;
 use local::{LocalError, Options, Stack};
 use shared::contract;
 use tracing::Level;
@@ -93,12 +93,44 @@ enum Command {
         #[arg(long)]
         used: PathBuf,
     },
+    /// Write the secrets that functions read, each to a file of its name, from the root secret in the file `app`
+    ///
+    /// scripts/secret.sh calls it. Without such a file it makes a root secret, with UPSTASH_TOKEN and AI_KEY.
+    Secrets(SecretFiles),
     /// Print an event for `cargo lambda invoke`
     Event {
         /// Which kind of event
         #[arg(value_enum)]
         kind: EventKind,
     },
+}
+
+/// The arguments of `local secrets`.
+#[derive(clap::Args)]
+struct SecretFiles {
+    /// The folder of the files
+    #[arg(long)]
+    folder: PathBuf,
+    /// Change the keys of session tokens: the next one signs
+    #[arg(long)]
+    rotate: bool,
+    /// What signed or verified until now does neither any more
+    #[arg(long, requires = "rotate")]
+    leaked: bool,
+    /// The token of Redis, for a new root secret
+    #[arg(long, env = "UPSTASH_TOKEN", hide_env_values = true, default_value = "")]
+    upstash_token: String,
+    /// The API key for the model's provider, for a new root secret
+    #[arg(long, env = "AI_KEY", hide_env_values = true, default_value = "")]
+    ai_key: String,
+}
+
+impl SecretFiles {
+    fn write(self) -> Result<(), LocalError> {
+        let Self { folder, rotate, leaked, upstash_token, ai_key } = self;
+        let ai_key = Some(ai_key).filter(|key| !key.is_empty());
+        local::root_secret::write(&folder, upstash_token, ai_key, rotate.then_some(leaked))
+    }
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -178,6 +210,7 @@ async fn run(command: Command) -> Result<(), LocalError> {
             println!("every one of {} permissions is used", local::permissions::all_used(&template, &used)?);
             Ok(())
         }
+        Command::Secrets(files) => files.write(),
         Command::Event { kind } => {
             let event = match kind {
                 EventKind::Http => local::gateway::sample_event("GET", "/api/health"),
@@ -225,7 +258,7 @@ async fn serve(options: Options, ai_key: Option<String>) -> Result<(), LocalErro
     let mut stack = Stack::start(options).await?;
     if let Some(key) = ai_key {
         stack.secret["aiKey"] = key.into();
-        stack.secrets.put(&stack.secret_id, &stack.secret);
+        stack.fill_secrets(&stack.secret)?;
     }
     write_secret(&data.join("upstash.env"), &stack.upstash_variables())?;
     let demo = Demo::load_or_create(&stack.url(), &data.join("demo.json")).await?;

@@ -80,7 +80,7 @@ impl Permission {
     /// statement after the other, and puts no two together.
     fn grants_of(&self, need: &Need) -> Option<Vec<Grant<'_>>> {
         let action = self.actions.iter().find(|action| **action == need.action)?;
-        let resource = self.resources.iter().find(|resource| **resource == need.resource)?;
+        let resource = self.resources.iter().find(|resource| is_like(&need.resource, resource))?;
         let grant = |leading_key| Grant { action, resource, leading_key };
         let Some(condition) = &self.leading_keys else { return Some(vec![grant(None)]) };
         if condition.is_required && need.leading_keys.is_empty() {

@@ -1,4 +1,4 @@
-//! Secrets Manager's `GetSecretValue`, behind the permissions of `template.yaml`, and the secret of a local stage.
+//! Secrets Manager's `GetSecretValue`, behind the permissions of `template.yaml`, and the secrets of a local stage.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,14 +12,17 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::{Value, json};
+use shared::clock::Millis;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::LocalError;
 use crate::permissions::{AwsCaller, Need, Permissions};
+use crate::private_file::write_secret;
+use crate::root_secret::{self, RootSecret};
 
 /// The text of each secret, by the secret's name.
 type StoredSecrets = Arc<Mutex<BTreeMap<String, String>>>;
@@ -54,14 +57,25 @@ impl LocalSecrets {
         self.address
     }
 
-    /// Stores a secret, in place of one of the same name.
-    pub fn put(&self, name: &str, value: &Value) {
-        self.lock().insert(name.to_owned(), value.to_string());
+    /// Stores the root secret of a stage and the secrets that are made from it, in place of those that are there.
+    ///
+    /// # Errors
+    /// [`LocalError`] when the root secret is malformed.
+    pub fn fill(&self, stage: &str, root: &Value) -> Result<(), LocalError> {
+        let malformed =
+            |error: serde_json::Error| LocalError::Part { part: "the secret", why: error.to_string() };
+        let parts = serde_json::from_value::<RootSecret>(root.clone()).map_err(malformed)?.parts()?;
+        let mut stored = self.lock();
+        stored.insert(shared::secrets::id(stage, root_secret::NAME), root.to_string());
+        stored.extend(
+            parts.into_iter().map(|(name, part)| (shared::secrets::id(stage, name), part.to_string())),
+        );
+        Ok(())
     }
 
-    /// Removes a secret, as if nobody had filled it yet.
-    pub fn remove(&self, name: &str) {
-        self.lock().remove(name);
+    /// Removes all secrets, as if nobody had filled them yet.
+    pub fn clear(&self) {
+        self.lock().clear();
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
@@ -89,42 +103,38 @@ async fn answer(
     }
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
     let id = request["SecretId"].as_str().unwrap_or_default();
-    let need = Need::of("secretsmanager:GetSecretValue", id);
+    let need = Need::of("secretsmanager:GetSecretValue", &arn(id));
     if let Err(denied) = permissions.check(AwsCaller::of(&headers), &[need]) {
         return failure("AccessDeniedException", &denied);
     }
     match stored.lock().unwrap_or_else(PoisonError::into_inner).get(id) {
-        Some(value) => {
-            Json(json!({"ARN": id, "Name": id, "VersionId": "local", "SecretString": value})).into_response()
-        }
+        Some(value) => Json(json!({"ARN": arn(id), "Name": id, "VersionId": "local", "SecretString": value}))
+            .into_response(),
         None => failure("ResourceNotFoundException", "Secrets Manager can't find the specified secret."),
     }
 }
 
-/// Makes a new secret for a stage, in the form that `shared::secrets` reads.
+/// The ARN of a secret, whose name Secrets Manager makes unlike that of any other by six characters behind it.
+fn arn(id: &str) -> String {
+    format!("arn:aws:secretsmanager:eu-west-1:000000000000:secret:{id}-Local0")
+}
+
+/// Makes a new root secret for a local stage.
 ///
 /// # Errors
 /// When the system gives no random bytes.
 pub fn generate() -> Result<Value, LocalError> {
-    let random = || -> Result<String, LocalError> {
-        let mut bytes = [0; 32];
-        let filled = SystemRandom::new().fill(&mut bytes);
-        filled.map_err(|_| LocalError::Part {
-            part: "the secret",
-            why: "the system gives no random bytes".to_owned(),
-        })?;
-        Ok(STANDARD.encode(bytes))
-    };
-    Ok(json!({
-        "rootKey": random()?,
-        "tokenKeys": [{"kid": "local-1", "seed": random()?}],
-        "upstashToken": random()?.replace(['/', '+', '='], "x"),
-        "scrapeToken": random()?.replace(['/', '+', '='], "x"),
-        "aiKey": "local",
-    }))
+    let mut bytes = [0; 32];
+    let filled = SystemRandom::new().fill(&mut bytes);
+    filled.map_err(|_| LocalError::Part {
+        part: "the secret",
+        why: "the system gives no random bytes".to_owned(),
+    })?;
+    let token = URL_SAFE_NO_PAD.encode(bytes);
+    Ok(json!(RootSecret::generate(token, Some("local".to_owned()), Millis::now())?))
 }
 
-/// Reads the stage's secret from `file`, or makes one and writes it there, readable to its owner alone.
+/// Reads the stage's root secret from `file`, or makes one and writes it there, readable to its owner alone.
 ///
 /// # Errors
 /// [`LocalError`] when it cannot be read or written.
@@ -143,16 +153,4 @@ pub fn load_or_generate(file: &Path) -> Result<Value, LocalError> {
     }
     write_secret(file, &secret.to_string())?;
     Ok(secret)
-}
-
-/// Writes a file that its owner alone may read.
-///
-/// # Errors
-/// [`LocalError`] when the file cannot be written.
-pub fn write_secret(file: &Path, text: &str) -> Result<(), LocalError> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let written = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file);
-    let written = written.and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(LocalError::io(format!("writing {}", file.display())))
 }

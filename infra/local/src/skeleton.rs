@@ -110,7 +110,7 @@ fn block(name: &str, operations: &[Operation]) -> String {
     } else if operations.iter().all(is_open) {
         "        - Statement: [] # a line for each thing that it does, as the functions above have; no Policies if it does none\n"
     } else {
-        "        - Statement:\n            - {Effect: Allow, Action: [secretsmanager:GetSecretValue], Resource: !Ref AppSecret}\n"
+        "        - Statement:\n            - {Effect: Allow, Action: [secretsmanager:GetSecretValue], Resource: !Sub \"arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:huntaze/${Stage}/fleet-??????\"}\n"
     };
     let paths: BTreeSet<_> = operations.iter().map(|operation| operation.route.path).collect();
     let event = |path: &str| {

@@ -24,6 +24,9 @@ use crate::wire::Wire;
 /// How far the streaming function's port is above the gateway's. `cargo lambda watch` takes a port in between.
 const STREAM_PORT_OFFSET: u16 = 10;
 
+/// The name of the stage that the stack is.
+const STAGE: &str = "local";
+
 /// What can be chosen when a stack is started.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -57,12 +60,10 @@ pub struct Stack {
     pub upstash_wire: Wire,
     /// The `redis-server` behind the REST API.
     pub redis: RedisServer,
-    /// The Secrets Manager from which the functions read the stage's secret.
+    /// The Secrets Manager from which the functions read the stage's secrets.
     pub secrets: LocalSecrets,
-    /// The secret of the stage; the functions see a change of it only after `secrets.put`.
+    /// The root secret of the stage; the functions see a change of it only after [`Stack::fill_secrets`].
     pub secret: Value,
-    /// The name under which Secrets Manager has the stage's secret.
-    pub secret_id: String,
     /// `template.yaml` with the parameters of this stack.
     pub template: SamTemplate,
     /// What every function is given beside its own variables.
@@ -96,8 +97,7 @@ impl Stack {
         let dynamo = LocalDynamo::start(&template, Arc::clone(&permissions), file.as_deref()).await?;
         let dynamo_wire = Wire::to(dynamo.address()).await?;
         let secrets = LocalSecrets::start(permissions).await?;
-        let secret_id = template.secrets.first().cloned().unwrap_or_default();
-        secrets.put(&secret_id, &secret);
+        secrets.fill(STAGE, &secret)?;
         let host = Arc::new(Host {
             binaries: options.binaries.clone().unwrap_or_else(binaries),
             logs,
@@ -130,12 +130,19 @@ impl Stack {
             redis,
             secrets,
             secret,
-            secret_id,
             template,
             host,
             _follower: follower,
             _temporary: temporary,
         })
+    }
+
+    /// Makes the secrets that functions read from a root secret.
+    ///
+    /// # Errors
+    /// [`LocalError`] when the root secret is malformed.
+    pub fn fill_secrets(&self, root: &Value) -> Result<(), LocalError> {
+        self.secrets.fill(STAGE, root)
     }
 
     /// The base URL of the API.
@@ -191,7 +198,7 @@ impl Stack {
 /// Reads `template.yaml` with the parameters of a local stage and those of `options`.
 fn template(options: &Options, upstash: SocketAddr) -> Result<SamTemplate, LocalError> {
     let upstash = format!("http://{upstash}");
-    let mut parameters = vec![("Stage", "local"), ("SignUp", "open"), ("UpstashUrl", &upstash)];
+    let mut parameters = vec![("Stage", STAGE), ("SignUp", "open"), ("UpstashUrl", &upstash)];
     parameters.extend(options.parameters.iter().map(|(name, value)| (*name, value.as_str())));
     SamTemplate::read(&parameters)
 }

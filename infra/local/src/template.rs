@@ -18,8 +18,6 @@ pub struct SamTemplate {
     pub functions: BTreeMap<String, TemplateFunction>,
     /// The tables, by logical name.
     pub tables: BTreeMap<String, TemplateTable>,
-    /// The names of the secrets.
-    pub secrets: Vec<String>,
     /// The log groups by name, each with the days that it keeps its lines; `None` keeps them for ever.
     pub log_groups: BTreeMap<String, Option<u32>>,
     /// The logical names of the queues.
@@ -102,7 +100,8 @@ pub struct TemplateRoute {
 pub struct Permission {
     /// The actions that are allowed, such as `dynamodb:GetItem`.
     pub actions: Vec<String>,
-    /// The resources that they are allowed on, by physical name; an index is `<table>/index/<index>`.
+    /// The resources that they are allowed on, by physical name; an index is `<table>/index/<index>`. What the template
+    /// names by an ARN is a pattern of ARNs.
     pub resources: Vec<String>,
     /// The items of a table that they are allowed on; `None` where the statement has no condition.
     pub leading_keys: Option<LeadingKeys>,
@@ -199,7 +198,6 @@ impl SamTemplate {
                 "AWS::DynamoDB::Table" => {
                     template.tables.insert(logical.to_owned(), resolver.table(properties)?);
                 }
-                "AWS::SecretsManager::Secret" => template.secrets.push(resolver.named(logical)?),
                 "AWS::Logs::LogGroup" => {
                     let days =
                         properties.get("RetentionInDays").map(|days| resolver.text(days)).transpose()?;

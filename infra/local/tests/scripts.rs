@@ -75,26 +75,121 @@ impl Scripts {
     }
 }
 
-#[test]
-fn a_root_key_is_not_replaced_where_aws_does_not_say_that_there_is_none() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let scripts = Scripts::copied();
-    for failure in ["AccessDeniedException", "ThrottlingException", "ExpiredTokenException"] {
-        let aws = scripts.programs.path().join("aws");
-        let text = format!(
-            "#!/bin/sh\necho \"$2\" >> \"$(dirname \"$0\")/asked\"\necho 'An error occurred ({failure})' >&2; exit 254\n"
+/// What one run of `scripts/secret.sh` did with a Secrets Manager that is a folder of files.
+struct SecretRun {
+    root: TempDir,
+    stored: TempDir,
+}
+
+/// An `aws` whose secrets are files in `$STORED`; reading one that is not there fails as `$MISSING` says.
+const AWS: &str = r#"#!/usr/bin/env bash
+shift; command=$1 name= value=
+while [ $# -gt 0 ]; do case $1 in
+  --secret-id | --name) name=${2//\//_}; shift ;; --secret-string) value=${2#file://}; shift ;; esac; shift; done
+file="$STORED/$name"
+echo "$command $name" >>"$STORED/calls"
+case $command in
+  create-secret) cp "$value" "$file"; exit ;;
+  put-secret-value) [ -f "$file" ] && cp "$value" "$file" && exit ;;
+  get-secret-value) [ -f "$file" ] && cat "$file" && exit ;;
+esac
+echo "An error occurred ($MISSING) when calling the operation: no" >&2; exit 254
+"#;
+
+impl SecretRun {
+    fn new() -> Self {
+        let scripts = Scripts::copied();
+        let program = |name: &str, text: &str| {
+            use std::os::unix::fs::PermissionsExt as _;
+            let path = scripts.root.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        program("aws", AWS);
+        // The script builds the program `local`; here it is there already.
+        let local = env!("CARGO_BIN_EXE_local");
+        program(
+            "cargo",
+            &format!(
+                "#!/usr/bin/env bash\nuntil [ \"$1\" = -- ]; do shift; done; shift\nexec {local} \"$@\"\n"
+            ),
         );
-        std::fs::write(&aws, text).unwrap();
-        std::fs::set_permissions(&aws, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let Outcome { code, stderr, .. } = scripts.run("secret.sh", "prod");
-        assert_eq!(code, Some(1), "{stderr}");
-        assert!(
-            stderr.contains("is unknown, so nothing was written") && stderr.contains(failure),
-            "{stderr}"
-        );
+        Self { root: scripts.root, stored: TempDir::new().unwrap() }
     }
-    let asked = std::fs::read_to_string(scripts.programs.path().join("asked")).unwrap();
-    assert_eq!(asked, "get-secret-value\n".repeat(3));
+
+    fn run(&self, missing: &str, arguments: &[&str]) -> (Option<i32>, String) {
+        use std::io::Write as _;
+        let mut child = Command::new("bash")
+            .arg(self.root.path().join("scripts/secret.sh"))
+            .args(arguments)
+            .env("PATH", format!("{}:/usr/bin:/bin", self.root.path().display()))
+            .env("STORED", self.stored.path())
+            .env("MISSING", missing)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A script that asks nothing may have ended before it is answered.
+        let _ = child.stdin.take().unwrap().write_all(b"redis-token\nai-key\n");
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    }
+
+    fn stored(&self, name: &str) -> serde_json::Value {
+        let text = std::fs::read_to_string(self.stored.path().join(format!("huntaze_prod_{name}"))).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn calls(&self) -> Vec<String> {
+        let calls = std::fs::read_to_string(self.stored.path().join("calls")).unwrap_or_default();
+        calls.lines().map(str::to_owned).collect()
+    }
+}
+
+#[test]
+fn the_root_secret_is_made_only_where_aws_says_that_there_is_none() {
+    let run = SecretRun::new();
+    for failure in ["AccessDeniedException", "ThrottlingException", "ExpiredTokenException"] {
+        let (code, said) = run.run(failure, &["prod"]);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("is unknown, so nothing was written") && said.contains(failure), "{said}");
+    }
+    assert_eq!(run.calls(), vec!["get-secret-value huntaze_prod_app"; 3]);
+    let (code, said) = run.run("ResourceNotFoundException", &["prod"]);
+    assert_eq!(code, Some(0), "{said}");
+    let root = run.stored("app");
+    assert_eq!((&root["upstashToken"], &root["aiKey"]), (&"redis-token".into(), &"ai-key".into()));
+    assert_eq!(run.stored("fleet")["upstashToken"], "redis-token");
+    for name in shared::secrets::NAMES {
+        assert!(!run.stored(name).to_string().contains(root["rootKey"].as_str().unwrap()), "{name}");
+    }
+    // What is there is not replaced, and what was made from it comes out the same.
+    let guard = run.stored("guard");
+    let (code, said) = run.run("ResourceNotFoundException", &["prod"]);
+    assert_eq!((code, run.stored("app"), run.stored("guard")), (Some(0), root, guard), "{said}");
+}
+
+#[test]
+fn a_rotation_reaches_what_verifies_before_what_signs_and_a_second_one_has_to_wait() {
+    let run = SecretRun::new();
+    assert_eq!(run.run("ResourceNotFoundException", &["prod"]).0, Some(0));
+    let (before, made) = (run.stored("app"), run.calls().len());
+    let (code, said) = run.run("ResourceNotFoundException", &["prod", "rotate"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(run.stored("signing")["tokenKey"], before["nextTokenKey"]);
+    assert_eq!(run.stored("guard")["verifyKeys"].as_array().unwrap().len(), 3);
+    let puts: Vec<_> = run.calls().split_off(made + 1);
+    assert_eq!(puts.first().unwrap(), "put-secret-value huntaze_prod_app");
+    assert_eq!(puts.last().unwrap(), "put-secret-value huntaze_prod_signing");
+    assert_eq!(puts.len(), shared::secrets::NAMES.len() + 1);
+    let (code, said) = run.run("ResourceNotFoundException", &["prod", "rotate"]);
+    assert!(code == Some(1) && said.contains("wait "), "{said}");
+    let (code, said) = run.run("ResourceNotFoundException", &["prod", "rotate", "--leaked"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(run.stored("guard")["verifyKeys"].as_array().unwrap().len(), 2);
+    let (code, said) = run.run("ResourceNotFoundException", &["prod", "--leaked"]);
+    assert!(code == Some(2) && said.contains("unknown argument --leaked"), "{said}");
 }
 
 #[test]

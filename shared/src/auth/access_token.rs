@@ -17,7 +17,7 @@ use crate::clock::Millis;
 use crate::contract::Role;
 use crate::contract::ids::{SessionId, TenantId, UserId};
 use crate::environment::{Environment, StartError};
-use crate::secrets::TokenKey;
+use crate::secrets::{GuardSecret, Key32, SigningSecret, TokenKey, VerifyKey};
 
 /// How long an access token is accepted after it was issued.
 pub const LIFETIME: Duration = Duration::from_secs(600);
@@ -61,55 +61,64 @@ pub struct TokenKeyError {
     cause: String,
 }
 
-/// Issues and verifies access tokens.
-///
-/// The first key signs and all keys verify, so that keys can be changed without signing anybody out: for a while
-/// the old and the new one are both in the list.
+/// Verifies access tokens, with public keys alone. All of them verify, the one that will sign next among them, so that
+/// keys can be changed without signing anybody out.
 pub struct AccessTokens {
     issuer: String,
-    signer: (String, EncodingKey),
     verifiers: BTreeMap<String, DecodingKey>,
 }
 
-impl AccessTokens {
-    pub async fn connect(environment: &Environment) -> Result<Arc<Self>, StartError> {
-        let make = async {
-            let keys = &environment.keyring().await?.secrets.token_keys;
-            Self::new(&environment.settings().await?.stage, keys).map_err(StartError::of)
-        };
-        environment.once(make).await
+/// Signs access tokens. Only functions that open or continue sessions have one.
+pub struct TokenSigner {
+    issuer: String,
+    kid: String,
+    key: EncodingKey,
+}
+
+/// What the tokens of a stage name as their issuer; no other stage accepts them.
+fn issuer(stage: &str) -> String {
+    format!("https://huntaze.dev/{stage}")
+}
+
+/// Gives the library its cryptography. Installing twice in one process is an error that can be ignored: what was
+/// installed first is the same provider.
+fn install() {
+    let _ = PROVIDER.install_default();
+}
+
+/// The public half of a token key.
+///
+/// # Errors
+/// [`TokenKeyError`] if the seed makes no key pair.
+pub fn public_half(key: &TokenKey) -> Result<VerifyKey, TokenKeyError> {
+    let error = |cause: String| TokenKeyError { kid: key.kid.clone(), cause };
+    let pair =
+        Ed25519KeyPair::from_seed_unchecked(key.seed.expose()).map_err(|cause| error(cause.to_string()))?;
+    let public = pair.public_key().as_ref().try_into().map_err(|_| error("no public key".to_owned()))?;
+    Ok(VerifyKey { kid: key.kid.clone(), key: Key32::new(public) })
+}
+
+impl TokenSigner {
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        let secret = environment.secret::<SigningSecret>().await?;
+        Self::new(&environment.settings().await?.stage, &secret.token_key).map_err(StartError::of)
     }
 
-    /// The tokens of one stage, which no other stage accepts.
+    /// The signer of one stage.
     ///
     /// # Errors
-    /// [`TokenKeyError`] if there are no keys, if a key cannot be used, or if two have the same name.
-    pub fn new(stage: &str, keys: &[TokenKey]) -> Result<Self, TokenKeyError> {
-        // Installing twice in one process is an error that can be ignored: what was installed first is the same
-        // provider.
-        let _ = PROVIDER.install_default();
-        let error = |kid: &str, cause: &str| TokenKeyError { kid: kid.to_owned(), cause: cause.to_owned() };
-        let first = keys.first().ok_or_else(|| error("(none)", "the list is empty"))?;
-        let mut verifiers = BTreeMap::new();
-        for key in keys {
-            let pair = Ed25519KeyPair::from_seed_unchecked(key.seed.expose())
-                .map_err(|cause| error(&key.kid, &cause.to_string()))?;
-            let public = DecodingKey::from_ed_der(pair.public_key().as_ref());
-            if verifiers.insert(key.kid.clone(), public).is_some() {
-                return Err(error(&key.kid, "the name stands twice"));
-            }
-        }
-        Ok(Self {
-            issuer: format!("https://huntaze.dev/{stage}"),
-            signer: (first.kid.clone(), EncodingKey::from_ed_der(first.seed.expose())),
-            verifiers,
-        })
+    /// [`TokenKeyError`] if the key cannot be used.
+    pub fn new(stage: &str, key: &TokenKey) -> Result<Self, TokenKeyError> {
+        install();
+        public_half(key)?;
+        let encoding = EncodingKey::from_ed_der(key.seed.expose());
+        Ok(Self { issuer: issuer(stage), kid: key.kid.clone(), key: encoding })
     }
 
     /// Issues an access token for a session, good from `now` on for [`LIFETIME`].
     ///
     /// # Errors
-    /// [`TokenError::Invalid`] if signing fails, which does not happen with a key that [`AccessTokens::new`] accepted.
+    /// [`TokenError::Invalid`] if signing fails, which does not happen with a key that [`TokenSigner::new`] accepted.
     pub fn issue(
         &self,
         user: UserId,
@@ -117,7 +126,6 @@ impl AccessTokens {
         tenants: Vec<(TenantId, Role)>,
         now: Millis,
     ) -> Result<String, TokenError> {
-        let (kid, key) = &self.signer;
         let claims = Claims {
             sub: user,
             sid: session,
@@ -130,10 +138,48 @@ impl AccessTokens {
         };
         let header = Header {
             typ: Some(TOKEN_TYPE.to_owned()),
-            kid: Some(kid.clone()),
+            kid: Some(self.kid.clone()),
             ..Header::new(Algorithm::EdDSA)
         };
-        jsonwebtoken::encode(&header, &claims, key).map_err(|_| TokenError::Invalid)
+        jsonwebtoken::encode(&header, &claims, &self.key).map_err(|_| TokenError::Invalid)
+    }
+}
+
+impl AccessTokens {
+    pub async fn connect(environment: &Environment) -> Result<Arc<Self>, StartError> {
+        let make = async {
+            let secret = environment.secret::<GuardSecret>().await?;
+            Self::new(&environment.settings().await?.stage, &secret.verify_keys).map_err(StartError::of)
+        };
+        environment.once(make).await
+    }
+
+    /// The tokens of one stage, which no other stage accepts.
+    ///
+    /// # Errors
+    /// [`TokenKeyError`] if there are no keys, or if two have the same name.
+    pub fn new(stage: &str, keys: &[VerifyKey]) -> Result<Self, TokenKeyError> {
+        install();
+        let error = |kid: &str, cause: &str| TokenKeyError { kid: kid.to_owned(), cause: cause.to_owned() };
+        let mut verifiers = BTreeMap::new();
+        for VerifyKey { kid, key } in keys {
+            if verifiers.insert(kid.clone(), DecodingKey::from_ed_der(key.expose())).is_some() {
+                return Err(error(kid, "the name stands twice"));
+            }
+        }
+        if verifiers.is_empty() {
+            return Err(error("(none)", "the list is empty"));
+        }
+        Ok(Self { issuer: issuer(stage), verifiers })
+    }
+
+    /// Whether a text is a token of ours by its form, and names a key that is not among these. The keys may have been
+    /// changed since they were read.
+    pub fn is_of_unknown_key(&self, token: &str) -> bool {
+        let header = jsonwebtoken::decode_header(token).ok();
+        let kid =
+            header.filter(|header| header.typ.as_deref() == Some(TOKEN_TYPE)).and_then(|header| header.kid);
+        kid.is_some_and(|kid| !self.verifiers.contains_key(&kid))
     }
 
     /// Checks a token's signature, type, issuer, audience and times, and returns its claims.
@@ -240,39 +286,43 @@ mod tests {
     }
 
     fn tokens(stage: &str, keys: &[TokenKey]) -> AccessTokens {
-        AccessTokens::new(stage, keys).unwrap()
+        let keys: Vec<_> = keys.iter().map(|key| public_half(key).unwrap()).collect();
+        AccessTokens::new(stage, &keys).unwrap()
     }
 
-    fn issue(tokens: &AccessTokens, now: Millis) -> String {
+    fn issue(stage: &str, key: &TokenKey, now: Millis) -> String {
         let tenants = vec![(TenantId::generate(), Role::Owner)];
-        tokens.issue(UserId::generate(), SessionId::generate(), tenants, now).unwrap()
+        let signer = TokenSigner::new(stage, key).unwrap();
+        signer.issue(UserId::generate(), SessionId::generate(), tenants, now).unwrap()
     }
 
     #[test]
     fn a_token_is_good_for_its_lifetime() {
         let tokens = tokens("test", &[key("a", 1)]);
         let now = Millis::now();
-        assert_eq!(tokens.verify(&issue(&tokens, now)).unwrap().tenants.len(), 1);
+        assert_eq!(tokens.verify(&issue("test", &key("a", 1), now)).unwrap().tenants.len(), 1);
         let long_ago = Millis(now.0 - 700_000);
-        assert_eq!(tokens.verify(&issue(&tokens, long_ago)).unwrap_err(), TokenError::Expired);
+        assert_eq!(tokens.verify(&issue("test", &key("a", 1), long_ago)).unwrap_err(), TokenError::Expired);
         let tomorrow = Millis(now.0 + 86_400_000);
-        assert_eq!(tokens.verify(&issue(&tokens, tomorrow)).unwrap_err(), TokenError::Invalid);
+        assert_eq!(tokens.verify(&issue("test", &key("a", 1), tomorrow)).unwrap_err(), TokenError::Invalid);
     }
 
     #[test]
     fn a_token_of_the_previous_key_is_accepted_and_a_foreign_one_is_not() {
-        let before = tokens("test", &[key("a", 1)]);
-        let token = issue(&before, Millis::now());
+        let token = issue("test", &key("a", 1), Millis::now());
         assert!(tokens("test", &[key("b", 2), key("a", 1)]).verify(&token).is_ok());
         assert!(tokens("test", &[key("b", 2)]).verify(&token).is_err());
         assert!(tokens("test", &[key("a", 3)]).verify(&token).is_err());
         assert!(tokens("prod", &[key("a", 1)]).verify(&token).is_err(), "another stage");
+        let is_unknown = |keys: &[TokenKey]| tokens("test", keys).is_of_unknown_key(&token);
+        assert!(is_unknown(&[key("b", 2)]) && !is_unknown(&[key("b", 2), key("a", 3)]));
+        assert!(!tokens("test", &[key("b", 2)]).is_of_unknown_key("hz_live_x"));
     }
 
     #[test]
     fn a_token_whose_header_asks_for_more_is_refused_although_we_signed_it() {
         let tokens = tokens("test", &[key("a", 1)]);
-        let issued = issue(&tokens, Millis::now());
+        let issued = issue("test", &key("a", 1), Millis::now());
         let claims = issued.split('.').nth(1).unwrap();
         let pair = Ed25519KeyPair::from_seed_unchecked(&[1; 32]).unwrap();
         let sign = |more: &str| {
@@ -289,7 +339,7 @@ mod tests {
     #[test]
     fn a_token_that_names_another_algorithm_or_type_is_refused() {
         let tokens = tokens("test", &[key("a", 1)]);
-        let token = issue(&tokens, Millis::now());
+        let token = issue("test", &key("a", 1), Millis::now());
         let rest = token.split_once('.').unwrap().1;
         for header in [
             r#"{"alg":"none","typ":"at+jwt","kid":"a"}"#,

@@ -1,13 +1,17 @@
 //! Accounts of users: opened in one transaction, found by e-mail address, changed by their owner.
 
+mod sign_up;
+
+pub use sign_up::{NewAccount, SignUpError};
+
 use std::time::Duration;
 
 use ring::digest::{SHA256, digest};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
-use super::email::{Email, MalformedEmail, hex};
-use super::password::{HashError, Password, Passwords, WeakPassword};
+use super::email::{Email, hex};
+use super::password::{Password, Passwords};
 use super::profile::ProfileChanges;
 use super::user_partition;
 use crate::clock::Millis;
@@ -17,7 +21,7 @@ use crate::contract::users::{CurrentUser, MyTenant};
 use crate::contract::{Mode, Plan, Role, Scope};
 use crate::dynamo::{Condition, Dynamo, DynamoError, ItemKey, Query, Write, WriteError};
 use crate::environment::{Environment, StartError};
-use crate::secrets::DerivedKeys;
+use crate::secrets::AccountSecret;
 use crate::settings::SignUpPolicy;
 use crate::tenants::records::{Actor, AuditAction, Origin, OutboxEvent, audit, outbox};
 use crate::tenants::{Tenant, TenantCtx};
@@ -101,53 +105,21 @@ struct OneTimeToken {
     ttl: u64,
 }
 
-/// What somebody who signs up tells about themselves.
-pub struct NewAccount<'a> {
-    pub email: &'a str,
-    pub password: &'a str,
-    /// The name of the person.
-    pub name: String,
-    /// The name of the tenant that is opened together with the account.
-    pub tenant_name: String,
-    pub origin: Origin,
-}
-
-/// Why no account was opened.
-#[derive(Debug, thiserror::Error)]
-pub enum SignUpError {
-    /// The text is not an e-mail address.
-    #[error(transparent)]
-    Email(#[from] MalformedEmail),
-    /// The password is not good enough.
-    #[error(transparent)]
-    Password(#[from] WeakPassword),
-    /// The password could not be hashed.
-    #[error(transparent)]
-    Hash(#[from] HashError),
-    /// A call of the database failed, and nothing was written.
-    #[error(transparent)]
-    Dynamo(#[from] DynamoError),
-}
-
-impl From<WriteError> for SignUpError {
-    fn from(error: WriteError) -> Self {
-        match error {
-            WriteError::Dynamo(error) => Self::Dynamo(error),
-            // The only condition is that the address has no account yet. Callers handle its failure before they
-            // come here.
-            conflict @ WriteError::Conflict { .. } => Self::Dynamo(DynamoError::Refused {
-                code: "conflict".to_owned(),
-                message: conflict.to_string(),
-            }),
-        }
-    }
-}
-
-/// The accounts of all users of the stage.
+/// The accounts of all users of the stage, by the user's identifier.
 #[derive(Clone)]
 pub struct Accounts {
     dynamo: Dynamo,
-    keys: DerivedKeys,
+}
+
+/// What signs people up and in: it finds accounts by their address and looks at passwords. Only functions that do have
+/// the keys for that.
+pub struct Credentials {
+    accounts: Accounts,
+    dynamo: Dynamo,
+    /// Hashes addresses, of mail and of clients.
+    pub(super) address: hmac::Key,
+    /// Makes one-time tokens from their identifiers.
+    one_time: hmac::Key,
     passwords: Passwords,
     sign_up: SignUpPolicy,
 }
@@ -165,17 +137,22 @@ fn memberships_partition(user: UserId) -> String {
     format!("U#{user}")
 }
 
-impl Accounts {
+impl Credentials {
     /// Connects to the stage's table and keys. Its settings say whether an address is verified before the first
     /// sign-in.
     ///
     /// # Errors
     /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        let keys = environment.keyring().await?.derived.clone();
-        let passwords = Passwords::new(keys.password);
-        let sign_up = environment.settings().await?.sign_up;
-        Ok(Self { dynamo: environment.dynamo().await?, keys, passwords, sign_up })
+        let secret = environment.secret::<AccountSecret>().await?;
+        Ok(Self {
+            accounts: Accounts::connect(environment).await?,
+            dynamo: environment.dynamo().await?,
+            address: secret.email.hmac(),
+            one_time: secret.one_time.hmac(),
+            passwords: Passwords::new(*secret.password.expose()),
+            sign_up: environment.settings().await?.sign_up,
+        })
     }
 
     /// Opens an account for somebody who signs up. If the address has one already, an event in the outbox tells its
@@ -260,13 +237,13 @@ impl Accounts {
 
     /// The item of an address. The key holds a digest, so that the table does not tell addresses.
     fn email_key(&self, email: &Email) -> ItemKey {
-        ItemKey::identity(format!("EMAIL#{}", email.digest(&self.keys.email)), "E")
+        ItemKey::identity(format!("EMAIL#{}", email.digest(&self.address)), "E")
     }
 
     /// The item of the one-time token that the mailer makes from `id`. The key holds the token's hash, so that
     /// whoever reads the table gets no token.
     fn one_time_key(&self, id: RecordId) -> ItemKey {
-        let token = hmac::sign(&self.keys.one_time, &id.to_bytes());
+        let token = hmac::sign(&self.one_time, &id.to_bytes());
         ItemKey::identity(format!("OTT#{}", hex(digest(&SHA256, token.as_ref()).as_ref())), "O")
     }
 
@@ -278,13 +255,12 @@ impl Accounts {
     pub async fn by_email(&self, email: &Email) -> Result<Option<Account>, DynamoError> {
         let email_guard: Option<EmailGuard> = self.dynamo.get(&self.email_key(email)).await?;
         let user = email_guard.map_or_else(|| self.nobody(email), |email_guard| email_guard.user);
-        Ok(self.by_id(user).await?.filter(|_| email_guard.is_some()))
+        Ok(self.accounts.by_id(user).await?.filter(|_| email_guard.is_some()))
     }
 
     /// The identifier of a user who is not there, always the same for one address, in the place of its account.
     fn nobody(&self, email: &Email) -> UserId {
-        let tag =
-            hmac::sign(&self.keys.email, format!("nobody {}", email.digest(&self.keys.email)).as_bytes());
+        let tag = hmac::sign(&self.address, format!("nobody {}", email.digest(&self.address)).as_bytes());
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&tag.as_ref()[..16]);
         UserId::from_bytes(bytes)
@@ -302,14 +278,6 @@ impl Accounts {
         let tenant = TenantCtx::admitted(tenant, Mode::Live);
         let entry = audit(tenant, AuditAction::AccountLocked, &stranger, &user.to_string(), Millis::now())?;
         self.dynamo.write(entry).await
-    }
-
-    /// Reads the account of a user.
-    ///
-    /// # Errors
-    /// [`DynamoError`]
-    pub async fn by_id(&self, user: UserId) -> Result<Option<Account>, DynamoError> {
-        self.dynamo.get(&account_key(user)).await
     }
 
     /// Whether the password is that of the account. Without an account the answer is no, and takes as long.
@@ -335,6 +303,20 @@ impl Accounts {
             Ok(()) | Err(WriteError::Conflict { .. }) => Ok(()),
             Err(WriteError::Dynamo(error)) => Err(error.into()),
         }
+    }
+}
+
+impl Accounts {
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self { dynamo: environment.dynamo().await? })
+    }
+
+    /// Reads the account of a user.
+    ///
+    /// # Errors
+    /// [`DynamoError`]
+    pub async fn by_id(&self, user: UserId) -> Result<Option<Account>, DynamoError> {
+        self.dynamo.get(&account_key(user)).await
     }
 
     /// The tenants that a user belongs to, with the user's role in each.

@@ -9,6 +9,7 @@ mod ownership;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ring::hmac;
 use serde::{Deserialize, Serialize};
 
 use self::lookup::LookupCache;
@@ -20,7 +21,7 @@ use crate::contract::keys::Key as ListedKey;
 use crate::contract::{Mode, Scope};
 use crate::dynamo::{Dynamo, DynamoError, ItemKey, WriteError};
 use crate::environment::{Environment, StartError};
-use crate::secrets::DerivedKeys;
+use crate::secrets::{GuardSecret, MintSecret};
 use crate::tenants::TenantCtx;
 
 /// What the sort keys of a tenant's list of keys begin with.
@@ -121,10 +122,25 @@ impl From<DynamoError> for KeyError {
 /// The API keys of all tenants of the stage.
 pub struct ApiKeys {
     dynamo: Dynamo,
-    derived: DerivedKeys,
+    /// Hashes a key for look-up.
+    digest: hmac::Key,
     /// How long an environment trusts a key that it has read. A revoked key is refused everywhere after this.
     cache_for: Duration,
     cache: LookupCache,
+}
+
+/// What makes the secret of a new API key from the seed of a request, so that every attempt of it gets the same key.
+/// Only functions that make keys have one.
+pub struct KeyMint(hmac::Key);
+
+impl KeyMint {
+    /// The mint of the stage.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self(environment.secret::<MintSecret>().await?.mint.hmac()))
+    }
 }
 
 /// The key of the item that the guard reads.
@@ -144,9 +160,9 @@ impl ApiKeys {
     /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Arc<Self>, StartError> {
         let make = async {
-            let derived = environment.keyring().await?.derived.clone();
+            let digest = environment.secret::<GuardSecret>().await?.api_key.hmac();
             let (dynamo, cache_for) = (environment.dynamo().await?, environment.settings().await?.cache_for);
-            Ok(Self { dynamo, derived, cache_for, cache: LookupCache::default() })
+            Ok(Self { dynamo, digest, cache_for, cache: LookupCache::default() })
         };
         environment.once(make).await
     }

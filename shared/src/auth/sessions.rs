@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use ring::hmac;
 use serde::{Deserialize, Serialize};
 
 use super::refresh_token::RefreshToken;
@@ -11,7 +12,7 @@ use crate::contract::Mode;
 use crate::contract::ids::{SessionId, TenantId, UserId};
 use crate::dynamo::{Condition, Dynamo, DynamoError, ItemKey, Write, WriteError};
 use crate::environment::{Environment, StartError};
-use crate::secrets::DerivedKeys;
+use crate::secrets::SessionSecret;
 use crate::tenants::TenantCtx;
 use crate::tenants::records::{Actor, AuditAction, Origin, OutboxEvent, audit, outbox};
 
@@ -66,7 +67,29 @@ pub enum RefreshError {
 #[derive(Clone)]
 pub struct Sessions {
     dynamo: Dynamo,
-    keys: DerivedKeys,
+    /// Signs the refresh tokens.
+    key: hmac::Key,
+}
+
+/// What tells whether a session has ended. It takes no key, so the guard of every function can have it.
+pub struct OpenSessions {
+    dynamo: Dynamo,
+}
+
+impl OpenSessions {
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self { dynamo: environment.dynamo().await? })
+    }
+
+    /// Whether a session of a user has not ended.
+    ///
+    /// # Errors
+    /// [`DynamoError`]
+    pub async fn is_open(&self, user: UserId, session: SessionId) -> Result<bool, DynamoError> {
+        let stored: Option<StoredSession> = self.dynamo.get(&key(user, session)).await?;
+        let now = Millis::now();
+        Ok(stored.is_some_and(|stored| stored.expires_at.min(end(session, now)) > now))
+    }
 }
 
 fn key(user: UserId, session: SessionId) -> ItemKey {
@@ -102,8 +125,8 @@ fn compare(presented: u32, stored: &StoredSession, now: Millis) -> TokenMatch {
 
 impl Sessions {
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        let keys = environment.keyring().await?.derived.clone();
-        Ok(Self { dynamo: environment.dynamo().await?, keys })
+        let key = environment.secret::<SessionSecret>().await?.refresh.hmac();
+        Ok(Self { dynamo: environment.dynamo().await?, key })
     }
 
     /// Opens a session for a user who has proved who they are, with an entry in the audit trail of their tenant.
@@ -135,7 +158,7 @@ impl Sessions {
     /// # Errors
     /// [`RefreshError`]
     pub async fn refresh(&self, token: &str) -> Result<RefreshedSession, RefreshError> {
-        let token = RefreshToken::open(token, &self.keys.refresh).ok_or(RefreshError::Invalid)?;
+        let token = RefreshToken::open(token, &self.key).ok_or(RefreshError::Invalid)?;
         let RefreshToken { user, session, counter } = token;
         let now = Millis::now();
         let expires_at = end(session, now);
@@ -171,22 +194,12 @@ impl Sessions {
         }
     }
 
-    /// Whether a session of a user has not ended.
-    ///
-    /// # Errors
-    /// [`DynamoError`]
-    pub async fn is_open(&self, user: UserId, session: SessionId) -> Result<bool, DynamoError> {
-        let stored: Option<StoredSession> = self.dynamo.get(&key(user, session)).await?;
-        let now = Millis::now();
-        Ok(stored.is_some_and(|stored| stored.expires_at.min(end(session, now)) > now))
-    }
-
     /// Ends the session of a refresh token. Nothing happens if the token is not ours or the session has ended already.
     ///
     /// # Errors
     /// [`DynamoError`]
     pub async fn end(&self, token: &str) -> Result<(), DynamoError> {
-        let Some(RefreshToken { user, session, .. }) = RefreshToken::open(token, &self.keys.refresh) else {
+        let Some(RefreshToken { user, session, .. }) = RefreshToken::open(token, &self.key) else {
             return Ok(());
         };
         match self.dynamo.write(Write::delete(key(user, session))).await {
@@ -196,11 +209,7 @@ impl Sessions {
     }
 
     fn refreshed(&self, user: UserId, session: SessionId, counter: u32) -> RefreshedSession {
-        RefreshedSession {
-            user,
-            session,
-            token: RefreshToken { user, session, counter }.seal(&self.keys.refresh),
-        }
+        RefreshedSession { user, session, token: RefreshToken { user, session, counter }.seal(&self.key) }
     }
 }
 

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ring::hmac;
+
 use super::NoRandomness;
-use super::access_token::{AccessTokens, TokenError};
-use super::accounts::{Account, AccountStatus, Accounts, SignUpError};
+use super::access_token::{TokenError, TokenSigner};
+use super::accounts::{Account, AccountStatus, Accounts, Credentials, SignUpError};
 use super::device::Device;
 use super::email::{Email, hex};
 use super::sessions::{RefreshError, RefreshedSession, Sessions};
@@ -16,12 +18,12 @@ use crate::dynamo::DynamoError;
 use crate::environment::{Environment, StartError};
 use crate::fleet::throttle::{AttemptVerdict, Attempts};
 use crate::redis::{Redis, RedisError};
-use crate::secrets::DerivedKeys;
+use crate::secrets::SessionSecret;
 use crate::telemetry;
 use crate::tenants::records::Origin;
 
 /// What somebody presents to sign in.
-pub struct Credentials<'a> {
+pub struct SignInForm<'a> {
     pub email: &'a str,
     pub password: &'a str,
     /// The address that counts as one: an IPv4 address, or the IPv6 network of one subscriber.
@@ -95,23 +97,29 @@ pub enum ResumeError {
     Token(#[from] TokenError),
 }
 
-/// Signs users in and issues their tokens.
+/// Continues sessions and issues their tokens.
 pub struct Authenticator {
     accounts: Accounts,
     sessions: Sessions,
-    tokens: Arc<AccessTokens>,
-    redis: Arc<Redis>,
-    keys: DerivedKeys,
+    signer: TokenSigner,
 }
 
-impl Authenticator {
+/// Signs users in.
+pub struct SignInDesk {
+    authenticator: Authenticator,
+    credentials: Credentials,
+    redis: Arc<Redis>,
+    /// Seals the tokens of known devices.
+    device_key: hmac::Key,
+}
+
+impl SignInDesk {
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
         Ok(Self {
-            accounts: Accounts::connect(environment).await?,
-            sessions: Sessions::connect(environment).await?,
-            tokens: AccessTokens::connect(environment).await?,
+            authenticator: Authenticator::connect(environment).await?,
+            credentials: Credentials::connect(environment).await?,
             redis: environment.redis().await?,
-            keys: environment.keyring().await?.derived.clone(),
+            device_key: environment.secret::<SessionSecret>().await?.refresh.hmac(),
         })
     }
 
@@ -121,20 +129,20 @@ impl Authenticator {
     /// [`SignInError`]
     pub async fn sign_in(
         &self,
-        credentials: &Credentials<'_>,
+        form: &SignInForm<'_>,
         origin: &Origin,
         deadline: Deadline,
     ) -> Result<SignInResult, SignInError> {
-        let email = Email::parse(credentials.email).map_err(|_| SignInError::WrongCredentials)?;
-        let (name, now) = (email.digest(&self.keys.email), Millis::now());
-        let known = credentials.device.and_then(|token| Device::open(token, &name, now, &self.keys.refresh));
-        let attempts = self.attempts(&name, known, credentials.address);
+        let email = Email::parse(form.email).map_err(|_| SignInError::WrongCredentials)?;
+        let (name, now) = (email.digest(&self.credentials.address), Millis::now());
+        let known = form.device.and_then(|token| Device::open(token, &name, now, &self.device_key));
+        let attempts = self.attempts(&name, known, form.address);
         let is_last = match attempts.count(&self.redis, deadline).await? {
             AttemptVerdict::Refused(wait) => return Err(SignInError::Throttled { wait }),
             AttemptVerdict::Admitted { is_last } => is_last,
         };
-        let account = self.accounts.by_email(&email).await?;
-        let is_right = self.accounts.verify(credentials.password, account.as_ref());
+        let account = self.credentials.by_email(&email).await?;
+        let is_right = self.credentials.verify(form.password, account.as_ref());
         let Some(account) = account.filter(|_| is_right) else {
             if is_last {
                 self.note_lock(&email, origin).await;
@@ -144,11 +152,12 @@ impl Authenticator {
         if account.status == AccountStatus::Pending {
             return Err(SignInError::Pending);
         }
-        self.accounts.refresh_hash(&account, credentials.password).await?;
-        let session = self.sessions.open(account.id, account.home_tenant, origin).await?;
-        let tenants = self.accounts.memberships(account.id).await?;
-        let issued = self.issue(session, tenants)?;
-        let device = known.map_or_else(Device::new, Ok)?.seal(&name, now, &self.keys.refresh);
+        self.credentials.refresh_hash(&account, form.password).await?;
+        let Authenticator { accounts, sessions, .. } = &self.authenticator;
+        let session = sessions.open(account.id, account.home_tenant, origin).await?;
+        let tenants = accounts.memberships(account.id).await?;
+        let issued = self.authenticator.issue(session, tenants)?;
+        let device = known.map_or_else(Device::new, Ok)?.seal(&name, now, &self.device_key);
         if let Err(error) = attempts.forgive(&self.redis, deadline).await {
             // The counted attempts expire by themselves, so the sign-in need not fail with them.
             tracing::warn!(error = %telemetry::chain(&error), "sign-in attempts not forgiven");
@@ -161,7 +170,7 @@ impl Authenticator {
         match known {
             Some(device) => Attempts::of_device(account, &device.name()),
             None => {
-                let digest = ring::hmac::sign(&self.keys.email, address.as_bytes());
+                let digest = hmac::sign(&self.credentials.address, address.as_bytes());
                 Attempts::of_stranger(account, &hex(&digest.as_ref()[..16]))
             }
         }
@@ -170,9 +179,19 @@ impl Authenticator {
     /// Tells the audit trail that no further attempt on an account is looked at for a day. Single failures are not
     /// told: anybody could fill the table with them.
     async fn note_lock(&self, email: &Email, origin: &Origin) {
-        if let Err(error) = self.accounts.note_lock(email, origin).await {
+        if let Err(error) = self.credentials.note_lock(email, origin).await {
             tracing::warn!(error = %telemetry::chain(&error), "the lock of an account was not noted");
         }
+    }
+}
+
+impl Authenticator {
+    pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
+        Ok(Self {
+            accounts: Accounts::connect(environment).await?,
+            sessions: Sessions::connect(environment).await?,
+            signer: TokenSigner::connect(environment).await?,
+        })
     }
 
     /// Exchanges a refresh token for the next one and a new access token.
@@ -192,7 +211,7 @@ impl Authenticator {
         tenants: Vec<TenantMembership>,
     ) -> Result<IssuedTokens, TokenError> {
         let roles = tenants.iter().map(|tenant| (tenant.id, tenant.role)).collect();
-        let access_token = self.tokens.issue(session.user, session.session, roles, Millis::now())?;
+        let access_token = self.signer.issue(session.user, session.session, roles, Millis::now())?;
         Ok(IssuedTokens { access_token, refresh_token: session.token, tenants })
     }
 }

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Deadline;
 use crate::environment::{Environment, StartError};
 use crate::redis::{Redis, RedisError, Script, Value};
+use crate::secrets::GuardSecret;
 
 static END: LazyLock<Script> = LazyLock::new(|| Script::new(&[include_str!("idempotency/end.lua")]));
 
@@ -136,8 +137,8 @@ impl IdempotencyStore {
     /// [`StartError`]
     pub async fn connect(environment: &Environment) -> Result<Arc<Self>, StartError> {
         let make = async {
-            let derived = &environment.keyring().await?.derived;
-            Self::new(environment.redis().await?, &derived.answer, derived.seed.clone())
+            let secret = environment.secret::<GuardSecret>().await?;
+            Self::new(environment.redis().await?, secret.answer.expose(), secret.seed.hmac())
                 .map_err(StartError::of)
         };
         environment.once(make).await

@@ -27,7 +27,7 @@ impl Guard {
             GuardAnswer::Admitted(admission) => {
                 // The key stays free for the same request in the user's next session.
                 if let Some(claim) = admission.claim()
-                    && let Err(error) = self.responses.release(&claim, incoming.deadline).await
+                    && let Err(error) = self.callers()?.responses.release(&claim, incoming.deadline).await
                 {
                     tracing::warn!(error = %crate::telemetry::chain(&error), "an idempotency key stays taken");
                 }
@@ -42,7 +42,7 @@ impl Guard {
     async fn check_session(&self, route: &Route, caller: Option<&Caller>) -> Result<(), Problem> {
         let Some(caller) = caller.filter(|_| route.access.reads_session()) else { return Ok(()) };
         let Some(session) = caller.session else { return Ok(()) };
-        if self.sessions.is_open(caller.user, session).await? {
+        if self.callers()?.sessions.is_open(caller.user, session).await? {
             return Ok(());
         }
         Err(Problem::unauthorized("The session of this access token has ended. Sign in again."))

@@ -27,8 +27,9 @@ impl Guard {
         incoming: &HttpRequest,
     ) -> Result<Option<KeyRecord>, Problem> {
         let now = Millis::now();
-        if self.keys.is_cached(key, now) {
-            return Ok(self.keys.find(key, now).await?);
+        let keys = &self.callers()?.keys;
+        if keys.is_cached(key, now) {
+            return Ok(keys.find(key, now).await?);
         }
         let address = incoming.ip_block();
         let limits = [Limit::new(LimitPolicy::Auth, Algorithm::Gcra, UNKNOWN_KEYS, MINUTE, &address)];
@@ -36,7 +37,7 @@ impl Guard {
             metrics::limits(LimitDecision::Remembered);
             return Err(denial(statuses).problem);
         }
-        let record = self.keys.find(key, now).await?;
+        let record = keys.find(key, now).await?;
         if record.is_some() {
             return Ok(record);
         }

@@ -106,7 +106,7 @@ impl Guard {
     }
 
     fn by_token(&self, token: &str, incoming: &HttpRequest) -> Result<Caller, Problem> {
-        let claims = self.tokens.verify(token).map_err(|error| {
+        let claims = self.callers()?.tokens.verify(token).map_err(|error| {
             Problem::unauthorized(match error {
                 TokenError::Expired => "The access token has expired. Refresh it.",
                 TokenError::Invalid => "The access token is not valid. Sign in again.",
@@ -129,7 +129,9 @@ impl Guard {
     /// Checks that a request carries the stage's scrape token.
     pub(super) fn check_scrape_token(&self, incoming: &HttpRequest) -> Result<(), Problem> {
         let given = incoming.header("authorization").and_then(|header| header.strip_prefix("Bearer "));
-        let (Some(given), Some(token)) = (given, &self.scrape_token) else {
+        let (Some(given), Some(token)) =
+            (given, self.scrape.as_ref().and_then(|scrape| scrape.scrape_token.as_ref()))
+        else {
             return Err(Problem::unauthorized("Send `Authorization: Bearer` with the stage's scrape token."));
         };
         if bool::from(given.as_bytes().ct_eq(token.as_bytes())) {

@@ -2,8 +2,8 @@
 //! through.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, LocalBoxFuture};
@@ -12,20 +12,21 @@ use lambda_http::http::{Method as HttpMethod, Response};
 use lambda_http::lambda_runtime::layers::TracingLayer;
 use lambda_http::tower::util::ThenLayer;
 use lambda_http::{Request, RequestExt as _, service_fn};
-use tokio::sync::OnceCell;
 
 use super::Error;
 use super::guarded::answer_guarded;
-use super::handler::{Connect, Handler, connect};
+use super::handler::connect;
 use super::log::{RequestLine, RequestLog};
+use super::renewal::Renewal;
+use super::services::{EndpointSlot, Protection, Services};
 use super::shutdown;
 use crate::clock::{Deadline, Millis};
 use crate::contract::ids::RequestId;
 use crate::contract::{self, Contract as _, Route};
 use crate::endpoint::PreparedEndpoint;
-use crate::environment::{Environment, StartError};
+use crate::environment::Environment;
 use crate::fleet::gate::Gate;
-use crate::guard::{Admission, Guard, Refusal};
+use crate::guard::Refusal;
 use crate::http::{HttpRequest, HttpResponse, Problem, ProblemKind, StreamedBody, is_method, parameters_of};
 use crate::metrics;
 use crate::telemetry::{self, TRIPS};
@@ -43,13 +44,6 @@ pub struct Function {
     endpoints: Vec<EndpointSlot>,
 }
 
-/// An endpoint of a function, which may not be connected yet.
-struct EndpointSlot {
-    route: Route,
-    connect: Connect,
-    handler: OnceCell<Box<dyn Handler>>,
-}
-
 impl Function {
     /// A function without endpoints; it answers every request with 404.
     pub fn new() -> Self {
@@ -62,7 +56,7 @@ impl Function {
         // What the contract says must agree with itself; this fails the build if it does not.
         const { contract::check::<E::Contract>() };
         let route = E::Contract::ROUTE;
-        self.endpoints.push(EndpointSlot { route, connect: connect::<E>, handler: OnceCell::new() });
+        self.endpoints.push(EndpointSlot { number: self.endpoints.len(), route, connect: connect::<E> });
         self
     }
 
@@ -108,7 +102,15 @@ impl Function {
 
     async fn start(self) -> Arc<Instance> {
         telemetry::start();
-        let instance = Arc::new(Instance { endpoints: self.endpoints, ..Instance::default() });
+        let services = Mutex::new(Arc::new(Services::of(Environment::default(), self.endpoints.len())));
+        let renewal = Renewal::new(Millis::now());
+        let instance = Arc::new(Instance {
+            endpoints: self.endpoints,
+            services,
+            renewal,
+            is_warm: AtomicBool::default(),
+            has_uncarried_counts: AtomicBool::default(),
+        });
         instance.warm_up().await;
         let ending_instance = Arc::clone(&instance);
         shutdown::on_shutdown(async move || ending_instance.flush().await).await;
@@ -133,11 +135,11 @@ impl AfterAnswer {
 }
 
 /// A function that is running in one execution environment.
-#[derive(Default)]
 struct Instance {
     endpoints: Vec<EndpointSlot>,
-    environment: Environment,
-    guard: OnceCell<Guard>,
+    /// What requests are answered with; replaced as a whole when a secret has changed.
+    services: Mutex<Arc<Services>>,
+    renewal: Renewal,
     is_warm: AtomicBool,
     /// Whether requests were counted that made no trip which could have carried their counts to Redis.
     has_uncarried_counts: AtomicBool,
@@ -149,26 +151,35 @@ impl Instance {
     /// A failure does not end the process: the next request tries again, and until that succeeds requests get 503.
     async fn warm_up(&self) {
         for endpoint in &self.endpoints {
-            if let Err(error) = self.ready(endpoint).await {
+            if let Err(error) = self.services().ready(endpoint, &self.endpoints).await {
                 tracing::error!(error = %telemetry::chain(&error), "cannot serve yet");
             }
         }
     }
 
-    /// The endpoint's handler and what protects it, both connected now if they are not yet.
-    async fn ready<'a>(
-        &'a self,
-        endpoint: &'a EndpointSlot,
-    ) -> Result<(&'a dyn Handler, Protection<'a>), StartError> {
-        let protection = match Guard::open_admission(&endpoint.route) {
-            Some(admission) => Protection::Open(Box::new(admission)),
-            None => {
-                let guard = self.guard.get_or_try_init(|| Guard::connect(&self.environment)).await?;
-                Protection::Guarded(guard)
+    fn services(&self) -> Arc<Services> {
+        Arc::clone(&self.services.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The services for a request that comes now, with secrets that were read lately; `sooner` for one that brings a token
+    /// of a key that is not known.
+    async fn renewed_services(&self, sooner: bool) -> Arc<Services> {
+        let services = self.services();
+        let connect = async |environment| {
+            let renewed = Services::of(environment, self.endpoints.len());
+            // All of them, or none: what cannot connect with the new secrets goes on with the old ones.
+            for endpoint in &self.endpoints {
+                renewed.ready(endpoint, &self.endpoints).await?;
             }
+            Ok(Arc::new(renewed))
         };
-        let handler = endpoint.handler.get_or_try_init(|| (endpoint.connect)(&self.environment)).await?;
-        Ok((handler.as_ref(), protection))
+        match self.renewal.renew(&services.environment, sooner, connect).await {
+            Some(renewed) => {
+                *self.services.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&renewed);
+                renewed
+            }
+            None => services,
+        }
     }
 
     async fn answer(&self, request: Request) -> Response<Body> {
@@ -213,7 +224,7 @@ impl Instance {
     /// Writes the metrics that this environment has counted but not yet sent to Redis.
     async fn flush(&self) {
         let write = async {
-            if let Ok(gate) = Gate::connect(&self.environment).await {
+            if let Ok(gate) = Gate::connect(&self.services().environment).await {
                 let _ = gate.flush(Deadline::after(FLUSH_WITHIN)).await;
             }
         };
@@ -226,7 +237,9 @@ impl Instance {
             return;
         }
         let write = async {
-            let gate = Gate::connect(&self.environment).await.map_err(|error| telemetry::chain(&error))?;
+            let gate = Gate::connect(&self.services().environment)
+                .await
+                .map_err(|error| telemetry::chain(&error))?;
             let written = gate.flush_due(Deadline::after(FLUSH_AFTER_ANSWER)).await;
             written.map_err(|error| telemetry::chain(&error))
         };
@@ -262,10 +275,16 @@ impl Instance {
             return Err(Problem::new(ProblemKind::PayloadTooLarge, detail).into());
         }
         let answer = async {
-            let (handler, protection) = self.ready(endpoint).await.map_err(|error| {
+            let not_ready = |error| {
                 Problem::unavailable("The service is starting or misconfigured. Try again shortly.")
                     .because(error)
-            })?;
+            };
+            let mut services = self.renewed_services(false).await;
+            let (_, protection) = services.ready(endpoint, &self.endpoints).await.map_err(not_ready)?;
+            if route.access.has_caller() && protection.is_of_unknown_key(&incoming) {
+                services = self.renewed_services(true).await;
+            }
+            let (handler, protection) = services.ready(endpoint, &self.endpoints).await.map_err(not_ready)?;
             match protection {
                 Protection::Open(admission) => {
                     let (_, request) = handler.prepare(&incoming, None).await?;
@@ -307,14 +326,6 @@ impl Instance {
             problem
         })
     }
-}
-
-/// What protects a handler from requests that it must not answer.
-enum Protection<'a> {
-    /// Nothing does: the route is open to all and its calls are not limited, so the admission is given in advance.
-    Open(Box<Admission>),
-    /// The guard admits each request, or refuses it.
-    Guarded(&'a Guard),
 }
 
 /// The route's own deadline, or an earlier one where Lambda would end the invocation before.

@@ -4,6 +4,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 
 use super::Error;
+use super::renewal::RenewedEnvironment;
 use super::run::{Run, Trigger, flush};
 use crate::contract::schedule::Schedule;
 use crate::environment::Environment;
@@ -22,8 +23,9 @@ where
     F: AsyncFn(&Environment) -> Result<(), Error>,
 {
     telemetry::start();
-    let environment = Environment::default();
+    let environments = RenewedEnvironment::new();
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| -> Result<(), Error> {
+        let environment = environments.get().await;
         let run = Run {
             trigger: Trigger::Schedule,
             function: schedule.function,

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Error;
+use super::renewal::RenewedEnvironment;
 use super::run::{Run, Trigger, flush};
 use crate::contract::consumer::Consumer;
 use crate::environment::Environment;
@@ -53,8 +54,9 @@ where
     F: AsyncFn(&Environment, &str, &str) -> Result<(), Error>,
 {
     telemetry::start();
-    let environment = Environment::default();
+    let environments = RenewedEnvironment::new();
     lambda_runtime::run(service_fn(async |event: LambdaEvent<StreamEvent>| -> Result<Value, Error> {
+        let environment = environments.get().await;
         let mut failures = Vec::new();
         for record in event.payload.records {
             let Change { keys, sequence_number } = record.dynamodb;

@@ -6,6 +6,7 @@ use ring::hmac;
 
 use super::TenantCtx;
 use crate::environment::{Environment, StartError};
+use crate::secrets::GuardSecret;
 
 const TAG_BYTES: usize = 16;
 
@@ -26,7 +27,7 @@ impl Cursors {
     }
 
     pub async fn connect(environment: &Environment) -> Result<Self, StartError> {
-        Ok(Self::new(environment.keyring().await?.derived.cursor.clone()))
+        Ok(Self::new(environment.secret::<GuardSecret>().await?.cursor.hmac()))
     }
 
     /// Makes the cursor of a position in `list`. The position can be read by whoever has the cursor, but not changed.

@@ -11,6 +11,10 @@ use super::{
 };
 use crate::LocalError;
 
+/// What AWS gives every template beside its own parameters, as it is here.
+pub(super) const PSEUDO_PARAMETERS: [(&str, &str); 3] =
+    [("AWS::Partition", "aws"), ("AWS::Region", "eu-west-1"), ("AWS::AccountId", "000000000000")];
+
 /// Everything that a reference of the template can name, with what it stands for.
 pub(super) struct Resolver {
     /// The value of each parameter of the template.
@@ -26,6 +30,9 @@ impl Resolver {
     pub(super) fn new(document: &Mapping, parameters: &[(&str, &str)]) -> Result<Self, LocalError> {
         let mut resolver =
             Self { parameters: BTreeMap::new(), names: BTreeMap::new(), managed_policies: BTreeMap::new() };
+        for (name, value) in PSEUDO_PARAMETERS {
+            resolver.parameters.insert(name.to_owned(), value.to_owned());
+        }
         for (name, parameter) in entries(document.get("Parameters")) {
             let default = parameter.get("Default").map(scalar).unwrap_or_default();
             resolver.parameters.insert(name.to_owned(), default);

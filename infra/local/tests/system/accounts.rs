@@ -2,14 +2,14 @@
 
 use crate::support::{Answer, PASSWORD, World, client};
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
+use local::root_secret::RootSecret;
 use local::{Options, Stack};
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::auth::password::Passwords;
 use shared::clock::Millis;
 use shared::contract::ids::{SessionId, UserId};
-use shared::secrets::DerivedKeys;
-use shared::secrets::Key32;
+use shared::secrets::AccountSecret;
 
 fn account(email: &str) -> Value {
     json!({"email": email, "password": PASSWORD, "name": "Ana", "tenantName": "Ana Studio"})
@@ -183,8 +183,9 @@ async fn a_tenant_that_was_opened_a_moment_ago_is_found_before_the_index_has_it(
 #[tokio::test]
 async fn a_hash_with_parameters_of_the_past_is_made_anew_at_the_next_sign_in() {
     let world = World::start().await;
-    let root: Key32 = serde_json::from_value(world.stack.secret["rootKey"].clone()).unwrap();
-    let pepper = DerivedKeys::new(&root).password;
+    let root: RootSecret = serde_json::from_value(world.stack.secret.clone()).unwrap();
+    let accounts = root.parts().unwrap()["accounts"].clone();
+    let pepper = *serde_json::from_value::<AccountSecret>(accounts).unwrap().password.expose();
     let weak = Params::new(64, 1, 1, None).unwrap();
     let weak = Argon2::new_with_secret(&pepper, Algorithm::Argon2id, Version::V0x13, weak).unwrap();
     let weak = weak.hash_password_with_salt(PASSWORD.as_bytes(), &[7; 16]).unwrap().to_string();
@@ -297,11 +298,11 @@ async fn expired_forged_and_foreign_tokens_are_refused() {
     Answer::of(basic.send().await.unwrap()).await.problem(401, "unauthorized");
     // A token of another stage's keys, and one of our own keys that is an hour old.
     let seed = |text: &str| {
-        let json = json!({"kid": "local-1", "seed": text});
+        let json = json!({"kid": world.stack.secret["tokenKeys"][0]["kid"], "seed": text});
         serde_json::from_value::<shared::secrets::TokenKey>(json).unwrap()
     };
     let issue = |seed_text: &str, at: u64| {
-        let tokens = shared::auth::access_token::AccessTokens::new("local", &[seed(seed_text)]).unwrap();
+        let tokens = shared::auth::access_token::TokenSigner::new("local", &seed(seed_text)).unwrap();
         let (user, session) = (UserId::generate(), SessionId::generate());
         tokens.issue(user, session, vec![], Millis(at)).unwrap()
     };

@@ -37,6 +37,7 @@ mod posts;
 mod pricing;
 mod prompt_injection;
 mod resilience;
+mod secrets;
 mod sessions;
 mod signin;
 mod small_model;

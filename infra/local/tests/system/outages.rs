@@ -61,7 +61,7 @@ async fn a_token_that_redis_refuses_is_an_outage_and_not_an_admission() {
     let world = World::start().await;
     let mut secret = world.stack.secret.clone();
     secret["upstashToken"] = json!("wrong");
-    world.stack.secrets.put(&world.stack.secret_id, &secret);
+    world.stack.fill_secrets(&secret).unwrap();
     // New environments read the secret anew.
     world.stack.end().await;
     world.sign_in("demo@example.com", PASSWORD).await.problem(503, "unavailable");
@@ -115,15 +115,15 @@ async fn readiness_tells_which_part_is_away_and_fails_only_when_nothing_can_be_s
 #[tokio::test]
 async fn without_its_secret_a_function_says_so_and_serves_as_soon_as_it_is_there() {
     let stack = Stack::start(Options::default()).await.unwrap();
-    stack.secrets.remove(&stack.secret_id);
+    stack.secrets.clear();
     let get = async |path: &str| {
         Answer::of(client().get(format!("{}{path}", stack.url())).send().await.unwrap()).await
     };
     get("/api/users/me").await.problem(503, "unavailable");
     get("/api/health").await.ok(200);
     let log = std::fs::read_to_string(stack.logs().join("users-me.log")).unwrap();
-    assert!(log.contains("huntaze/local/app") && log.contains("ResourceNotFound"), "{log}");
-    stack.secrets.put(&stack.secret_id, &stack.secret);
+    assert!(log.contains("huntaze/local/guard") && log.contains("ResourceNotFound"), "{log}");
+    stack.fill_secrets(&stack.secret).unwrap();
     get("/api/users/me").await.problem(401, "unauthorized");
 }
 

@@ -158,7 +158,7 @@ async fn a_policy_that_lacks_an_action_fails_here_and_not_first_on_a_stage() {
     assert!(refused["__type"].as_str().unwrap().ends_with("AccessDeniedException"), "{refused}");
     let write = request("PutItem", TENANT, &["TT#ten_0#CR"]).unwrap();
     world.dynamo("creators", "PutItem", write).await.ok(200);
-    // `health` reads the secret to tell its counts, and no table.
+    // `health` reads a secret to tell its counts, and no table.
     let read = request("GetItem", TENANT, &["PING"]).unwrap();
     let refused = world.dynamo("health", "GetItem", read).await.ok(400);
     assert!(refused["__type"].as_str().unwrap().ends_with("AccessDeniedException"), "{refused}");

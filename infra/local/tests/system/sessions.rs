@@ -2,12 +2,13 @@
 
 use crate::accounts::refresh;
 use crate::support::{Answer, World};
+use local::root_secret::RootSecret;
 use reqwest::Method;
 use serde_json::json;
 use shared::auth::refresh_token::RefreshToken;
 use shared::clock::Millis;
 use shared::contract::ids::{SessionId, UserId};
-use shared::secrets::{DerivedKeys, Key32};
+use shared::secrets::SessionSecret;
 
 #[tokio::test]
 async fn a_stored_answer_with_a_key_is_not_for_a_session_that_has_ended() {
@@ -34,8 +35,9 @@ async fn a_stored_answer_with_a_key_is_not_for_a_session_that_has_ended() {
 #[tokio::test]
 async fn a_session_ends_after_ninety_days_however_often_it_is_refreshed() {
     let world = World::start().await;
-    let root: Key32 = serde_json::from_value(world.stack.secret["rootKey"].clone()).unwrap();
-    let sealed_by = DerivedKeys::new(&root).refresh;
+    let root: RootSecret = serde_json::from_value(world.stack.secret.clone()).unwrap();
+    let sessions = root.parts().unwrap()["sessions"].clone();
+    let sealed_by = serde_json::from_value::<SessionSecret>(sessions).unwrap().refresh.hmac();
     let user: UserId = world.session().await["user"]["id"].as_str().unwrap().parse().unwrap();
     let items = world.stack.dynamo.items("huntaze-local-identity").unwrap();
     let stored = items.iter().find(|item| item["SK"]["S"].as_str().unwrap().starts_with("SESS#")).unwrap();

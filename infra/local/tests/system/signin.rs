@@ -2,11 +2,12 @@
 
 use crate::support::{Answer, PASSWORD, World};
 use futures_util::future::join_all;
+use local::root_secret::RootSecret;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::auth::email::Email;
 use shared::clock::Millis;
-use shared::secrets::{DerivedKeys, Key32};
+use shared::secrets::AccountSecret;
 
 const WRONG: &str = "wrong wrong wrong wrong";
 
@@ -116,8 +117,9 @@ async fn a_device_of_another_account_and_a_forged_one_are_strangers() {
 async fn after_a_hundred_failures_an_account_is_closed_for_a_day_and_the_trail_tells_it_once() {
     let world = World::start().await;
     let device = world.session().await["deviceToken"].as_str().unwrap().to_owned();
-    let root: Key32 = serde_json::from_value(world.stack.secret["rootKey"].clone()).unwrap();
-    let name = Email::parse("demo@example.com").unwrap().digest(&DerivedKeys::new(&root).email);
+    let root: RootSecret = serde_json::from_value(world.stack.secret.clone()).unwrap();
+    let accounts: AccountSecret = serde_json::from_value(root.parts().unwrap()["accounts"].clone()).unwrap();
+    let name = Email::parse("demo@example.com").unwrap().digest(&accounts.email.hmac());
     let key = format!("hz1:signin:account:{}", &name[..32]);
     let ends = (Millis::now().0 + 3_600_000).to_string();
     world.redis("HSET", &[&key, "n", "99", "until", "0", "ends", &ends]).await;

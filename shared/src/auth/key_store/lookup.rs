@@ -36,7 +36,7 @@ impl CachedKey {
 impl ApiKeys {
     /// Whether this environment knows of a presented key, so that [`ApiKeys::find`] reads nothing.
     pub fn is_cached(&self, key: &ApiKey, now: Millis) -> bool {
-        let digest = key.digest(&self.derived.api_key);
+        let digest = key.digest(&self.digest);
         self.cache().get(&digest).is_some_and(|cached| cached.is_fresh(now, self.cache_for))
     }
 
@@ -47,7 +47,7 @@ impl ApiKeys {
     /// # Errors
     /// [`DynamoError`]
     pub async fn find(&self, key: &ApiKey, now: Millis) -> Result<Option<KeyRecord>, DynamoError> {
-        let digest = key.digest(&self.derived.api_key);
+        let digest = key.digest(&self.digest);
         let cached = self
             .cache()
             .get(&digest)

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{ApiKeys, KeyError, KeyIssuer, KeyListing, KeyRecord, KeySpec, LISTING_PREFIX};
+use super::{ApiKeys, KeyError, KeyIssuer, KeyListing, KeyMint, KeyRecord, KeySpec, LISTING_PREFIX};
 use super::{ListedKey, listing_key, record_key};
 use crate::auth::api_key::ApiKey;
 use crate::clock::Millis;
@@ -42,6 +42,7 @@ impl ApiKeys {
         tenant: TenantCtx,
         mut new: KeySpec,
         by: &KeyIssuer<'_>,
+        mint: &KeyMint,
     ) -> Result<(ApiKey, ListedKey), KeyError> {
         let now = Millis::now();
         let mut seen = BTreeSet::new();
@@ -53,7 +54,7 @@ impl ApiKeys {
         if new.expires_at.is_some_and(|at| at <= now) {
             return Err(KeyError::PastExpiry);
         }
-        let (key, listing, mut writes) = self.new_key(tenant, new, by, now)?;
+        let (key, listing, mut writes) = self.new_key(tenant, new, by, mint, now)?;
         writes.push(audit(tenant, AuditAction::KeyCreated, &by.actor, &listing.id.to_string(), now)?);
         match self.dynamo.transact(writes).await {
             Ok(()) => Ok((key, listing.into())),
@@ -84,17 +85,18 @@ impl ApiKeys {
         tenant: TenantCtx,
         new: KeySpec,
         by: &KeyIssuer<'_>,
+        mint: &KeyMint,
         now: Millis,
     ) -> Result<(ApiKey, KeyListing, Vec<Write>), KeyError> {
         let (key, id) = match by.seed {
             Some(seed) => {
-                let key = ApiKey::mint_from(new.environment, &self.derived.mint, seed)?;
+                let key = ApiKey::mint_from(new.environment, &mint.0, seed)?;
                 (key, KeyId::from_bytes(seed.0))
             }
             None => (ApiKey::mint(new.environment)?, KeyId::generate()),
         };
         let created_by = by.user;
-        let digest = key.digest(&self.derived.api_key);
+        let digest = key.digest(&self.digest);
         let ttl = new.expires_at.map(|at| at.plus(EXPIRED_RETENTION).secs());
         let record = KeyRecord {
             id,
@@ -214,6 +216,7 @@ impl ApiKeys {
         id: KeyId,
         grace: Duration,
         by: &KeyIssuer<'_>,
+        mint: &KeyMint,
     ) -> Result<(ApiKey, ListedKey), KeyError> {
         let old = self.listing(tenant, id).await?;
         by.check(&old.scopes, old.expires_at)?;
@@ -228,7 +231,7 @@ impl ApiKeys {
             environment: old.environment,
             expires_at: old.expires_at,
         };
-        let (key, listing, mut writes) = self.new_key(tenant, successor, by, now)?;
+        let (key, listing, mut writes) = self.new_key(tenant, successor, by, mint, now)?;
         let end = |item| {
             let write =
                 Write::update(item).set("expiresAt", ends).set("ttl", ends.plus(EXPIRED_RETENTION).secs());

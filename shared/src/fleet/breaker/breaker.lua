@@ -84,7 +84,8 @@ if mode == '' or mode == 'metrics_only' then
   if ARGV[2] == 'ask' then
     if head[2] == OPEN and now >= head[4] then enter(HALF_OPEN, 0) end
     if head[2] == HALF_OPEN then
-      leases = keep(leases, 3, function(_, deadline) return deadline > now end)
+      local live = keep(leases, 3, function(_, deadline) return deadline > now end)
+      if #live < #leases then leases, changed = live, true end
       local own = keep(leases, 3, function(_, _, holder) return holder == tenant end)
       if #leases / 3 < arg(10) and (tenant == 0 or #own == 0) then
         for _, number in ipairs({ arg(14), now + arg(15), tenant }) do leases[#leases + 1] = number end
