@@ -147,9 +147,16 @@ async fn clocks_ten_minutes_off_change_nothing_because_the_servers_decides() {
     let calls = (0..90).map(|_| world.get("/api/usage"));
     let answers = futures_util::future::join_all(calls).await;
     let admitted = used + answers.iter().filter(|answer| answer.status == 200).count();
-    // 60 a minute: one call comes back each second that the calls took.
+    // 60 a minute: one call comes back each second that the calls took. While eighty environments start at once, a trip
+    // of another can take longer than it may; that one admits by itself, by no clock at all.
     let refill = usize::try_from(begun.elapsed().as_secs()).unwrap();
-    assert!((60..=60 + refill).contains(&admitted), "{admitted} of 60 and {refill}");
+    let by_itself =
+        world.counted("huntaze_limit_decisions_total{decision=\"admitted_locally\"}").await as usize;
+    let by_server = admitted - by_itself;
+    assert!(
+        (60 - by_itself..=60 + refill).contains(&by_server),
+        "{by_server} of 60 and {refill}, {by_itself} more"
+    );
     for answer in answers.iter().filter(|answer| answer.status == 429) {
         let wait: u64 = answer.header("retry-after").parse().unwrap();
         assert!(wait <= 60, "{answer:?}");

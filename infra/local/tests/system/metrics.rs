@@ -154,7 +154,10 @@ async fn what_the_client_says_it_was_billed_is_what_redis_ran() {
     // Redis ran the command above, which no function sent; and the scrape has told of the two commands of its own snapshot, which was not written
     // when `ran` was read. Everything else that ran since the stack started is what functions sent and counted.
     let (by_this_test, by_the_scrape) = (1, 2);
-    assert_eq!(said, (ran - by_this_test + by_the_scrape) as f64);
+    // The last trip of the environment that made ideas gives its slot back, by EVALSHA, which fails, EVAL, GET and DEL. It
+    // has no next trip to tell of them.
+    let by_the_last_slot = 4;
+    assert_eq!(said, (ran - by_this_test - by_the_last_slot + by_the_scrape) as f64);
 }
 
 #[tokio::test]
