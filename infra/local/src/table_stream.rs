@@ -1,5 +1,5 @@
-//! Starts functions for the changes of the tenants' table, as Lambda's event source mapping does: only for changes that
-//! fit a filter, in the order of each partition key, and again after a failure.
+//! Starts functions for the changes of the tenants' table that fit a filter, and again after a failure. As an event
+//! source mapping does, in the order of each partition key; or as a pipe that fires and forgets, each at once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,8 +18,11 @@ use crate::template::TemplateStream;
 const POLL_EVERY: Duration = Duration::from_millis(50);
 /// The pause after the first failure of a change. It doubles with each further failure.
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
-/// The longest pause between two attempts at a change.
+/// The longest pause between two attempts at a change. Lambda's own pauses, of one and two minutes for a pipe's events,
+/// would be long waits for people who try the system.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How often Lambda tries a run that nobody waits for again where the function does not say.
+const RETRIES_UNSAID: u32 = 2;
 
 /// Reads the stream of a table and starts functions for its records, until it is dropped.
 pub struct StreamFollower {
@@ -117,18 +120,35 @@ impl StreamConsumer {
         self.stream.filters.is_empty() || self.stream.filters.iter().any(|filter| fits(filter, record))
     }
 
-    /// Runs the function for one record, after the earlier records of its partition, until it succeeds or its retries
-    /// are used up.
+    /// Runs the function for one record until it succeeds or its retries are used up: after the earlier records of its
+    /// partition, or at once where a pipe does not wait.
     async fn deliver(self: Arc<Self>, record: Value) {
-        let key = record["dynamodb"]["Keys"]["PK"]["S"].as_str().unwrap_or_default().to_owned();
-        let partition = {
+        let pipe = self.stream.pipe.as_ref();
+        let is_awaited = pipe.is_none_or(|pipe| pipe.is_awaited);
+        let partition = is_awaited.then(|| {
+            let key = record["dynamodb"]["Keys"]["PK"]["S"].as_str().unwrap_or_default().to_owned();
             let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(partitions.entry(key).or_default())
+        });
+        let _turn = match &partition {
+            Some(partition) => Some(partition.lock().await),
+            None => None,
         };
-        let _turn = partition.lock().await;
+        let failed_runs = self.pool.function().failed_runs.as_ref();
+        let retries = if is_awaited {
+            self.stream.retries
+        } else {
+            failed_runs.map_or(RETRIES_UNSAID, |runs| runs.retries)
+        };
+        let event = match pipe {
+            Some(pipe) => json!([filled(pipe.input_template.as_deref(), &record)]),
+            None => json!({"Records": [record]}),
+        };
         let mut pause = PAUSE_FIRST;
-        for _ in 0..=self.stream.retries {
-            match self.pool.invoke(json!({"Records": [record]})).await {
+        for _ in 0..=retries {
+            match self.pool.invoke(event.clone()).await {
+                // Nobody reads what a run answers to a pipe.
+                Ok(_) if pipe.is_some() => return,
                 Ok(answer) if answer["batchItemFailures"].as_array().is_some_and(Vec::is_empty) => return,
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "a consumer of the stream failed"),
@@ -138,6 +158,22 @@ impl StreamConsumer {
         }
         tracing::error!(record = %record["dynamodb"]["Keys"], "a change of the table was given up");
     }
+}
+
+/// What a pipe makes of a record: its template, with the record's own values where it says `<$.path>`; the whole record
+/// where it has none. A template that makes no JSON is a text, as EventBridge has it.
+fn filled(template: Option<&str>, record: &Value) -> Value {
+    let Some(mut rest) = template else { return record.clone() };
+    let mut text = String::new();
+    while let Some((before, (path, after))) =
+        rest.split_once("<$.").and_then(|(before, after)| Some((before, after.split_once('>')?)))
+    {
+        text.push_str(before);
+        text.push_str(&path.split('.').fold(record, |value, name| &value[name]).to_string());
+        rest = after;
+    }
+    text.push_str(rest);
+    serde_json::from_str(&text).unwrap_or(Value::String(text))
 }
 
 /// Whether a record fits an EventBridge pattern: every member of an object has to fit, one alternative of a list is
@@ -169,5 +205,14 @@ mod tests {
         assert!(!fits(&pattern, &record("MODIFY", "job_1")));
         assert!(!fits(&pattern, &record("INSERT", "gen_1")));
         assert!(!fits(&pattern, &json!({"eventName": "INSERT"})));
+    }
+
+    #[test]
+    fn a_pipe_hands_over_what_its_template_names_and_nothing_else() {
+        let record =
+            json!({"eventName": "INSERT", "dynamodb": {"Keys": {"SK": {"S": "job_1"}}, "NewImage": {}}});
+        let made = filled(Some(r#"{"a": {"b": <$.dynamodb.Keys>}, "c": <$.eventName>}"#), &record);
+        assert_eq!(made, json!({"a": {"b": {"SK": {"S": "job_1"}}}, "c": "INSERT"}));
+        assert_eq!(filled(None, &record), record);
     }
 }

@@ -82,8 +82,21 @@ pub struct TemplateStream {
     pub batch: usize,
     /// How many times a batch that failed is tried again.
     pub retries: u32,
-    /// The queue that is notified of changes for which no run succeeded.
+    /// The queue that is notified of changes for which no run succeeded, or that a pipe could not hand over.
     pub dead_letters: Option<String>,
+    /// The pipe that starts the function, if it is not an event source mapping.
+    pub pipe: Option<TemplatePipe>,
+}
+
+/// What an `AWS::Pipes::Pipe` from the stream to a function says beside what an event source mapping says as well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TemplatePipe {
+    /// Whether the pipe waits for the run, and so the changes behind it in its lane do.
+    pub is_awaited: bool,
+    /// What the function gets of a change, with `<$.path>` for what the change has there.
+    pub input_template: Option<String>,
+    /// What the role of the pipe allows.
+    pub permissions: Vec<Permission>,
 }
 
 /// A route of the HTTP API, as API Gateway knows it.
@@ -208,6 +221,16 @@ impl SamTemplate {
                     template.queues.insert(logical.to_owned());
                 }
                 _ => {}
+            }
+        }
+        for (logical, resource) in entries(resources) {
+            if resource.get("Type").is_some_and(|kind| kind == "AWS::Pipes::Pipe") {
+                let (target, stream) = resolver.pipe(logical, resource, resources)?;
+                let function = template.functions.values_mut().find(|f| f.logical_id == target);
+                let function = function.ok_or_else(|| malformed(format!("{logical} starts no function")))?;
+                if function.stream.replace(stream).is_some() {
+                    return Err(malformed(format!("{target} is started by the stream twice")));
+                }
             }
         }
         Ok(template)

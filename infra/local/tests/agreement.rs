@@ -73,13 +73,21 @@ fn contract_and_template_agree_on_schedules() {
 #[test]
 fn contract_and_template_agree_on_consumers_of_the_stream() {
     let functions = template().functions.into_values();
-    let deployed: BTreeMap<_, _> = functions.filter_map(|f| Some((f.name, f.stream?.filters))).collect();
+    let deployed: BTreeMap<_, _> = functions
+        .filter_map(|f| {
+            let stream = f.stream?;
+            let is_awaited = stream.pipe.is_none_or(|pipe| pipe.is_awaited);
+            Some((f.name, (stream.filters, is_awaited)))
+        })
+        .collect();
     let filter = |consumer: &contract::consumer::Consumer| {
         let keys = serde_json::json!({"SK": {"S": [{"prefix": consumer.sort_key_prefix}]}});
         serde_json::json!({"eventName": ["INSERT"], "dynamodb": {"Keys": keys}})
     };
-    let contracted: BTreeMap<_, _> =
-        CONSUMERS.iter().map(|consumer| (consumer.function.to_owned(), vec![filter(consumer)])).collect();
+    let contracted: BTreeMap<_, _> = CONSUMERS
+        .iter()
+        .map(|consumer| (consumer.function.to_owned(), (vec![filter(consumer)], consumer.is_awaited)))
+        .collect();
     assert_eq!(contracted, deployed);
 }
 
@@ -295,6 +303,13 @@ fn no_schedule_and_no_stream_loses_an_event() {
     let mut kept = 0;
     for function in template.functions.values() {
         let mut queues: Vec<_> = function.stream.iter().map(|stream| &stream.dead_letters).collect();
+        // A pipe hands the event over and forgets it, so what no run did is for the function to keep.
+        if function.stream.iter().any(|stream| stream.pipe.as_ref().is_some_and(|pipe| !pipe.is_awaited)) {
+            let runs = function.failed_runs.as_ref();
+            let runs = runs.unwrap_or_else(|| panic!("{}: its failed runs are forgotten", function.name));
+            assert!(runs.retries > 0, "{}: a failure that passes is not tried again", function.name);
+            queues.push(&runs.dead_letters);
+        }
         for schedule in &function.schedules {
             // The queue of the rule gets what Lambda did not take, and that of the function what no run did.
             let runs = function.failed_runs.as_ref();
@@ -308,7 +323,38 @@ fn no_schedule_and_no_stream_loses_an_event() {
             kept += 1;
         }
     }
-    assert_eq!(kept, 2 * SCHEDULES.len() + CONSUMERS.len());
+    let forgotten = CONSUMERS.iter().filter(|consumer| !consumer.is_awaited).count();
+    assert_eq!(kept, 2 * (SCHEDULES.len() + forgotten) + CONSUMERS.len() - forgotten);
+}
+
+#[test]
+fn a_pipe_may_read_the_stream_start_its_function_and_send_to_its_queue_and_hands_over_the_keys_of_one_item() {
+    let template = template();
+    let mut pipes = 0;
+    for function in template.functions.values() {
+        let Some((stream, pipe)) = function.stream.as_ref().and_then(|s| Some((s, s.pipe.as_ref()?))) else {
+            continue;
+        };
+        let given: BTreeSet<_> = pipe
+            .permissions
+            .iter()
+            .flat_map(local::template::Permission::grants)
+            .map(|g| g.to_string())
+            .collect();
+        let reads = ["DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"];
+        let mut needed: BTreeSet<_> =
+            reads.iter().map(|read| format!("dynamodb:{read} on huntaze-local-tenant")).collect();
+        needed.insert(format!("lambda:InvokeFunction on {}", function.logical_id));
+        needed.insert(format!("sqs:SendMessage on {}", stream.dead_letters.as_ref().unwrap()));
+        assert_eq!(given, needed, "{}", function.name);
+        assert_eq!(stream.batch, 1, "{}: a run that fails is one item's", function.name);
+        // What people wrote stays in the table: an event lies in Lambda's queue, and may end among the dead letters.
+        let handed_over =
+            r#"{"dynamodb": {"Keys": <$.dynamodb.Keys>, "SequenceNumber": <$.dynamodb.SequenceNumber>}}"#;
+        assert_eq!(pipe.input_template.as_deref(), Some(handed_over), "{}", function.name);
+        pipes += 1;
+    }
+    assert_eq!(pipes, CONSUMERS.iter().filter(|consumer| !consumer.is_awaited).count());
 }
 
 #[test]

@@ -11,11 +11,18 @@ use crate::contract::consumer::Consumer;
 use crate::environment::Environment;
 use crate::{metrics, telemetry};
 
-/// The event that a DynamoDB stream sends: the changes of items, in the order in which they happened.
+/// Changes of items, in the order in which they happened. Their shape tells who sent them, and so what becomes of the
+/// answer: while a stack is updated, both can start the same function.
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct StreamEvent {
-    records: Vec<StreamRecord>,
+#[serde(untagged)]
+enum StreamEvent {
+    /// From an event source mapping, which waits to be told which item failed.
+    Mapping {
+        #[serde(rename = "Records")]
+        records: Vec<StreamRecord>,
+    },
+    /// From a pipe that reads no answer: only an error makes Lambda try again.
+    Pipe(Vec<StreamRecord>),
 }
 
 #[derive(Deserialize)]
@@ -45,7 +52,8 @@ struct StringAttribute {
 
 /// Runs a function that new items of the table start. `work` gets the partition key and the sort key of each, in order.
 ///
-/// After an error of `work` the items behind it are left alone, and the stream delivers the item and them again.
+/// After an error of `work` the items behind it are left alone. An event source mapping delivers the item and them
+/// again; of a pipe's event Lambda itself runs the whole again, as often as the function's `EventInvokeConfig` says.
 ///
 /// # Errors
 /// When the Runtime API cannot be reached.
@@ -57,8 +65,12 @@ where
     let environments = RenewedEnvironment::new();
     lambda_runtime::run(service_fn(async |event: LambdaEvent<StreamEvent>| -> Result<Value, Error> {
         let environment = environments.get().await;
-        let mut failures = Vec::new();
-        for record in event.payload.records {
+        let (records, is_awaited) = match event.payload {
+            StreamEvent::Mapping { records } => (records, true),
+            StreamEvent::Pipe(records) => (records, false),
+        };
+        let mut failure = None;
+        for record in records {
             let Change { keys, sequence_number } = record.dynamodb;
             let run = Run {
                 trigger: Trigger::TableStream,
@@ -68,13 +80,36 @@ where
                 item: Some(&keys.sk.text),
             };
             let item = work(&environment, &keys.pk.text, &keys.sk.text);
-            if run.perform(item, metrics::stream_item).await.is_err() {
-                failures.push(json!({"itemIdentifier": sequence_number}));
+            if let Err(error) = run.perform(item, metrics::stream_item).await {
+                failure = Some((sequence_number, error));
                 break;
             }
         }
         flush(&environment).await;
-        Ok(json!({"batchItemFailures": failures}))
+        match failure {
+            Some((_, error)) if !is_awaited => Err(error),
+            failure => {
+                let failures = failure.map(|(sequence_number, _)| json!({"itemIdentifier": sequence_number}));
+                Ok(json!({"batchItemFailures": Vec::from_iter(failures)}))
+            }
+        }
     }))
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shape_of_an_event_tells_whether_somebody_waits_for_the_answer() {
+        let change =
+            json!({"dynamodb": {"Keys": {"PK": {"S": "p"}, "SK": {"S": "s"}}, "SequenceNumber": "1"}});
+        let read = |event: Value| serde_json::from_value(event);
+        let mapping: StreamEvent = read(json!({"Records": [change]})).unwrap();
+        assert!(matches!(mapping, StreamEvent::Mapping { records } if records.len() == 1));
+        let pipe: StreamEvent = read(json!([change])).unwrap();
+        assert!(matches!(pipe, StreamEvent::Pipe(records) if records[0].dynamodb.keys.sk.text == "s"));
+        assert!(read(json!({})).is_err(), "an event without changes is not taken for one that was done");
+    }
 }

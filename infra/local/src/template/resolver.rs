@@ -6,8 +6,8 @@ use std::path::Path;
 use serde_yaml_ng::{Mapping, Value};
 
 use super::{
-    FailedRuns, LeadingKeys, Permission, TemplateFunction, TemplateRoute, TemplateSchedule, TemplateStream,
-    TemplateTable, malformed,
+    FailedRuns, LeadingKeys, Permission, TemplateFunction, TemplatePipe, TemplateRoute, TemplateSchedule,
+    TemplateStream, TemplateTable, malformed,
 };
 use crate::LocalError;
 
@@ -50,9 +50,10 @@ impl Resolver {
                     resolver.names.insert(logical.to_owned(), name);
                 }
             }
-            // The queues have no physical names in the template, and nothing here sends to them, so the logical name
-            // serves.
-            if is_of_type(resource, "AWS::SQS::Queue") {
+            // Queues have no physical names in the template, and nothing here sends to them, so the logical name serves. It
+            // does for the functions that a pipe starts, too.
+            if ["AWS::SQS::Queue", "AWS::Serverless::Function"].iter().any(|kind| is_of_type(resource, kind))
+            {
                 resolver.names.insert(logical.to_owned(), logical.to_owned());
             }
         }
@@ -226,9 +227,56 @@ impl Resolver {
 
     /// Reads an event of type `DynamoDB`: which changes of a table start the function, and how it is retried.
     fn stream(&self, logical: &str, event: &Value) -> Result<TemplateStream, LocalError> {
-        let property = |path: &[&str]| at(event, &["Properties"]).and_then(|properties| at(properties, path));
+        let properties = event.get("Properties").unwrap_or(&Value::Null);
+        let queue = at(properties, &["DestinationConfig", "OnFailure", "Destination"]);
+        self.stream_of(logical, properties, properties, queue)
+    }
+
+    /// Reads a pipe from a stream to a function: the function's logical name, and how the pipe starts it.
+    pub(super) fn pipe(
+        &self,
+        logical: &str,
+        resource: &Value,
+        resources: Option<&Value>,
+    ) -> Result<(String, TemplateStream), LocalError> {
+        let property =
+            |path: &[&str]| at(resource, &["Properties"]).and_then(|properties| at(properties, path));
+        let missing = |what: &str| malformed(format!("{logical} has no {what}"));
+        let target = self.optional(property(&["Target"]))?.ok_or_else(|| missing("Target"))?;
+        let source = property(&["SourceParameters"]).ok_or_else(|| missing("SourceParameters"))?;
+        let numbers = at(source, &["DynamoDBStreamParameters"]).unwrap_or(&Value::Null);
+        let role = match property(&["RoleArn"]) {
+            Some(Value::Tagged(reference)) => scalar(&reference.value),
+            _ => return Err(missing("RoleArn")),
+        };
+        let role = role.split('.').next().unwrap_or_default();
+        let policies = resources.and_then(|resources| at(resources, &[role, "Properties", "Policies"]));
+        let mut permissions = Vec::new();
+        for policy in items(policies) {
+            let document = policy.get("PolicyDocument").unwrap_or(&Value::Null);
+            permissions.extend(self.statements(role, document)?);
+        }
+        let invocation = property(&["TargetParameters", "LambdaFunctionParameters", "InvocationType"]);
+        let mut stream =
+            self.stream_of(logical, numbers, source, at(numbers, &["DeadLetterConfig", "Arn"]))?;
+        stream.pipe = Some(TemplatePipe {
+            is_awaited: invocation.map(scalar).as_deref() != Some("FIRE_AND_FORGET"),
+            input_template: property(&["TargetParameters", "InputTemplate"]).map(scalar),
+            permissions,
+        });
+        Ok((target, stream))
+    }
+
+    /// Reads what mappings and pipes call by the same names: `numbers` has the sizes, `source` the filters.
+    fn stream_of(
+        &self,
+        logical: &str,
+        numbers: &Value,
+        source: &Value,
+        queue: Option<&Value>,
+    ) -> Result<TemplateStream, LocalError> {
         let number = |name: &str| {
-            let number = property(&[name]).and_then(Value::as_u64);
+            let number = numbers.get(name).and_then(Value::as_u64);
             number.ok_or_else(|| malformed(format!("the stream of {logical} has no {name}")))
         };
         let pattern = |filter: &Value| {
@@ -236,12 +284,13 @@ impl Resolver {
             serde_json::from_str(&text)
                 .map_err(|error| malformed(format!("a filter of {logical} is no JSON: {error}")))
         };
-        let filters = items(property(&["FilterCriteria", "Filters"]));
+        let filters = items(at(source, &["FilterCriteria", "Filters"]));
         Ok(TemplateStream {
             filters: filters.map(pattern).collect::<Result<_, _>>()?,
             batch: usize::try_from(number("BatchSize")?).unwrap_or(1),
             retries: u32::try_from(number("MaximumRetryAttempts")?).unwrap_or(u32::MAX),
-            dead_letters: self.optional(property(&["DestinationConfig", "OnFailure", "Destination"]))?,
+            dead_letters: self.optional(queue)?,
+            pipe: None,
         })
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::fake_model::{Behaviour, world_with};
-use crate::jobs::{fans, finished_job};
+use crate::jobs::{fans, finished_job, finished_job_of};
 use crate::support::{Answer, World};
 use local::wait::until;
 use reqwest::Method;
@@ -103,6 +103,33 @@ async fn of_many_requests_at_once_as_many_jobs_are_accepted_as_the_plan_allows()
     }
     assert_eq!(items(&world, "#OPEN").len(), 0);
     finished_job(&world, &world.post(MESSAGES, fans(21)).await).await;
+}
+
+#[tokio::test]
+async fn no_job_waits_behind_jobs_that_hang_neither_the_tenants_own_nor_anothers() {
+    let (world, model) = world_with(vec![Behaviour::Hangs], Vec::new()).await;
+    let mut wish = fans(21);
+    wish["mode"] = json!("rewrite");
+    let hanging = futures_util::future::join_all((0..4).map(|_| world.post(MESSAGES, wish.clone()))).await;
+    // All belong to one partition of the table, and so to one lane of its stream.
+    let worker = &world.stack.functions["generation-worker"];
+    until("all four run at the same time", async || worker.busy_processes().len() == 4).await;
+    // These need no model.
+    let own = finished_job(&world, &world.post(MESSAGES, fans(21)).await).await;
+    assert_eq!(own["status"], "succeeded", "{own}");
+    let other = world.other_tenant().await;
+    let accepted = world.call(Method::POST, MESSAGES, &other.key, fans(21)).await;
+    let others = finished_job_of(&world, &other.key, &accepted).await;
+    assert_eq!(others["status"], "succeeded", "{others}");
+    for answer in &hanging {
+        let job = world.get(answer.header("location")).await.ok(200);
+        assert_eq!(job["status"], "running", "it hung all the while: {job}");
+    }
+    model.behaves(Behaviour::Rewords);
+    world.kill_busy("generation-worker").await;
+    for answer in &hanging {
+        assert_eq!(finished_job(&world, answer).await["status"], "succeeded");
+    }
 }
 
 #[tokio::test]
