@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# usage: scripts/dev.sh [--port N] [--data DIR] [--fresh] [--ai-base-url URL --ai-model NAME]
+# usage: scripts/dev.sh [--port N] [--data DIR] [--fresh] [--ai-base-url URL --ai-model NAME [--ai-price IN/OUT]]
 #
 # Serves the whole API on this machine, with a key and requests ready to paste; Ctrl-C stops everything it started. Installs
 # redis-server if it is missing, and builds first: minutes the first time, seconds later.
@@ -9,6 +9,7 @@
 #   --fresh             forget what is in DIR first (default: go on with it)
 #   --ai-base-url URL   an OpenAI-compatible API that writes; its key in HUNTAZE_LOCAL_AI_KEY (default: the builtin grammar)
 #   --ai-model NAME     the model's name there (default: none; needed with --ai-base-url)
+#   --ai-price IN/OUT   dollars for a million tokens read and written; 0/0 for your own (default: a list; unknown is dear)
 #   -h, --help          print this and do nothing
 #
 # Fire a schedule by hand: curl -X POST http://127.0.0.1:9000/_local/schedules/breaker-probe.
@@ -22,9 +23,9 @@ check() {
     case $1 in --ai-base-url*) ai+=u ;; --ai-model*) ai+=m ;; esac
     case $1 in
       --port=*[!0-9]*) refuse "--port needs a number" ;;
-      --fresh | --port=?* | --data=?* | --ai-base-url=?* | --ai-model=?*) shift ;;
+      --fresh | --port=?* | --data=?* | --ai-base-url=?* | --ai-model=?* | --ai-price=?*) shift ;;
       --port) case ${2:-} in "" | *[!0-9]*) refuse "$1 needs a number" ;; esac; shift 2 ;;
-      --data | --ai-base-url | --ai-model) case ${2:-} in "" | -*) refuse "$1 needs a value" ;; esac; shift 2 ;;
+      --data | --ai-base-url | --ai-model | --ai-price) case ${2:-} in "" | -*) refuse "$1 needs a value" ;; esac; shift 2 ;;
       *) refuse "unknown argument $1" ;;
     esac
   done

@@ -48,6 +48,10 @@ enum Command {
         /// The model's name there
         #[arg(long, requires = "ai_base_url")]
         ai_model: Option<String>,
+        /// What it costs, in dollars for a million tokens read and written, such as 0.15/0.60, or 0/0 for one of your own
+        /// (default: the list in the code, where an unknown model costs as much as the dearest)
+        #[arg(long, requires = "ai_model")]
+        ai_price: Option<String>,
         /// The API key for it
         #[arg(long, env = "HUNTAZE_LOCAL_AI_KEY", hide_env_values = true)]
         ai_key: Option<String>,
@@ -159,9 +163,9 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<(), LocalError> {
     match command {
-        Command::Serve { port, data, fresh, ai_base_url, ai_model, ai_key } => {
+        Command::Serve { port, data, fresh, ai_base_url, ai_model, ai_price, ai_key } => {
             prepare(&data, fresh)?;
-            let ai = [("AiBaseUrl", ai_base_url), ("AiModel", ai_model)];
+            let ai = [("AiBaseUrl", ai_base_url), ("AiModel", ai_model), ("AiPriceUsd", ai_price)];
             let parameters = ai.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
             let data = Some(data);
             serve(Options { port, data, parameters, ..Options::default() }, ai_key).await
