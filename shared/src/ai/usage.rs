@@ -49,7 +49,7 @@ impl CallBounds {
     }
 }
 
-/// What the member `usage` of a provider's answer tells; `None` where it has no counts of tokens.
+/// What the member `usage` of a provider's answer tells; `None` where it has no counts of tokens, or none of those read.
 pub(super) fn told_usage(usage: &Value) -> Option<TokenUsage> {
     // A number beyond all reason is cut when the call is closed, and a negative one is as good as none.
     let count = |member: &str| {
@@ -58,7 +58,10 @@ pub(super) fn told_usage(usage: &Value) -> Option<TokenUsage> {
             .as_u64()
             .or_else(|| number.as_f64().filter(|number| *number >= 0.0).map(|number| number as u64))
     };
-    Some(TokenUsage { input_tokens: count("prompt_tokens")?, output_tokens: count("completion_tokens")? })
+    let told =
+        TokenUsage { input_tokens: count("prompt_tokens")?, output_tokens: count("completion_tokens")? };
+    // Every call reads something: a usage of nothing tells nothing, and would be a way around every budget.
+    (told.input_tokens > 0).then_some(told)
 }
 
 /// A call that was sent and of which it is not known yet what it used.
@@ -104,7 +107,11 @@ impl ModelUsage {
     pub fn end(&mut self, told: Option<TokenUsage>) {
         let Some(open) = self.open.take() else { return };
         let used = match told {
-            Some(told) => {
+            Some(mut told) => {
+                // Text that has arrived was written, whatever is told.
+                if told.output_tokens == 0 && open.bounds.is_streamed {
+                    told.output_tokens = CallBounds::estimated_tokens(open.arrived_bytes);
+                }
                 let used = open.bounds.clamp(told, open.arrived_bytes);
                 if used != told {
                     let OpenCall { model, .. } = &open;
@@ -207,6 +214,7 @@ mod tests {
             json!("7"),
             json!({"prompt_tokens": 7}),
             json!({"prompt_tokens": -7, "completion_tokens": 5}),
+            json!({"prompt_tokens": 0, "completion_tokens": 0}),
         ] {
             assert_eq!(told(odd.clone()), None, "{odd}");
         }

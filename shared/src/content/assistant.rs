@@ -262,7 +262,8 @@ impl Assistant {
         let message = AssistantMessage { role: ChatRole::Assistant, content: text };
         let data = AssistantData { message, tool_calls: uses, finish_reason: finish, conversation_id };
         let mut meta = provenance.meta(context.request, started);
-        tool_metas.iter().for_each(|part| add_part(&mut meta, part));
+        // The latest balance comes first: that of the conversation, which is settled last, then that of its last tool.
+        tool_metas.iter().rev().for_each(|part| add_part(&mut meta, part));
         let mut answer = AssistantAnswer { data, meta };
         store(&self.generations, context, request.creator(), &mut answer).await;
         let meta = Box::new(answer.meta.clone());

@@ -59,9 +59,8 @@ pub(super) fn add_part(whole: &mut Meta, part: &Meta) {
     let costs = whole.usage.cost_micro_usd.zip(part.usage.cost_micro_usd);
     whole.usage.cost_micro_usd = costs.map(|(sum, cost)| sum + cost);
     whole.credits.used += part.credits.used;
-    // The smaller balance is the later one: within one answer, nobody gives credits back to it.
-    let balances = [whole.credits.remaining, part.credits.remaining];
-    whole.credits.remaining = balances.into_iter().flatten().min();
+    // The balance of the whole is the later one where it has one; that of a part may count what was given back since.
+    whole.credits.remaining = whole.credits.remaining.or(part.credits.remaining);
     for warning in &part.warnings {
         if !whole.warnings.contains(warning) {
             whole.warnings.push(warning.clone());

@@ -284,7 +284,7 @@ impl From<NoAnswer> for Problem {
             ),
             NoAnswer::DayBudget => Self::new(
                 ProblemKind::RateLimited,
-                "The language models of this tenant have cost as much today as its plan allows. There is a new budget at midnight UTC, or at once with a larger plan; `allowDegraded` accepts the builtin provider, which costs nothing.",
+                "This request may cost more than is left of what language models may cost this tenant today; `GET /api/usage` tells that as `today`. Ask for less, wait for midnight UTC, or take a larger plan; `allowDegraded` accepts the builtin provider, which costs nothing.",
             )
             .retry_after(Millis::now().until_midnight())
             .because(error),

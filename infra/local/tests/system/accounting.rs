@@ -243,7 +243,8 @@ async fn a_usage_beyond_all_reason_is_cut_to_what_the_call_can_have_used() {
     assert!(meta["warnings"].to_string().contains("told more tokens"), "{meta}");
     let (_, tokens, cost) = account(&world).await;
     assert!(tokens <= 5_000 && cost < 10_000, "{tokens} {cost}");
-    for odd in [json!(null), json!({"prompt_tokens": -1, "completion_tokens": 5}), json!("many")] {
+    let nothing = json!({"prompt_tokens": 0, "completion_tokens": 0});
+    for odd in [json!(null), json!({"prompt_tokens": -1, "completion_tokens": 5}), json!("many"), nothing] {
         model.behaves(Behaviour::Tells(odd));
         let meta = world.post(GENERATE, unshared(json!({}))).await.ok(200)["meta"].clone();
         assert!(meta["warnings"].to_string().contains("is an estimate"), "{meta}");

@@ -17,6 +17,8 @@ pub fn join(parts: Vec<MessageBatch>) -> Option<MessageBatch> {
 /// Adds the `meta` of a part to that of the whole. Usage adds up; if a model wrote any part, the whole counts as
 /// written by it.
 fn add(whole: &mut Meta, part: Meta) {
+    // Parts are made one after the other, so that the balance of the last one is that of the whole.
+    whole.credits.remaining = part.credits.remaining.or(whole.credits.remaining);
     add_part(whole, &part);
     whole.degraded |= part.degraded;
     whole.degraded_reason = whole.degraded_reason.or(part.degraded_reason);
