@@ -94,7 +94,7 @@ impl Ideas {
         };
         let IdeaDraft { mut ideas, dropped, model } = draft;
         add_tags(&mut ideas, &inputs.history, creator.subject.platform, options);
-        bill.usage.warnings.extend(warnings(&ideas, wanted, dropped, options));
+        bill.usage.warnings.extend(warnings(&ideas, wanted, dropped, model.is_some(), options));
         let provenance = Provenance {
             model,
             prompt_version: prompt::VERSION,
@@ -177,7 +177,13 @@ async fn add_captions(model: &mut PaidModel<'_>, inputs: &IdeaInputs<'_>, ideas:
 }
 
 /// A sentence for each thing of which the answer has less than the caller asked for, with the reason.
-fn warnings(ideas: &[Idea], wanted: usize, dropped: DroppedIdeas, options: &IdeaOptions) -> Vec<String> {
+fn warnings(
+    ideas: &[Idea],
+    wanted: usize,
+    dropped: DroppedIdeas,
+    by_model: bool,
+    options: &IdeaOptions,
+) -> Vec<String> {
     let mut warnings = Vec::new();
     let count = ideas.len();
     if count < wanted {
@@ -189,7 +195,12 @@ fn warnings(ideas: &[Idea], wanted: usize, dropped: DroppedIdeas, options: &Idea
         ];
         let told: Vec<String> =
             reasons.iter().filter(|(n, _)| *n > 0).map(|(n, reason)| format!("{n} {reason}")).collect();
-        let reason = if told.is_empty() { "no more were written".to_owned() } else { told.join(", ") };
+        // The grammar does not write what the caller does not want, so it can say no number.
+        let reason = match (told.is_empty(), by_model) {
+            (false, _) => told.join(", "),
+            (true, true) => "no more were written".to_owned(),
+            (true, false) => "the builtin provider has no more that match the request".to_owned(),
+        };
         warnings.push(format!("only {count} of {wanted} ideas: {reason}"));
     }
     let uncaptioned = ideas.iter().filter(|idea| options.include_captions && idea.caption.is_none()).count();
