@@ -19,7 +19,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// Both modes.
+    /// All modes, for those who go through them.
     pub const ALL: [Self; 2] = [Self::Live, Self::Test];
 
     /// The mode as requests and answers write it.

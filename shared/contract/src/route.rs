@@ -110,7 +110,7 @@ pub enum LimitPolicy {
 names!(LimitPolicy);
 
 impl LimitPolicy {
-    /// Every policy.
+    /// All policies, for those who go through them.
     pub const ALL: [Self; 7] =
         [Self::Ip, Self::Caller, Self::Tenant, Self::Signin, Self::Auth, Self::Replay, Self::Concurrency];
 

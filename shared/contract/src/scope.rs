@@ -27,7 +27,7 @@ macro_rules! scopes {
         }
 
         impl Scope {
-            /// Every scope.
+            /// All scopes, for those who go through them.
             pub const ALL: [Self; [$($text),+].len()] = [$(Self::$scope),+];
 
             /// The scope as requests and answers write it.
